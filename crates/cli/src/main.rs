@@ -1,0 +1,2 @@
+//! dsops
+fn main() {}
