@@ -1,2 +1,81 @@
-//! xtask
-fn main() {}
+//! `cargo xtask COMMAND`: everything the project does to itself. One module per command.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a developer's tool: it talks on the terminal, reads the environment and writes files"
+)]
+
+mod bench;
+mod ci;
+mod counts;
+mod cross;
+mod deny;
+mod fuzz;
+mod interop;
+mod layers;
+mod leakscan;
+mod process;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use process::NotRun;
+
+/// A command: its name, one line of help, and what runs it.
+type Command = (&'static str, &'static str, fn(&[String]) -> anyhow::Result<()>);
+
+const COMMANDS: &[Command] = &[
+    ("ci", "run every check, as continuous integration does", ci::run),
+    ("layers", "check the arrows between crates, lints and dependencies", layers::run),
+    ("deny", "check licences, bans, sources and known advisories", deny::run),
+    ("tidy", "check the form of files, links and CODEOWNERS", tidy::run),
+    ("cross", "type-check and lint the other platforms", cross::run),
+    ("fuzz", "build every fuzz target and run each for a few seconds", fuzz::run),
+    ("tools", "install the pinned tools the checks need", tools::run),
+    ("interop", "test against the real sops", interop::run),
+    ("leakscan", "search the memory of a running dsops for its secrets", leakscan::run),
+    ("bench", "measure speed and size, beside the peers", bench::run),
+    ("counts", "count system calls and instructions against the checked-in figures", counts::run),
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = args.split_first() else {
+        eprintln!("{}", usage());
+        return ExitCode::from(2);
+    };
+    if matches!(name.as_str(), "help" | "--help" | "-h") {
+        println!("{}", usage());
+        return ExitCode::SUCCESS;
+    }
+    let Some((_, _, command)) = COMMANDS.iter().find(|(known, ..)| known == name) else {
+        eprintln!("error: no command `{name}`\n\n{}", usage());
+        return ExitCode::from(2);
+    };
+    match command(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => match error.downcast_ref::<NotRun>() {
+            Some(not_run) => {
+                println!("{not_run}");
+                ExitCode::from(NotRun::EXIT_CODE)
+            }
+            None => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+/// The commands, one a line.
+fn usage() -> String {
+    let mut text = String::from("usage: cargo xtask COMMAND [OPTIONS]\n");
+    for (name, help, _) in COMMANDS {
+        text.push_str(&format!("\n  {name:<9} {help}"));
+    }
+    text
+}
