@@ -1,1 +1,3 @@
-//! (being written)
+//! The concrete secret stores of dsops.
+pub mod age;
+mod scrub;
