@@ -10,7 +10,7 @@ mod tally;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -323,7 +323,7 @@ mod tests {
         assert!(std::fs::read_to_string(&path).unwrap().contains("ended after"));
 
         let mut command = Command::new("sh");
-        let code = run_limited(command.args(["-c", "exit 7"]), &log, Duration::from_secs(60));
+        let code = run_limited(command.args(["-c", "exit 7"]), &log, Duration::from_mins(1));
         assert_eq!(code.unwrap(), Some(7));
     }
 }

@@ -3,7 +3,6 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
-    clippy::disallowed_types,
     reason = "a developer's tool: it talks on the terminal, reads the environment and writes files"
 )]
 
@@ -73,9 +72,6 @@ fn main() -> ExitCode {
 
 /// The commands, one a line.
 fn usage() -> String {
-    let mut text = String::from("usage: cargo xtask COMMAND [OPTIONS]\n");
-    for (name, help, _) in COMMANDS {
-        text.push_str(&format!("\n  {name:<9} {help}"));
-    }
-    text
+    let lines = COMMANDS.iter().map(|(name, help, _)| format!("\n  {name:<9} {help}"));
+    format!("usage: cargo xtask COMMAND [OPTIONS]\n{}", lines.collect::<String>())
 }

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::{process, workspace};
+use crate::workspace;
 
 /// Runs every rule on the files of this checkout.
 ///

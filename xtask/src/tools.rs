@@ -38,7 +38,8 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     if let Some(argument) = args.first() {
         bail!("`cargo xtask tools` takes no arguments, found `{argument}`");
     }
-    let tools: [(&str, fn() -> anyhow::Result<PathBuf>); 3] = [
+    type Install = fn() -> anyhow::Result<PathBuf>;
+    let tools: [(&str, Install); 3] = [
         ("cargo-deny", cargo_deny),
         ("sops", sops),
         ("rust-web", || rust_web::install().map(|toolchain| toolchain.folder().to_path_buf())),

@@ -56,7 +56,7 @@ impl Context {
 }
 
 const fn minutes(minutes: u64) -> Duration {
-    Duration::from_secs(minutes * 60)
+    Duration::from_mins(minutes)
 }
 
 /// Every stage, in the order they run: what is quick and tells most comes first.
