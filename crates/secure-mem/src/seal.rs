@@ -1,0 +1,196 @@
+//! Encryption at rest: AES-256-GCM with a key that lives in protected memory, and no trace on the stack.
+//!
+//! On Windows the system's `CryptProtectMemory` does the same and keeps the key outside the process.
+#![allow(unsafe_code)]
+
+pub(crate) use platform::{CIPHER_BYTES, Cipher, Tag, make_cipher, open, seal, sealed_len};
+
+/// A sealed value was changed, or the key is gone.
+#[derive(Debug)]
+pub(crate) struct Rejected;
+
+#[cfg(not(windows))]
+mod platform {
+    use super::Rejected;
+    use crate::{
+        sys::{self, Refusal},
+        wipe,
+    };
+    use aes_gcm::{Aes256Gcm, KeyInit, aead::AeadInOut};
+    use std::ptr::NonNull;
+
+    /// How much of the stack a call of the cipher may have used, with room to spare; see the test
+    /// `no_key_remains_on_the_stack`. Unoptimised builds use far more.
+    const SCRUB_BYTES: usize = if cfg!(debug_assertions) { 64 * 1024 } else { 4 * 1024 };
+
+    /// Room for the expanded key.
+    pub(crate) const CIPHER_BYTES: usize = size_of::<Cipher>();
+    const _: () = assert!(align_of::<Cipher>() <= crate::region::GRANULE);
+
+    /// The authentication tag; it isn't secret and stays in the handle.
+    pub(crate) type Tag = [u8; 16];
+
+    /// An expanded key, only ever inside protected memory.
+    #[repr(C)]
+    pub(crate) struct Cipher {
+        /// Zero once the memory was wiped, here or by a fork.
+        present: u64,
+        gcm: Aes256Gcm,
+    }
+
+    /// Bytes a sealed value of `len` takes.
+    pub(crate) fn sealed_len(len: usize) -> usize {
+        len
+    }
+
+    /// Makes a cipher with a fresh key at `place`.
+    ///
+    /// # Safety
+    /// `place` must be writable for [`CIPHER_BYTES`], aligned to 16, and unused.
+    pub(crate) unsafe fn make_cipher(place: NonNull<u8>) -> Result<(), Refusal> {
+        // SAFETY: the caller's promises are passed on.
+        let made = unsafe { expand_fresh_key(place) };
+        wipe::scrub_stack();
+        made
+    }
+
+    #[inline(never)]
+    unsafe fn expand_fresh_key(place: NonNull<u8>) -> Result<(), Refusal> {
+        // SAFETY: the place has room for far more than 32 bytes, which the next line fills.
+        let key: &mut [u8; 32] = unsafe { place.cast().as_mut() };
+        sys::random(key)?;
+        let gcm = Aes256Gcm::new((&*key).into());
+        // SAFETY: the place fits and is aligned; the raw key is overwritten with the cipher.
+        unsafe { place.cast().write(Cipher { present: 1, gcm }) };
+        Ok(())
+    }
+
+    /// Encrypts in place. `number` must be fresh for every call under one key.
+    pub(crate) fn seal(
+        cipher: NonNull<Cipher>,
+        number: u64,
+        bytes: &mut [u8],
+    ) -> Result<Tag, Rejected> {
+        let tag = seal_on_own_stack(cipher, number, bytes);
+        zeroize::zeroize_stack::<SCRUB_BYTES>();
+        wipe::clear_vector_registers();
+        tag
+    }
+
+    /// Decrypts in place; a changed byte, tag or number is refused.
+    pub(crate) fn open(
+        cipher: NonNull<Cipher>,
+        number: u64,
+        tag: &Tag,
+        bytes: &mut [u8],
+    ) -> Result<(), Rejected> {
+        let opened = open_on_own_stack(cipher, number, tag, bytes);
+        zeroize::zeroize_stack::<SCRUB_BYTES>();
+        wipe::clear_vector_registers();
+        opened
+    }
+
+    #[inline(never)]
+    fn seal_on_own_stack(
+        cipher: NonNull<Cipher>,
+        number: u64,
+        bytes: &mut [u8],
+    ) -> Result<Tag, Rejected> {
+        let gcm = present(&cipher)?;
+        gcm.encrypt_inout_detached(&nonce(number).into(), &[], bytes.into())
+            .map(Into::into)
+            .map_err(|_| Rejected)
+    }
+
+    #[inline(never)]
+    fn open_on_own_stack(
+        cipher: NonNull<Cipher>,
+        number: u64,
+        tag: &Tag,
+        bytes: &mut [u8],
+    ) -> Result<(), Rejected> {
+        let gcm = present(&cipher)?;
+        gcm.decrypt_inout_detached(&nonce(number).into(), &[], bytes.into(), tag.into())
+            .map_err(|_| Rejected)
+    }
+
+    fn present(cipher: &NonNull<Cipher>) -> Result<&Aes256Gcm, Rejected> {
+        // SAFETY: the cipher's memory stays mapped while a sealed value lives; a blank one is all zeros, which
+        // is a valid number here.
+        let cipher = unsafe { cipher.as_ref() };
+        if cipher.present == 1 { Ok(&cipher.gcm) } else { Err(Rejected) }
+    }
+
+    fn nonce(number: u64) -> [u8; 12] {
+        let mut nonce = [0; 12];
+        nonce[4..].copy_from_slice(&number.to_le_bytes());
+        nonce
+    }
+}
+
+#[cfg(windows)]
+mod platform {
+    use super::Rejected;
+    use crate::sys::Refusal;
+    use std::ptr::NonNull;
+    use windows_sys::Win32::Security::Cryptography::{
+        CRYPTPROTECTMEMORY_BLOCK_SIZE, CRYPTPROTECTMEMORY_SAME_PROCESS, CryptProtectMemory,
+        CryptUnprotectMemory,
+    };
+
+    /// The system holds the key.
+    pub(crate) const CIPHER_BYTES: usize = size_of::<Cipher>();
+    pub(crate) type Tag = [u8; 0];
+    pub(crate) struct Cipher(#[allow(dead_code, reason = "keeps a place")] u64);
+
+    /// The system encrypts whole blocks.
+    pub(crate) fn sealed_len(len: usize) -> usize {
+        len.next_multiple_of(CRYPTPROTECTMEMORY_BLOCK_SIZE as usize)
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "the interface of the other platforms")]
+    pub(crate) unsafe fn make_cipher(_place: NonNull<u8>) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    pub(crate) fn seal(
+        _cipher: NonNull<Cipher>,
+        _number: u64,
+        bytes: &mut [u8],
+    ) -> Result<Tag, Rejected> {
+        for part in parts(bytes) {
+            let (start, len) = part?;
+            // SAFETY: the range is a borrowed slice of whole blocks.
+            if unsafe { CryptProtectMemory(start, len, CRYPTPROTECTMEMORY_SAME_PROCESS) } == 0 {
+                return Err(Rejected);
+            }
+        }
+        Ok([])
+    }
+
+    pub(crate) fn open(
+        _cipher: NonNull<Cipher>,
+        _number: u64,
+        _tag: &Tag,
+        bytes: &mut [u8],
+    ) -> Result<(), Rejected> {
+        for part in parts(bytes) {
+            let (start, len) = part?;
+            // SAFETY: the range is a borrowed slice of whole blocks.
+            if unsafe { CryptUnprotectMemory(start, len, CRYPTPROTECTMEMORY_SAME_PROCESS) } == 0 {
+                return Err(Rejected);
+            }
+        }
+        Ok(())
+    }
+
+    /// The system counts in 32 bits.
+    fn parts(
+        bytes: &mut [u8],
+    ) -> impl Iterator<Item = Result<(*mut core::ffi::c_void, u32), Rejected>> {
+        bytes.chunks_mut(1 << 30).map(|part| {
+            let len = u32::try_from(part.len()).map_err(|_| Rejected)?;
+            Ok((part.as_mut_ptr().cast(), len))
+        })
+    }
+}
