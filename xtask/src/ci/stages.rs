@@ -67,7 +67,7 @@ pub const ALL: &[Stage] = &[
         fast: true,
         has_tests: false,
         limit: minutes(2),
-        commands: |cx| vec![cx.cargo(&["fmt", "--all", "--check"])],
+        commands: |cx| vec![cx.cargo(&["fmt", "--all", "--check", "--", "--color=never", "-l"])],
     },
     Stage {
         name: "layers",
