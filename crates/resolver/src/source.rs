@@ -1,0 +1,208 @@
+//! A configuration text that can be shown in errors: whatever may be a secret is masked.
+//!
+//! The text itself is not kept. Every character of a scalar that is not known to be harmless is
+//! replaced by `*`, one for one, so that columns stay true.
+
+use std::ops::Range;
+
+use crate::diagnostic::Place;
+use crate::yaml::{Node, Span, Value};
+
+/// A longer line is not shown: it would hide the message.
+const MAX_LINE_CHARS: usize = 200;
+
+/// The file name and the masked text.
+#[derive(Debug)]
+pub(crate) struct Source {
+    file: String,
+    masked: String,
+}
+
+impl Source {
+    /// Masks the text of a parsed document. `shown` decides, by the keys on the way to it, whether
+    /// a scalar value is harmless; keys always are.
+    pub(crate) fn new(
+        file: &str,
+        text: &str,
+        root: &Node,
+        shown: fn(&[&str], &str) -> bool,
+    ) -> Self {
+        let mut scalars = Vec::new();
+        collect(root, &mut Vec::new(), shown, &mut scalars);
+        scalars.sort_by_key(|(range, _)| range.start);
+        Self { file: file.to_owned(), masked: mask(text, &scalars) }
+    }
+
+    /// Masks a text that could not be parsed: words stay only where they look like keys.
+    pub(crate) fn unparsed(file: &str, text: &str) -> Self {
+        Self { file: file.to_owned(), masked: mask_unparsed(text) }
+    }
+
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    pub(crate) fn place(&self, span: Span) -> Place {
+        let line = self.masked.lines().nth(span.start.line - 1).unwrap_or_default();
+        let line_chars = line.chars().count();
+        let end = if span.end.line == span.start.line { span.end.column } else { line_chars + 1 };
+        Place {
+            file: self.file.clone(),
+            line: span.start.line,
+            column: span.start.column,
+            width: end.saturating_sub(span.start.column).max(1),
+            line_text: (line_chars <= MAX_LINE_CHARS && !line.trim().is_empty())
+                .then(|| line.to_owned()),
+        }
+    }
+}
+
+fn collect<'a>(
+    node: &'a Node,
+    path: &mut Vec<&'a str>,
+    shown: fn(&[&str], &str) -> bool,
+    scalars: &mut Vec<(Range<usize>, bool)>,
+) {
+    // What an alias names is masked where it is defined.
+    if node.is_alias() {
+        return;
+    }
+    match &node.value {
+        Value::Scalar { text, .. } => scalars.push((node.span.range(), shown(path, text))),
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                scalars.push((key.span.range(), true));
+                path.push(key.as_str().unwrap_or_default());
+                collect(value, path, shown, scalars);
+                path.pop();
+            }
+        }
+        Value::Sequence(items) => {
+            for item in items {
+                path.push("[]");
+                collect(item, path, shown, scalars);
+                path.pop();
+            }
+        }
+    }
+}
+
+fn mask(text: &str, scalars: &[(Range<usize>, bool)]) -> String {
+    let mut masked = Masked::with_capacity(text.len());
+    let mut at = 0;
+    for (range, shown) in scalars {
+        masked.comments_hidden(&text[at..range.start]);
+        masked.push(&text[range.clone()], |c| if *shown { c } else { star(c) });
+        at = range.end;
+    }
+    masked.comments_hidden(&text[at..]);
+    masked.text
+}
+
+fn mask_unparsed(text: &str) -> String {
+    let mut masked = Masked::with_capacity(text.len());
+    let in_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let word_len = rest.find(|c: char| !in_word(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(word_len.max(c.len_utf8()));
+        let is_key = after
+            .strip_prefix(':')
+            .is_some_and(|after| !after.starts_with(|c: char| !c.is_whitespace()));
+        // Punctuation tells what is wrong; anything beyond ASCII might be part of a secret.
+        let shown = is_key || (word_len == 0 && c.is_ascii());
+        masked.push(word, |c| if shown { c } else { star(c) });
+        rest = after;
+    }
+    masked.text
+}
+
+fn star(c: char) -> char {
+    if c.is_whitespace() { c } else { '*' }
+}
+
+/// Masked text on its way: one line break and one character for each of the original.
+struct Masked {
+    text: String,
+    after_return: bool,
+}
+
+impl Masked {
+    fn with_capacity(capacity: usize) -> Self {
+        Self { text: String::with_capacity(capacity), after_return: false }
+    }
+
+    fn push(&mut self, text: &str, mut show: impl FnMut(char) -> char) {
+        for c in text.chars() {
+            let second_half = c == '\n' && self.after_return;
+            self.after_return = c == '\r';
+            match c {
+                '\n' if second_half => {}
+                '\n' | '\r' => self.text.push('\n'),
+                // The mark of the byte order has no column.
+                '\u{feff}' if self.text.is_empty() => {}
+                _ if c.is_control() && c != '\t' => self.text.push('\u{fffd}'),
+                _ => self.text.push(show(c)),
+            }
+        }
+    }
+
+    /// Between scalars a `#` starts a comment, and a comment may say anything.
+    fn comments_hidden(&mut self, text: &str) {
+        for line in text.split_inclusive(['\n', '\r']) {
+            let mut comment = false;
+            self.push(line, |c| {
+                let hidden = comment;
+                comment |= c == '#';
+                if hidden { star(c) } else { c }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml;
+
+    fn shown(path: &[&str], _: &str) -> bool {
+        path == ["from"]
+    }
+
+    #[test]
+    fn only_harmless_values_are_kept() {
+        let text = "\u{feff}# old: hunter1\r\nliteral: hünter2 # was hunter3\nfrom: store://a/b\rlist:\n  - |\n    one\n    two\n{}";
+        let text = &text[..text.len() - 2];
+        let source = Source::new("f", text, &yaml::parse(text).unwrap(), shown);
+        assert_eq!(
+            source.masked,
+            "# **** *******\nliteral: ******* # *** *******\nfrom: store://a/b\nlist:\n  - *\n    ***\n    ***\n"
+        );
+    }
+
+    #[test]
+    fn a_broken_text_keeps_keys_and_punctuation() {
+        let text = "a: {literal: \"hunter2, trasnform: [é\nhunter3\nx:y: z\u{1}";
+        assert_eq!(
+            Source::unparsed("f", text).masked,
+            "a: {literal: \"*******, trasnform: [*\n*******\n*:y: *\u{fffd}"
+        );
+    }
+
+    #[test]
+    fn a_place_has_its_line() {
+        let text = "é: 1\r\nfrom: [a,\n b]\n";
+        let root = yaml::parse(text).unwrap();
+        let source = Source::new("f", text, &root, shown);
+        let place = source.place(root.get("from").unwrap().span);
+        assert_eq!((place.line, place.column, place.width), (2, 7, 3));
+        assert_eq!(place.line_text.as_deref(), Some("from: [*,"));
+    }
+
+    #[test]
+    fn a_long_line_is_not_shown() {
+        let text = format!("a: {}", "x".repeat(300));
+        let root = yaml::parse(&text).unwrap();
+        assert_eq!(Source::new("f", &text, &root, shown).place(root.span).line_text, None);
+    }
+}

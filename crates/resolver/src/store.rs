@@ -1,0 +1,269 @@
+//! What a secret store is: the traits a store implements, and what it is given.
+//!
+//! A store is two things: a [`StoreFactory`] that knows its types and settings, and the open
+//! [`Store`] that fetches items. Everything else is done for it: grouping, one fetch per item,
+//! deadlines, threads, errors for people.
+//!
+//! The whole of a store that keeps its items in files of a folder:
+//!
+//! ```
+//! use std::fs::File;
+//! use std::path::PathBuf;
+//!
+//! use dsops_resolver::{
+//!     Config, Diagnostic, FetchContext, Item, NoEnvironment, OpenContext, ResolveOptions, Store,
+//!     StoreError, StoreFactory, StoreSettings, plan, resolve,
+//! };
+//! use dsops_secure_mem::SecretBytes;
+//!
+//! struct Folder(PathBuf);
+//!
+//! impl Store for Folder {
+//!     fn fetch(&self, items: &[Item], _: &FetchContext<'_>) -> Vec<Result<SecretBytes, StoreError>> {
+//!         items.iter().map(|item| self.read(item)).collect()
+//!     }
+//! }
+//!
+//! impl Folder {
+//!     fn read(&self, item: &Item) -> Result<SecretBytes, StoreError> {
+//!         if item.version.is_some() {
+//!             return Err(StoreError::unsupported("a version"));
+//!         }
+//!         if item.key.contains(['/', '\\']) {
+//!             return Err(StoreError::not_found(&item.key));
+//!         }
+//!         let path = self.0.join(&item.key);
+//!         let mut file = File::open(&path).map_err(|error| match error.kind() {
+//!             std::io::ErrorKind::NotFound => StoreError::not_found(&item.key),
+//!             _ => StoreError::io("open", &path, error),
+//!         })?;
+//!         Ok(SecretBytes::from_reader(&mut file, 64 * 1024)?)
+//!     }
+//! }
+//!
+//! struct Folders;
+//!
+//! impl StoreFactory for Folders {
+//!     fn types(&self) -> &[&str] {
+//!         &["folder"]
+//!     }
+//!
+//!     fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {
+//!         let mut problems = settings.unknown_keys(&["path"]);
+//!         problems.extend(settings.required_text("path").err());
+//!         problems
+//!     }
+//!
+//!     fn open(&self, settings: &StoreSettings, cx: &OpenContext<'_>) -> Result<Box<dyn Store>, StoreError> {
+//!         Ok(Box::new(Folder(cx.base_dir.join(settings.required_text("path")?))))
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::tempdir()?;
+//! # #[allow(clippy::disallowed_methods)]
+//! std::fs::write(dir.path().join("token"), b"hunter2")?;
+//! let text = "
+//! version: 1
+//! secretStores:
+//!   here: { type: folder, path: . }
+//! envs:
+//!   dev:
+//!     TOKEN: { from: store://here/token }
+//! ";
+//! let config = Config::parse("dsops.yaml", text)?;
+//! let plan = plan(&config, "dev", &Folders)?;
+//! let cx = OpenContext { base_dir: dir.path(), environment: &NoEnvironment };
+//! let resolved = resolve(&plan, &Folders, &cx, &ResolveOptions::default())?;
+//! assert_eq!(&*resolved.get("TOKEN").expect("resolved").expose(), b"hunter2");
+//! # Ok(())
+//! # }
+//! ```
+
+use std::ffi::OsString;
+use std::marker::PhantomData;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dsops_secure_mem::SecretBytes;
+
+use crate::diagnostic::Diagnostic;
+use crate::error::StoreError;
+use crate::settings::StoreSettings;
+
+/// An open store.
+///
+/// A store may be asked from another thread than the one that opened it, by one thread at a time.
+pub trait Store: Send + Sync {
+    /// Fetches items: one result for each, in the order of `items`, which holds no item twice.
+    ///
+    /// An item that is missing must not keep the others from being fetched. An error that concerns
+    /// all of them is repeated for each ([`StoreError`] is `Clone`) and shown once.
+    ///
+    /// # Security
+    /// Values go into protected memory as they come in; no error holds a value.
+    fn fetch(&self, items: &[Item], cx: &FetchContext<'_>) -> Vec<Result<SecretBytes, StoreError>>;
+
+    /// Says whether the store would answer, without fetching an item's value.
+    ///
+    /// # Errors
+    /// Why it would not.
+    fn check(&self, cx: &FetchContext<'_>) -> Result<Health, StoreError> {
+        let _ = cx;
+        Ok(Health::NotChecked)
+    }
+}
+
+/// The outcome of [`Store::check`] when nothing is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// The store would answer; what was looked at, for people.
+    Checked(String),
+    /// The store has no check. This is not a pass.
+    NotChecked,
+}
+
+/// What a store is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Item {
+    /// The item, in the store's own grammar.
+    pub key: String,
+    /// The version, if one was asked for; a store that keeps none refuses.
+    pub version: Option<String>,
+}
+
+/// What a reference asks of a store, before the store's factory has made it an [`Item`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The path of the reference, or the `key`.
+    pub key: String,
+    /// The part after `#`: one value inside the item.
+    pub field: Option<String>,
+    /// The version.
+    pub version: Option<String>,
+}
+
+/// Makes stores of some types.
+pub trait StoreFactory: Sync {
+    /// The types it makes, as written in `type:`.
+    fn types(&self) -> &[&str];
+
+    /// Checks the settings of a store without touching anything outside: unknown keys, missing
+    /// keys, wrong kinds.
+    fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic>;
+
+    /// Makes an address an item, without touching anything outside.
+    ///
+    /// The default takes key and version as they are and refuses a field. A store that finds
+    /// values inside items by key joins key and field here.
+    ///
+    /// # Errors
+    /// What the store cannot do with the address, as "a field (`#…`) is not supported".
+    fn item(&self, settings: &StoreSettings, address: Address) -> Result<Item, StoreError> {
+        let _ = settings;
+        match address.field {
+            Some(_) => Err(StoreError::unsupported("a field (`#…`)")),
+            None => Ok(Item { key: address.key, version: address.version }),
+        }
+    }
+
+    /// Opens a store. Called on the main thread before any other thread is started, so that
+    /// credentials can be moved out of the environment.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    fn open(
+        &self,
+        settings: &StoreSettings,
+        cx: &OpenContext<'_>,
+    ) -> Result<Box<dyn Store>, StoreError>;
+}
+
+/// What a store may use while it is opened.
+#[derive(Clone, Copy)]
+pub struct OpenContext<'a> {
+    /// The folder of the configuration file: relative paths in settings start here.
+    pub base_dir: &'a Path,
+    /// The environment `dsops` was started with.
+    pub environment: &'a dyn Environment,
+}
+
+/// What a store may use while it fetches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FetchContext<'a> {
+    deadline: Option<Instant>,
+    borrowed: PhantomData<&'a ()>,
+}
+
+impl FetchContext<'_> {
+    /// A context with a deadline, or with none.
+    pub fn new(deadline: Option<Instant>) -> Self {
+        Self { deadline, borrowed: PhantomData }
+    }
+
+    /// When the answer has to be there.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// How long is left; `None` when there is no deadline, zero when it has passed.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Fails when the deadline has passed: for loops and before each outside call.
+    ///
+    /// # Errors
+    /// [`StoreError::DeadlineExceeded`].
+    pub fn check_deadline(&self) -> Result<(), StoreError> {
+        if self.remaining().is_some_and(|left| left.is_zero()) {
+            Err(StoreError::DeadlineExceeded)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The process environment as stores see it.
+pub trait Environment: Sync {
+    /// A variable that is no secret, as a path or an address.
+    fn var(&self, name: &str) -> Option<OsString>;
+
+    /// A variable that is a secret, or names where one is.
+    ///
+    /// # Security
+    /// The implementor keeps the value from the child that is started later.
+    ///
+    /// # Errors
+    /// When the variable is there but cannot be moved into protected memory.
+    fn credential(&self, name: &str) -> Result<Option<SecretBytes>, StoreError>;
+}
+
+/// An environment without variables, for tests and for programs that give stores nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoEnvironment;
+
+impl Environment for NoEnvironment {
+    fn var(&self, _: &str) -> Option<OsString> {
+        None
+    }
+
+    fn credential(&self, _: &str) -> Result<Option<SecretBytes>, StoreError> {
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passed_deadline_is_an_error() {
+        assert_eq!(FetchContext::default().remaining(), None);
+        assert!(FetchContext::default().check_deadline().is_ok());
+        let past = FetchContext::new(Some(Instant::now()));
+        assert!(matches!(past.check_deadline(), Err(StoreError::DeadlineExceeded)));
+        let future = FetchContext::new(Some(Instant::now() + Duration::from_secs(3600)));
+        assert!(future.check_deadline().is_ok());
+    }
+}
