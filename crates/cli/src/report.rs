@@ -1,0 +1,141 @@
+//! What went wrong, as data: one problem is one `Report`, all problems of a run are one `Failure`.
+
+use std::error::Error;
+
+use dsops_resolver::{Diagnostic, Place};
+
+use crate::exit::Exit;
+
+/// How much a report weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The command did not do what it was asked to.
+    Error,
+    /// It did, but the user should know this.
+    Warning,
+}
+
+impl Severity {
+    /// The word a person reads.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// One problem: what, where, why, and what to do next.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub severity: Severity,
+    /// Stable, for scripts and searches.
+    pub code: Option<&'static str>,
+    pub message: String,
+    pub place: Option<Place>,
+    /// The chain of causes, nearest first.
+    pub causes: Vec<String>,
+    pub help: Option<String>,
+}
+
+impl Report {
+    /// An error that has only a message so far.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code: None,
+            message: message.into(),
+            place: None,
+            causes: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// A warning that has only a message so far.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(message) }
+    }
+
+    /// An error with the chain of causes that `error` carries.
+    pub fn from_error(error: &(dyn Error + 'static)) -> Self {
+        let mut report = Self::error(error.to_string());
+        report.add_causes(error.source());
+        report
+    }
+
+    /// Adds what to do next.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds why.
+    pub fn because(mut self, error: &(dyn Error + 'static)) -> Self {
+        self.add_causes(Some(error));
+        self
+    }
+
+    fn add_causes(&mut self, mut cause: Option<&(dyn Error + 'static)>) {
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some libraries repeat their cause in their own text; say each thing once.
+            if !self.message.contains(&text) && self.causes.last() != Some(&text) {
+                self.causes.push(text);
+            }
+            cause = error.source();
+        }
+    }
+}
+
+impl From<Diagnostic> for Report {
+    fn from(diagnostic: Diagnostic) -> Self {
+        let severity = match diagnostic.severity {
+            dsops_resolver::Severity::Error => Severity::Error,
+            _ => Severity::Warning,
+        };
+        Self {
+            severity,
+            code: Some(diagnostic.code),
+            message: diagnostic.message,
+            place: diagnostic.place,
+            causes: Vec::new(),
+            help: diagnostic.help,
+        }
+    }
+}
+
+/// Why a command ended without doing what it was asked to.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    pub reports: Vec<Report>,
+}
+
+impl Failure {
+    /// One problem.
+    pub fn new(exit: Exit, report: Report) -> Self {
+        Self { exit, reports: vec![report] }
+    }
+
+    /// Many problems of one kind.
+    pub fn many(exit: Exit, reports: impl IntoIterator<Item = impl Into<Report>>) -> Self {
+        Self { exit, reports: reports.into_iter().map(Into::into).collect() }
+    }
+
+    /// The command line asks for something that makes no sense.
+    pub fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, Report::error(message).help(help))
+    }
+
+    /// The same problems under another exit code.
+    pub fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+}
+
+impl From<dsops_secure_mem::Error> for Failure {
+    fn from(error: dsops_secure_mem::Error) -> Self {
+        Self::new(Exit::Protection, Report::from_error(&error))
+    }
+}

@@ -1,0 +1,184 @@
+//! What people and programs read: data on stdout, talk on stderr, colour only on a terminal.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+
+use dsops_resolver::Place;
+
+use crate::report::{Report, Severity};
+
+/// How this run talks.
+#[derive(Clone, Copy, Debug)]
+pub struct Ui {
+    pub quiet: bool,
+    pub verbose: bool,
+    colour: bool,
+}
+
+impl Ui {
+    /// `colour_allowed` is what flags and environment say; a stderr that is no terminal overrules.
+    pub fn new(quiet: bool, verbose: bool, colour_allowed: bool) -> Self {
+        Self { quiet, verbose, colour: colour_allowed && io::stderr().is_terminal() }
+    }
+
+    /// Something good to know; `--quiet` hides it.
+    pub fn note(self, text: impl AsRef<str>) {
+        if !self.quiet {
+            say(text.as_ref());
+        }
+    }
+
+    /// Detail that only `--verbose` shows.
+    pub fn detail(self, text: impl AsRef<str>) {
+        if self.verbose {
+            say(text.as_ref());
+        }
+    }
+
+    /// A problem, in full; never hidden.
+    pub fn report(self, report: &Report) {
+        say(&self.render(report));
+    }
+
+    fn render(self, report: &Report) -> String {
+        let paint = Paint(self.colour);
+        let tint = match report.severity {
+            Severity::Error => Tint::Red,
+            Severity::Warning => Tint::Yellow,
+        };
+        let mut head = report.severity.word().to_owned();
+        if let Some(code) = report.code {
+            let _ = write!(head, "[{code}]");
+        }
+        let mut text = format!("{}: {}", paint.wrap(tint, &head), report.message);
+        if let Some(place) = &report.place {
+            text.push_str(&render_place(place, paint));
+        }
+        for cause in &report.causes {
+            let _ = write!(text, "\n  because: {cause}");
+        }
+        if let Some(help) = &report.help {
+            let _ = write!(text, "\n  {}: {help}", paint.wrap(Tint::Blue, "help"));
+        }
+        text
+    }
+}
+
+/// Writes data to stdout.
+///
+/// # Errors
+/// What the write says; a closed pipe too, which the caller may treat as the reader's choice.
+pub fn print(data: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(data)?;
+    out.flush()
+}
+
+/// A table with columns as wide as their widest cell, two spaces apart, no trailing blanks.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Untrusted text (a file's line, a key) on one line of a terminal: control characters escaped.
+pub fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
+}
+
+fn say(text: &str) {
+    // A closed stderr must not end the work.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// The place as rustc shows it: file:line:column, the line, and a mark under the part that is meant.
+fn render_place(place: &Place, paint: Paint) -> String {
+    let mut text = format!("\n  --> {}:{}:{}", place.file, place.line, place.column);
+    if let Some(line) = &place.line_text {
+        let number = place.line.to_string();
+        let margin = " ".repeat(number.len());
+        let before: String =
+            line.chars().take(place.column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let rest = line.chars().count().saturating_sub(place.column.saturating_sub(1));
+        let marks = "^".repeat(place.width.clamp(1, rest.max(1)));
+        let _ = write!(
+            text,
+            "\n {margin} |\n {number} | {}\n {margin} | {before}{}",
+            one_line(line),
+            paint.wrap(Tint::Red, &marks)
+        );
+    }
+    text
+}
+
+#[derive(Clone, Copy)]
+struct Paint(bool);
+
+#[derive(Clone, Copy)]
+enum Tint {
+    Red = 31,
+    Yellow = 33,
+    Blue = 34,
+}
+
+impl Paint {
+    fn wrap(self, tint: Tint, text: &str) -> String {
+        if self.0 { format!("\x1b[1;{}m{text}\x1b[0m", tint as u8) } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_says_what_where_why_and_what_next() {
+        let ui = Ui { quiet: false, verbose: false, colour: false };
+        let mut report = Report::error("unknown key `trasnform`").help("did you mean `transform`?");
+        report.code = Some("config/unknown-key");
+        report.place = Some(Place {
+            file: "dsops.yaml".into(),
+            line: 7,
+            column: 9,
+            width: 9,
+            line_text: Some("        trasnform: trim".into()),
+        });
+        report.causes.push("a cause".into());
+        assert_eq!(
+            ui.render(&report),
+            "error[config/unknown-key]: unknown key `trasnform`\n  --> dsops.yaml:7:9\n   |\n 7 |         trasnform: trim\n   |         ^^^^^^^^^\n  because: a cause\n  help: did you mean `transform`?"
+        );
+    }
+
+    #[test]
+    fn colour_is_never_the_only_carrier() {
+        let ui = Ui { quiet: false, verbose: false, colour: true };
+        let text = ui.render(&Report::warning("careful"));
+        assert_eq!(text, "\x1b[1;33mwarning\x1b[0m: careful");
+    }
+
+    #[test]
+    fn a_terminal_is_not_driven_by_file_content() {
+        assert_eq!(one_line("a\x1b[2Jb\tc"), "a\\u{1b}[2Jb\tc");
+    }
+
+    #[test]
+    fn tables_line_up() {
+        let rows = vec![vec!["A".into(), "LONG".into()], vec!["BB".into(), "x".into()]];
+        assert_eq!(table(&rows), "A   LONG\nBB  x\n");
+    }
+}
