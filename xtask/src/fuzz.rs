@@ -131,6 +131,7 @@ fn targets(folder: &Path) -> anyhow::Result<Vec<String>> {
         .into_iter()
         .flatten()
         .flat_map(|package| package["targets"].as_array().into_iter().flatten())
+        .filter(|target| target["kind"] == serde_json::json!(["bin"]))
         .filter_map(|target| target["name"].as_str().map(str::to_owned))
         .collect();
     targets.sort();
