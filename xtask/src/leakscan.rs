@@ -1,12 +1,104 @@
-//! `cargo xtask leakscan`.
+//! `cargo xtask leakscan [--dsops FILE] [--swap]`: searches everything an observer can see of a
+//! running `dsops` for the secrets it handles, and must find nothing.
+//!
+//! A static release build runs in a throw-away project with random secrets. At every system call
+//! of `exec`, in both modes and as two users, all its memory is read in two ways and searched for
+//! the secrets and the identity: raw, UTF-16, base64, hex, and every piece of 16 bytes. Then dumps
+//! by gdb and by the kernel, a reader of the same user, every command and every failing path, all
+//! output, all files, and on request a swap file. A control that takes no care of its secret runs
+//! in the same conditions and must be caught, or the search proves nothing.
+//!
+//! One place has no secret an observer could read and is not searched: at the stop of `execve` the
+//! environment lies in hidden memory, and the kernel's own copy of it is not the program's.
+
 pub(crate) mod binaries;
+mod cases;
+mod dumps;
+mod edit;
 pub(crate) mod memory;
 pub(crate) mod needles;
 pub(crate) mod observe;
-pub(crate) mod scanner;
+mod outputs;
+pub(crate) mod project;
+mod readers;
+mod report;
+mod scanner;
+mod stages;
+mod swap;
 pub(crate) mod tracer;
 
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+
+use crate::process;
+use report::Report;
+use stages::Marked;
+
+/// The plain user that programs run as when we are the superuser: `nobody`.
+const PLAIN_USER: u32 = 65534;
+
 /// Runs the command.
-pub fn run(_args: &[String]) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+///
+/// # Errors
+/// Something was found, or a part that must be made could not be.
+pub fn run(args: &[String]) -> anyhow::Result<()> {
+    if let Some((first, rest)) = args.split_first()
+        && first == "--read"
+    {
+        return readers::read_as_other(rest);
+    }
+    let (mut dsops, mut with_swap) = (None, false);
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--dsops" => dsops = Some(PathBuf::from(args.next().context("--dsops takes a file")?)),
+            "--swap" => with_swap = true,
+            other => bail!("unknown argument `{other}`: leakscan [--dsops FILE] [--swap]"),
+        }
+    }
+    let built = binaries::build()?;
+    let dsops = dsops.unwrap_or(built.dsops);
+    dumps::allow_cores()?;
+    let mut report = Report::default();
+    let users = if process::is_root() { vec![None, Some(PLAIN_USER)] } else { vec![None] };
+    let marked = users
+        .into_iter()
+        .map(|user| Marked::create(&dsops, user))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    for marked in &marked {
+        println!(
+            "{}: {} secrets, {} needles, each looked for whole and in pieces of 16 bytes",
+            stages::user_name(marked.project.user()),
+            marked.search.secrets().len(),
+            marked.search.needles()
+        );
+    }
+    report::section("Memory at every system call");
+    let runs = marked
+        .iter()
+        .map(|marked| stages::scan(marked, &built.control))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    runs.iter().flatten().for_each(|run| run.judge(&mut report));
+    for marked in &marked {
+        report::section(&format!("Dumps, {}", stages::user_name(marked.project.user())));
+        dumps::check(marked, &built.control, &mut report)?;
+    }
+    report::section("A reader of the same user");
+    for marked in marked.iter().filter(|marked| marked.project.user().is_some()) {
+        readers::check(marked, &built.control, &mut report)?;
+    }
+    if !process::is_root() {
+        report.not_run("same-user reader", "only the superuser can start it as a user of its own");
+    }
+    report::section("Every command, every failing path");
+    for marked in &marked {
+        outputs::check(marked, &mut report)?;
+    }
+    report::section("Swap");
+    match marked.first() {
+        Some(marked) if with_swap => swap::check(marked, &built.control, &mut report)?,
+        _ => report.not_run("swap", "it was not asked for (--swap)"),
+    }
+    report.finish()
 }

@@ -90,11 +90,6 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// All hits of all stages.
-    pub fn hits(&self) -> usize {
-        self.stages.values().map(Tally::hits).sum()
-    }
-
     /// The hits from `stage` on.
     pub fn hits_from(&self, stage: Stage) -> usize {
         self.stages.range(stage..).map(|(_, tally)| tally.hits()).sum()
@@ -287,17 +282,17 @@ impl<'a> Look<'a> {
         let Event::Entry(call) = stop.event else { return };
         let [first, second, third, ..] = call.arguments;
         match call.number {
-            libc::SYS_open | libc::SYS_openat | libc::SYS_creat | libc::SYS_openat2 => {
-                if opens_for_writing(call, stop.memory) {
-                    let path = path_argument(call, stop.memory).unwrap_or_else(|| "?".into());
-                    self.opened_for_writing.push(path);
-                }
+            libc::SYS_open | libc::SYS_openat | libc::SYS_creat | libc::SYS_openat2
+                if opens_for_writing(call, stop.memory) =>
+            {
+                let path = path_argument(call, stop.memory).unwrap_or_else(|| "?".into());
+                self.opened_for_writing.push(path);
             }
             libc::SYS_memfd_create => self.opened_for_writing.push("a memfd".into()),
-            libc::SYS_write | libc::SYS_pwrite64 | libc::SYS_sendto if third > 0 => {
-                if !readable(stop.memory, second) {
-                    self.hidden_writes.push(format!("{third} bytes to descriptor {first}"));
-                }
+            libc::SYS_write | libc::SYS_pwrite64 | libc::SYS_sendto
+                if third > 0 && !readable(stop.memory, second) =>
+            {
+                self.hidden_writes.push(format!("{third} bytes to descriptor {first}"));
             }
             libc::SYS_writev | libc::SYS_pwritev | libc::SYS_pwritev2 => {
                 for pair in 0..third {
@@ -329,7 +324,7 @@ impl<'a> Look<'a> {
 }
 
 /// Calls after which there is another process or program.
-fn makes_a_child(call: Call) -> bool {
+pub fn makes_a_child(call: Call) -> bool {
     const THREAD: u64 = 0x0001_0000; // CLONE_THREAD, from linux/sched.h
     match call.number {
         libc::SYS_clone => call.arguments[0] & THREAD == 0,

@@ -1,0 +1,201 @@
+//! Takes dumps of a running program, gdb's and the kernel's, and searches them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use nix::{
+    sys::{
+        resource::{Resource, getrlimit, setrlimit},
+        signal::{Signal, kill},
+    },
+    unistd::Pid,
+};
+
+use super::{
+    observe::Stage,
+    report::{self, Report},
+    stages::{Marked, user_name},
+    tracer::{End, Event, Launch, Next, Stopped, trace},
+};
+use crate::process::is_on_path;
+
+/// Long enough for a debugger to look around; the child is killed when the look is over.
+const SLEEP_SECS: &str = "60";
+
+/// Lets programs started from here dump core, as a developer's shell may.
+///
+/// # Errors
+/// The limit cannot be read or set.
+pub fn allow_cores() -> anyhow::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
+    setrlimit(Resource::RLIMIT_CORE, hard, hard).context("cannot raise the core limit")
+}
+
+/// Dumps `exec` at the stages where it holds secrets, by gdb and by signals, and the control
+/// likewise.
+///
+/// # Errors
+/// A program cannot be started, traced or dumped.
+pub fn check(marked: &Marked, control: &Path, report: &mut Report) -> anyhow::Result<()> {
+    gdb(marked, control, report)?;
+    kernel(marked, control, report)
+}
+
+/// `gcore -a` and `gcore`.
+fn gdb(marked: &Marked, control: &Path, report: &mut Report) -> anyhow::Result<()> {
+    if !is_on_path("gcore") {
+        report.not_run("gcore", "gdb is not installed");
+        return Ok(());
+    }
+    for (mode, stage) in [
+        ("replace", Stage::Resolved),
+        ("supervise", Stage::Resolved),
+        ("supervise", Stage::Running),
+    ] {
+        let run = format!("exec --mode {mode}, {}, {stage}", user_name(marked.project.user()));
+        let process = stand(&marked.exec(mode, SLEEP_SECS), stage)?;
+        for option in ["-a", ""] {
+            let Some(dump) = gcore(process.pid(), option, marked.project.folder())? else {
+                report.check(true, &format!("{run}: gcore {option}"), "refused");
+                continue;
+            };
+            let hits = marked.search.describe_all(&dump);
+            let seen = format!("{} hits in {} KiB", hits.len(), dump.len() / 1024);
+            report.check(hits.is_empty(), &format!("{run}: gcore {option}"), &seen);
+            report::details(&hits);
+        }
+    }
+    let process = stand(&marked.control(control, SLEEP_SECS)?, Stage::Running)?;
+    let dump = gcore(process.pid(), "", marked.project.folder())?.unwrap_or_default();
+    let hits = marked.search.describe_all(&dump).len();
+    report.check(hits >= 1, "control: gcore sees its secret", &format!("{hits} hits"));
+    Ok(())
+}
+
+/// Death by signals whose default is a core dump.
+fn kernel(marked: &Marked, control: &Path, report: &mut Report) -> anyhow::Result<()> {
+    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
+    let pattern = pattern.trim();
+    if pattern.contains(['|', '/']) {
+        let why = format!("core_pattern is `{pattern}`, not a file in the working folder");
+        report.not_run("kernel core dumps", &why);
+        return Ok(());
+    }
+    let work = marked.project.work();
+    for signal in [Signal::SIGABRT, Signal::SIGSEGV, Signal::SIGQUIT] {
+        for (mode, stage) in [
+            ("replace", Stage::Resolved),
+            ("supervise", Stage::Resolved),
+            ("supervise", Stage::Running),
+        ] {
+            let run = format!("exec --mode {mode}, {}, {stage}", user_name(marked.project.user()));
+            let status = end(stand(&marked.exec(mode, SLEEP_SECS), stage)?, signal)?;
+            let cores = take_cores(&work)?;
+            report.check(
+                cores.is_empty(),
+                &format!("{run}: no core by {signal}"),
+                &format!("{} cores, {status}", cores.len()),
+            );
+            for core in &cores {
+                report::details(&marked.search.describe_all(core));
+            }
+        }
+    }
+    let process = stand(&marked.control(control, SLEEP_SECS)?, Stage::Running)?;
+    let status = end(process, Signal::SIGABRT)?;
+    let hits: usize =
+        take_cores(&work)?.iter().map(|core| marked.search.describe_all(core).len()).sum();
+    let seen = format!("{hits} hits, {status}");
+    report.check(hits >= 1, "control: the kernel's core has its secret", &seen);
+    Ok(())
+}
+
+/// Runs `launch` to where `stage` begins and leaves it standing there: before the call that makes
+/// the child, or before the first call with the child running.
+fn stand(launch: &Launch, stage: Stage) -> anyhow::Result<Stopped> {
+    let mut runs = false;
+    let end = trace(launch, &mut |stop| {
+        let reached = match stop.event {
+            Event::Entry(call) if stop.is_main && stage == Stage::Resolved => {
+                super::observe::makes_a_child(call)
+            }
+            Event::Entry(_) => stop.is_main && runs,
+            Event::ChildRuns => {
+                runs = true;
+                false
+            }
+            _ => false,
+        };
+        Ok(if reached { Next::Leave } else { Next::Go })
+    })?;
+    match end {
+        End::Left(process) => Ok(process),
+        End::Ended { status, .. } => {
+            anyhow::bail!("the stage `{stage}` was never reached: {status:?}")
+        }
+    }
+}
+
+/// Sends a signal to a standing process, lets it run, and waits for its end.
+fn end(process: Stopped, signal: Signal) -> anyhow::Result<String> {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let pid = process.pid();
+    kill(pid, signal)?;
+    kill(pid, Signal::SIGCONT)?;
+    let deadline = Instant::now() + PATIENCE;
+    while !ended(pid) {
+        anyhow::ensure!(Instant::now() < deadline, "{signal} did not end the program");
+        sleep(Duration::from_millis(5));
+    }
+    Ok(process.wait()?.to_string())
+}
+
+/// Whether a process is gone or waits only to be collected.
+fn ended(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
+}
+
+/// The dump that `gcore` makes; none where it is refused.
+fn gcore(pid: Pid, option: &str, folder: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut command = Command::new("gcore");
+    if !option.is_empty() {
+        command.arg(option);
+    }
+    let prefix = folder.join("dump");
+    command.arg("-o").arg(&prefix).arg(pid.to_string());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().context("cannot start gcore")?;
+    let mut path = prefix.into_os_string();
+    path.push(format!(".{pid}"));
+    read_and_remove(&PathBuf::from(path))
+}
+
+/// The core files in a folder, read and removed.
+fn take_cores(folder: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut cores = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("core") {
+            cores.extend(read_and_remove(&entry.path())?);
+        }
+    }
+    Ok(cores)
+}
+
+fn read_and_remove(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => {
+            fs::remove_file(path)?;
+            Ok(Some(bytes))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
