@@ -57,16 +57,14 @@ fn main() -> ExitCode {
     };
     match command(rest) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => match error.downcast_ref::<NotRun>() {
-            Some(not_run) => {
-                println!("{not_run}");
-                ExitCode::from(NotRun::EXIT_CODE)
-            }
-            None => {
-                eprintln!("error: {error:#}");
-                ExitCode::FAILURE
-            }
-        },
+        Err(error) if error.is::<NotRun>() => {
+            println!("{error}");
+            ExitCode::from(NotRun::EXIT_CODE)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -29,6 +29,9 @@ const DEBIAN_PACKAGES: &[(&str, &str)] = &[
     ("libsodium-dev", "/usr/include/sodium.h"),
 ];
 
+/// A tool's name and what installs it.
+type Tool = (&'static str, fn() -> anyhow::Result<PathBuf>);
+
 /// Installs every tool; says which could not be had.
 ///
 /// # Errors
@@ -38,8 +41,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     if let Some(argument) = args.first() {
         bail!("`cargo xtask tools` takes no arguments, found `{argument}`");
     }
-    type Install = fn() -> anyhow::Result<PathBuf>;
-    let tools: [(&str, Install); 3] = [
+    let tools: [Tool; 3] = [
         ("cargo-deny", cargo_deny),
         ("sops", sops),
         ("rust-web", || rust_web::install().map(|toolchain| toolchain.folder().to_path_buf())),
