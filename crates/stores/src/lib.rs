@@ -1,3 +1,4 @@
 //! The concrete secret stores of dsops.
 pub mod age;
 mod scrub;
+pub mod sops;
