@@ -85,11 +85,11 @@ impl Region {
     }
 
     pub(crate) fn mark_canary(&mut self, granule: usize) {
-        self.canaries.set(granule, 1);
+        self.canaries.set_one(granule);
     }
 
     pub(crate) fn unmark_canary(&mut self, granule: usize) {
-        self.canaries.clear(granule, 1);
+        self.canaries.clear_one(granule);
     }
 
     pub(crate) fn unmark_all_canaries(&mut self) {
@@ -184,6 +184,14 @@ impl Bits {
 
     fn clear(&mut self, start: usize, count: usize) {
         self.each_word(start, count, |word, mask| *word &= !mask);
+    }
+
+    fn set_one(&mut self, index: usize) {
+        self.words[index / 64] |= 1 << (index % 64);
+    }
+
+    fn clear_one(&mut self, index: usize) {
+        self.words[index / 64] &= !(1 << (index % 64));
     }
 
     fn each_word(&mut self, start: usize, count: usize, mut change: impl FnMut(&mut u64, u64)) {

@@ -12,7 +12,7 @@ use crate::{
 use std::{
     fmt, io,
     ptr::NonNull,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 use subtle::{Choice, ConstantTimeEq};
 
@@ -149,12 +149,7 @@ impl SecretBytes {
                 slot.ensure_live()?;
                 slot.start()
             }
-            Body::Guarded(slot) => {
-                slot.ensure_live()?;
-                slot.reader_came()?;
-                slot.start()
-            }
-            Body::Sealed(sealed) => sealed.reader_came(self.len)?,
+            other => other.reader_came(self.len)?,
         };
         Ok(Exposed::new(start, self.len, self))
     }
@@ -211,10 +206,8 @@ impl SecretBytes {
     /// Called when an [`Exposed`] drops.
     #[inline]
     pub(crate) fn reader_left(&self) {
-        match &self.body {
-            Body::Open(_) => {}
-            Body::Guarded(slot) => slot.reader_left(),
-            Body::Sealed(sealed) => sealed.reader_left(),
+        if !matches!(self.body, Body::Open(_)) {
+            self.body.reader_left();
         }
     }
 
@@ -326,14 +319,15 @@ impl TryFrom<secrecy::SecretString> for SecretStr {
     }
 }
 
-pub(crate) fn copy_from(shared: &Arc<Shared>, source: &[u8]) -> Result<SecretBytes, Error> {
+#[inline]
+pub(crate) fn copy_from(shared: &'static Shared, source: &[u8]) -> Result<SecretBytes, Error> {
     let mut slot = Slot::new(shared, Purpose::Plain, source.len())?;
     slot.write_at(0, source);
     settle(slot)
 }
 
 pub(crate) fn build<E: From<Error>>(
-    shared: &Arc<Shared>,
+    shared: &'static Shared,
     len: usize,
     fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
 ) -> Result<SecretBytes, E> {
@@ -345,6 +339,7 @@ pub(crate) fn build<E: From<Error>>(
 }
 
 /// Puts a plain, open slot to rest in the way its vault asks for.
+#[inline]
 pub(crate) fn settle(mut plain: Slot) -> Result<SecretBytes, Error> {
     let len = plain.len();
     let body = match plain.shared().at_rest() {
@@ -354,12 +349,40 @@ pub(crate) fn settle(mut plain: Slot) -> Result<SecretBytes, Error> {
         }
         Some(AtRest::Open) => Body::Open(plain),
         None if plain.backend() == Backend::SecretMemory => Body::Open(plain),
-        Some(AtRest::Encrypted) | None => Body::Sealed(Box::new(Sealed::new(plain)?)),
+        Some(AtRest::Encrypted) | None => Sealed::body(plain)?,
     };
     Ok(SecretBytes { body, len })
 }
 
+impl Body {
+    #[inline(never)]
+    fn reader_came(&self, len: usize) -> Result<NonNull<u8>, Error> {
+        match self {
+            Self::Open(slot) => slot.ensure_live().map(|()| slot.start()),
+            Self::Guarded(slot) => {
+                slot.ensure_live()?;
+                slot.reader_came().map(|()| slot.start())
+            }
+            Self::Sealed(sealed) => sealed.reader_came(len),
+        }
+    }
+
+    #[inline(never)]
+    fn reader_left(&self) {
+        match self {
+            Self::Open(_) => {}
+            Self::Guarded(slot) => slot.reader_left(),
+            Self::Sealed(sealed) => sealed.reader_left(),
+        }
+    }
+}
+
 impl Sealed {
+    #[inline(never)]
+    fn body(plain: Slot) -> Result<Body, Error> {
+        Self::new(plain).map(|sealed| Body::Sealed(Box::new(sealed)))
+    }
+
     fn new(mut plain: Slot) -> Result<Self, Error> {
         let sealed_len = seal::sealed_len(plain.len());
         plain.widen(sealed_len);
@@ -438,7 +461,7 @@ impl Drop for Sealed {
 
 /// Encrypts the plain text where it lies and copies the ciphertext over `home`.
 fn seal_over(plain: &mut Slot, home: &mut Slot) -> Result<(u64, seal::Tag), Error> {
-    let shared = Arc::clone(home.shared());
+    let shared = home.shared();
     let cipher = shared.lock().cipher()?;
     let number = shared.fresh_number();
     let tag = seal::seal(cipher, number, plain.bytes_mut()).map_err(|_| vault::why_stale())?;

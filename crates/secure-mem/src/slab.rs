@@ -42,20 +42,42 @@ pub(crate) struct Block {
     pub(crate) address: NonNull<u8>,
     /// The memory it lies in.
     pub(crate) backend: Backend,
-    granules: usize,
-    tier: usize,
-    region: usize,
+    tier: u8,
+    region: u32,
+    granules: u32,
 }
 
 impl Block {
+    fn new(
+        address: NonNull<u8>,
+        backend: Backend,
+        (tier, region): (usize, usize),
+        granules: usize,
+    ) -> Self {
+        let tier = u8::try_from(tier).expect("there are four tiers");
+        Self { address, backend, tier, region: index32(region), granules: index32(granules) }
+    }
+
+    fn tier(&self) -> usize {
+        usize::from(self.tier)
+    }
+
+    fn region(&self) -> usize {
+        self.region as usize
+    }
+
+    fn granules(&self) -> usize {
+        self.granules as usize
+    }
+
     /// Bytes before the canary.
     pub(crate) fn capacity(&self) -> usize {
-        (self.granules - 1) * GRANULE
+        (self.granules() - 1) * GRANULE
     }
 
     /// Bytes of payload and canary.
     pub(crate) fn size(&self) -> usize {
-        self.granules * GRANULE
+        self.granules() * GRANULE
     }
 
     fn canary(&self) -> NonNull<u8> {
@@ -83,14 +105,22 @@ pub(crate) struct Settings {
     pub(crate) may_seal: bool,
 }
 
+/// What stands behind every payload; compared as one number, so in constant time.
+type Canary = u128;
+const _: () = assert!(size_of::<Canary>() == GRANULE);
+
 /// All regions of a vault.
 pub(crate) struct Slab {
     settings: Settings,
-    canary: [u8; GRANULE],
+    canary: Canary,
     tiers: [Tier; 4],
     cipher: Option<CipherHome>,
     /// Values that need the cipher to be read again.
     pub(crate) sealed: usize,
+    /// Blocks in use, of any kind.
+    live: usize,
+    /// Nobody makes new secrets here any more.
+    closed: bool,
     degradations: Vec<Degradation>,
 }
 
@@ -130,15 +160,18 @@ impl Slab {
             [Backend::SecretMemory, Backend::Locked, Backend::WipeOnly, Backend::WipeOnly];
         Ok(Self {
             settings,
-            canary,
+            canary: Canary::from_ne_bytes(canary),
             tiers: backends.map(Tier::new),
             cipher: None,
             sealed: 0,
+            live: 0,
+            closed: false,
             degradations: Vec::new(),
         })
     }
 
     /// Makes a block for `len` bytes of zeros, open for writing.
+    #[inline(never)]
     pub(crate) fn allocate(&mut self, purpose: Purpose, len: usize) -> Result<Block, Error> {
         let granules = len
             .checked_next_multiple_of(GRANULE)
@@ -163,9 +196,28 @@ impl Slab {
         home.mark_canary(granule + granules - 1);
         let address = home.address(granule);
         let backend = self.tiers[tier].backend;
-        let block = Block { address, backend, granules, tier, region };
+        let block = Block::new(address, backend, (tier, region), granules);
         self.write_canary(&block);
+        self.live += 1;
         Ok(block)
+    }
+
+    /// No new secrets from now on; what lives goes on to live.
+    pub(crate) fn close_down(&mut self) {
+        self.closed = true;
+        self.leave_if_deserted();
+    }
+
+    /// Whether nobody can have any use for this slab again.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.closed && self.live == 0
+    }
+
+    #[inline]
+    fn leave_if_deserted(&mut self) {
+        if self.is_deserted() {
+            self.trim();
+        }
     }
 
     /// Wipes a block and takes it back. `opened`: its pages are open for writing on its behalf; `len`: what the
@@ -195,24 +247,26 @@ impl Slab {
 
     /// Takes back a block that holds nothing but zeros.
     pub(crate) fn give_back_wiped(&mut self, block: &Block) {
-        let tier = &mut self.tiers[block.tier];
-        let region = tier.region(block.region);
+        let tier = &mut self.tiers[block.tier()];
+        let region = tier.region(block.region());
         let granule = region.granule_at(block.address);
         region.live -= 1;
-        region.unmark_canary(granule + block.granules - 1);
-        if block.granules <= BINNED_GRANULES {
-            let place = (index32(block.region), index32(granule));
-            tier.bin(block.granules).push(place);
+        region.unmark_canary(granule + block.granules() - 1);
+        if block.granules() <= BINNED_GRANULES {
+            let place = (block.region, index32(granule));
+            tier.bin(block.granules()).push(place);
         } else {
-            region.give_back(granule, block.granules);
+            region.give_back(granule, block.granules());
         }
+        self.live -= 1;
+        self.leave_if_deserted();
     }
 
     /// Stops looking after a block's canary, so that its owner can wipe it without the lock.
     pub(crate) fn release_canary(&mut self, block: &Block) {
-        let region = self.tiers[block.tier].region(block.region);
+        let region = self.tiers[block.tier()].region(block.region());
         let granule = region.granule_at(block.address);
-        region.unmark_canary(granule + block.granules - 1);
+        region.unmark_canary(granule + block.granules() - 1);
     }
 
     /// Whether a block is so large that its owner should wipe it before it takes the lock.
@@ -223,34 +277,32 @@ impl Slab {
     /// Makes a block smaller. The bytes past `new_len` hold zeros by then; the pages are open for writing.
     pub(crate) fn shrink(&mut self, block: &mut Block, new_len: usize) {
         let granules = new_len.div_ceil(GRANULE) + 1;
-        if granules >= block.granules {
+        if granules >= block.granules() {
             return;
         }
         let old_canary = block.canary();
         // SAFETY: the canary belongs to the block.
         unsafe { wipe::wipe(old_canary.as_ptr(), GRANULE) };
-        let region = self.tiers[block.tier].region(block.region);
+        let region = self.tiers[block.tier()].region(block.region());
         let granule = region.granule_at(block.address);
-        region.unmark_canary(granule + block.granules - 1);
-        region.give_back(granule + granules, block.granules - granules);
+        region.unmark_canary(granule + block.granules() - 1);
+        region.give_back(granule + granules, block.granules() - granules);
         region.mark_canary(granule + granules - 1);
-        block.granules = granules;
+        block.granules = index32(granules);
         self.write_canary(block);
     }
 
     /// Compares the canary, and the padding before it, in constant time.
     pub(crate) fn verify(&self, block: &Block, len: usize) -> Result<(), Smashed> {
         // SAFETY: the canary belongs to the block, which is mapped and open.
-        let found: [u8; GRANULE] = unsafe { block.canary().cast().read() };
-        let padding = block.capacity() - len;
+        let found: Canary = unsafe { block.canary().cast().read() };
         let start = block.address.as_ptr().wrapping_add(len);
         let mut stray = 0u8;
-        for offset in 0..padding {
+        for offset in 0..block.capacity() - len {
             // SAFETY: the padding lies between the used bytes and the canary.
             stray |= unsafe { start.wrapping_add(offset).read() };
         }
-        let whole = found.ct_eq(&self.canary) & stray.ct_eq(&0);
-        if bool::from(whole) { Ok(()) } else { Err(Smashed) }
+        all_zero((found ^ self.canary) | Canary::from(stray))
     }
 
     /// Compares all canaries; answers how many there are.
@@ -261,33 +313,31 @@ impl Slab {
             if guarded && region.open(false).is_err() {
                 continue;
             }
-            let mut whole = subtle::Choice::from(1);
+            let mut stray = 0;
             for address in region.canaries() {
                 // SAFETY: canaries of live blocks are mapped, and open since the line above.
-                let found: [u8; GRANULE] = unsafe { address.cast().read() };
-                whole &= found.ct_eq(&canary);
+                let found: Canary = unsafe { address.cast().read() };
+                stray |= found ^ canary;
                 count += 1;
             }
             if guarded {
                 // A region that can't be closed stays open; the next close tries again.
                 let _ = region.close(false);
             }
-            if !bool::from(whole) {
-                return Err(Smashed);
-            }
+            all_zero(stray)?;
         }
         Ok(count)
     }
 
     /// Counts a reader or writer of a block's region in.
     pub(crate) fn open(&mut self, block: &Block, write: bool) -> io::Result<()> {
-        self.tiers[block.tier].region(block.region).open(write)
+        self.tiers[block.tier()].region(block.region()).open(write)
     }
 
     /// Counts a reader or writer of a block's region out.
     pub(crate) fn close(&mut self, block: &Block, write: bool) {
         // A region that can't be closed stays open; the next close tries again.
-        let _ = self.tiers[block.tier].region(block.region).close(write);
+        let _ = self.tiers[block.tier()].region(block.region()).close(write);
     }
 
     /// The cipher, made on first use in the best memory there is.
@@ -389,7 +439,7 @@ impl Slab {
 
     fn write_canary(&self, block: &Block) {
         // SAFETY: the canary belongs to the block, which is mapped and open for writing.
-        unsafe { block.canary().cast::<[u8; GRANULE]>().write(self.canary) };
+        unsafe { block.canary().cast().write(self.canary) };
     }
 
     /// Takes granules from the best tier that has room.
@@ -601,6 +651,14 @@ fn drop_cipher(cipher: &mut Option<CipherHome>) {
         // SAFETY: the home was reserved for a cipher, and no sealed value is left to need it.
         unsafe { wipe::wipe(home.address.as_ptr(), seal::CIPHER_BYTES) };
     }
+}
+
+/// The verdict over collected differences, without a branch on any part of them.
+fn all_zero(difference: Canary) -> Result<(), Smashed> {
+    let halves = difference | difference >> 64;
+    #[allow(clippy::cast_possible_truncation, reason = "the upper half was folded in")]
+    let folded = halves as u64;
+    if bool::from(folded.ct_eq(&0)) { Ok(()) } else { Err(Smashed) }
 }
 
 fn index32(index: usize) -> u32 {

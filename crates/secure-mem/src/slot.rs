@@ -8,7 +8,7 @@ use crate::{
     vault::{self, Shared},
     wipe,
 };
-use std::{ptr::NonNull, sync::Arc};
+use std::ptr::NonNull;
 
 /// Owns a block. Its pages may be without access: open the slot before touching the bytes.
 pub(crate) struct Slot {
@@ -18,20 +18,21 @@ pub(crate) struct Slot {
     epoch: u32,
     /// Whether this slot counts as a writer of its region.
     opened: bool,
-    shared: Arc<Shared>,
+    shared: &'static Shared,
 }
 
 impl Slot {
     /// Makes a slot of `len` zero bytes, open for writing.
-    pub(crate) fn new(shared: &Arc<Shared>, purpose: Purpose, len: usize) -> Result<Self, Error> {
+    #[inline]
+    pub(crate) fn new(shared: &'static Shared, purpose: Purpose, len: usize) -> Result<Self, Error> {
         // The epoch first: a wipe in between makes the slot stale, never the other way round.
         let epoch = vault::epoch()?;
         let block = shared.lock().allocate(purpose, len)?;
-        Ok(Self { block, len, epoch, opened: shared.guarded(), shared: Arc::clone(shared) })
+        Ok(Self { block, len, epoch, opened: shared.guarded(), shared })
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) fn shared(&self) -> &'static Shared {
+        self.shared
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -111,7 +112,8 @@ impl Slot {
         if len >= self.len {
             return;
         }
-        let mut slab = self.shared.lock();
+        let shared = self.shared;
+        let mut slab = shared.lock();
         if self.ensure_live().is_ok() && slab.verify(&self.block, self.len).is_err() {
             drop(slab);
             vault::die_of_corruption();

@@ -14,7 +14,7 @@ use std::{
     io,
     ops::{Deref, DerefMut},
     sync::{
-        Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError, TryLockError, Weak,
+        Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     thread,
@@ -62,7 +62,7 @@ const WIPE_PATIENCE: Duration = Duration::from_millis(100);
 /// # Ok::<(), dsops_secure_mem::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Vault(Arc<Shared>);
+pub struct Vault(Arc<Tenancy>);
 
 /// Settings of a [`Vault`].
 #[derive(Debug, Clone)]
@@ -127,16 +127,9 @@ impl VaultBuilder {
         let slab = Slab::new(settings).map_err(|refusal| Error::Unavailable {
             reason: format!("{}: {}", refusal.step, refusal.error),
         })?;
-        let shared = Arc::new(Shared {
-            slab: Mutex::new(slab),
-            at_rest: self.at_rest,
-            wipe_wanted: AtomicBool::new(false),
-            numbers: AtomicU64::new(0),
-        });
         let mut known = VAULTS.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|vault| vault.strong_count() > 0);
-        known.push(Arc::downgrade(&shared));
-        Ok(Vault(shared))
+        let shared = Shared::new_or_deserted(&mut known, slab, self.at_rest);
+        Ok(Vault(Arc::new(Tenancy(shared))))
     }
 
     /// Makes the vault the process-wide one. Only possible before anything used [`vault`].
@@ -151,7 +144,8 @@ impl VaultBuilder {
 }
 
 static GLOBAL: OnceLock<Vault> = OnceLock::new();
-static VAULTS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+/// All there ever were: a secret may outlive its vault. Deserted ones are used again.
+static VAULTS: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
 static EPOCH: AtomicU32 = AtomicU32::new(0);
 static FORKED: AtomicBool = AtomicBool::new(false);
 
@@ -186,7 +180,7 @@ pub fn wipe_all() {
     EPOCH.fetch_add(1, Ordering::SeqCst);
     let deadline = Instant::now() + WIPE_PATIENCE;
     let Some(known) = try_lock_until(&VAULTS, deadline) else { return };
-    for shared in known.iter().filter_map(Weak::upgrade) {
+    for shared in known.iter() {
         shared.wipe_wanted.store(true, Ordering::SeqCst);
         // Giving the lock back is what wipes, here or with whoever holds it now.
         drop(try_lock_until(&shared.slab, deadline).map(|slab| shared.guard(slab)));
@@ -194,8 +188,8 @@ pub fn wipe_all() {
 }
 
 impl Vault {
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.0
+    pub(crate) fn shared(&self) -> &'static Shared {
+        self.0.0
     }
 
     /// Settings to make a vault from.
@@ -217,8 +211,9 @@ impl Vault {
     ///
     /// # Errors
     /// See [`SecretBytes::adopt`].
+    #[inline]
     pub fn copy_from(&self, source: &[u8]) -> Result<SecretBytes, Error> {
-        secret::copy_from(&self.0, source)
+        secret::copy_from(self.shared(), source)
     }
 
     /// Makes a secret in place; see [`SecretBytes::build`].
@@ -230,7 +225,7 @@ impl Vault {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<SecretBytes, E> {
-        secret::build(&self.0, len, fill)
+        secret::build(self.shared(), len, fill)
     }
 
     /// Reads to the end straight into protected memory; see [`SecretBytes::from_reader`].
@@ -249,15 +244,15 @@ impl Vault {
 
     /// A writer whose secret lands in this vault.
     pub fn writer(&self) -> Writer {
-        Writer::in_vault(Arc::clone(&self.0))
+        Writer::in_vault(self.clone())
     }
 
     /// What protects the secrets of this vault now. Maps the first region if there is none yet.
     pub fn protection(&self) -> Protection {
-        let mut slab = self.0.lock();
+        let mut slab = self.shared().lock();
         // What went wrong shows in the numbers and in the degradations below.
         let failed = slab.prepare().err();
-        report(&slab, self.0.at_rest, failed)
+        report(&slab, self.shared().at_rest, failed)
     }
 
     /// Compares every canary; answers how many there were.
@@ -266,7 +261,7 @@ impl Vault {
     /// A canary that changed means that something wrote where it must not: everything is wiped and the process
     /// aborts.
     pub fn check(&self) -> usize {
-        let checked = self.0.lock().verify_all();
+        let checked = self.shared().lock().verify_all();
         checked.unwrap_or_else(|_| die_of_corruption())
     }
 
@@ -276,13 +271,13 @@ impl Vault {
     /// Linux refuses to hibernate while hidden memory is mapped: a process that waits for long should drop its
     /// secrets and call this.
     pub fn trim(&self) -> usize {
-        self.0.lock().trim()
+        self.shared().lock().trim()
     }
 }
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vault").field("at_rest", &self.0.at_rest).finish_non_exhaustive()
+        f.debug_struct("Vault").field("at_rest", &self.shared().at_rest).finish_non_exhaustive()
     }
 }
 
@@ -295,7 +290,42 @@ pub(crate) struct Shared {
     numbers: AtomicU64,
 }
 
+/// A vault somebody holds. When the last holder goes, the slab leaves with its last secret.
+struct Tenancy(&'static Shared);
+
+impl Drop for Tenancy {
+    fn drop(&mut self) {
+        if !is_forked() {
+            self.0.lock().close_down();
+        }
+    }
+}
+
 impl Shared {
+    /// Moves a slab into a deserted place of the same kind, or makes one. Slots refer to their place without
+    /// counting, so places are never freed; there are as many as vaults ever lived at once.
+    fn new_or_deserted(
+        known: &mut Vec<&'static Self>,
+        slab: Slab,
+        at_rest: Option<AtRest>,
+    ) -> &'static Self {
+        for shared in known.iter().filter(|shared| shared.at_rest == at_rest) {
+            let mut place = shared.lock();
+            if place.is_deserted() {
+                *place = slab;
+                return shared;
+            }
+        }
+        let shared: &'static Self = Box::leak(Box::new(Self {
+            slab: Mutex::new(slab),
+            at_rest,
+            wipe_wanted: AtomicBool::new(false),
+            numbers: AtomicU64::new(0),
+        }));
+        known.push(shared);
+        shared
+    }
+
     #[inline]
     pub(crate) fn lock(&self) -> SlabGuard<'_> {
         self.guard(self.slab.lock().unwrap_or_else(PoisonError::into_inner))
@@ -378,12 +408,13 @@ pub(crate) fn why_stale() -> Error {
 #[cold]
 pub(crate) fn die_of_corruption() -> ! {
     wipe_all();
-    // Not `eprintln!`: it may allocate, lock or panic.
+    // Not `eprintln!`: it panics when it can't write.
     let _ = io::Write::write_all(
         &mut io::stderr(),
         b"dsops-secure-mem: memory next to a secret was overwritten; all secrets are wiped, aborting\n",
     );
-    std::process::abort();
+    #[allow(clippy::disallowed_methods, reason = "the one place that may: everything is wiped")]
+    std::process::abort()
 }
 
 /// Once for the process: raise the limit on locked memory as far as allowed, notice forks.

@@ -3,7 +3,8 @@
 
 use std::ptr;
 
-/// Below this size a copy must not go through vector registers: they end up in core files.
+/// Up to this size a copy doesn't go through vector registers, which end up in core files.
+#[cfg(target_arch = "x86_64")]
 const SMALL_COPY_BYTES: usize = 256;
 
 /// How much stack [`scrub_stack`] clears.
@@ -30,23 +31,13 @@ pub(crate) unsafe fn wipe(start: *mut u8, len: usize) {
 pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
     if len <= SMALL_COPY_BYTES {
-        // SAFETY: the caller promises both ranges; `rep movsb` touches nothing else.
-        unsafe {
-            std::arch::asm!(
-                "rep movsb",
-                inout("rcx") len => _,
-                inout("rsi") from => _,
-                inout("rdi") to => _,
-                options(nostack, preserves_flags),
-            );
-        }
+        // SAFETY: the caller promises both ranges and that the length is theirs.
+        unsafe { x86::copy_by_words(from, to, len) };
         return;
     }
     // SAFETY: the caller promises both ranges.
     unsafe { ptr::copy_nonoverlapping(from, to, len) };
-    if cfg!(not(target_arch = "x86_64")) || len > SMALL_COPY_BYTES {
-        clear_vector_registers();
-    }
+    clear_vector_registers();
 }
 
 /// Clears the stack below the caller and the vector registers.
@@ -76,10 +67,48 @@ pub(crate) fn clear_vector_registers() {
     x86::clear_vector_registers();
 }
 
-/// The x86-64 vector state: SSE always, AVX and AVX-512 where the CPU has them.
+/// Copies without vector registers; and the vector state: SSE always, AVX and AVX-512 where the CPU has them.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::naked_asm;
+    use std::arch::{asm, naked_asm};
+
+    /// Copies through one general register, which is zero afterwards. For a few words faster than `rep movsb`.
+    ///
+    /// # Safety
+    /// `from` must be readable and `to` writable for `len` bytes, and they must not overlap.
+    #[inline]
+    pub(super) unsafe fn copy_by_words(from: *const u8, to: *mut u8, len: usize) {
+        // SAFETY: the loops touch `len` bytes of either range and nothing else.
+        unsafe {
+            asm!(
+                "2:",
+                "sub {left}, 8",
+                "jb 3f",
+                "mov {word}, qword ptr [{from}]",
+                "mov qword ptr [{to}], {word}",
+                "add {from}, 8",
+                "add {to}, 8",
+                "jmp 2b",
+                "3:",
+                "add {left}, 8",
+                "jz 5f",
+                "4:",
+                "mov {word:l}, byte ptr [{from}]",
+                "mov byte ptr [{to}], {word:l}",
+                "inc {from}",
+                "inc {to}",
+                "dec {left}",
+                "jnz 4b",
+                "5:",
+                "xor {word:e}, {word:e}",
+                left = inout(reg) len => _,
+                from = inout(reg) from => _,
+                to = inout(reg) to => _,
+                word = out(reg) _,
+                options(nostack),
+            );
+        }
+    }
 
     pub(super) fn clear_vector_registers() {
         if std::arch::is_x86_feature_detected!("avx512f") {

@@ -5,9 +5,9 @@ use crate::{
     secret::{self, SecretBytes},
     slab::Purpose,
     slot::Slot,
-    vault::{self, Shared},
+    vault::{self, Shared, Vault},
 };
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io};
 
 /// Payload of the first slot of a writer: 128 bytes with its canary.
 const FIRST_CHUNK_BYTES: usize = 112;
@@ -34,7 +34,7 @@ const LARGEST_CHUNK_BYTES: usize = 1024 * 1024 - 16;
 #[derive(Default)]
 pub struct Writer {
     /// The vault; the process-wide one if not said otherwise.
-    shared: Option<Arc<Shared>>,
+    vault: Option<Vault>,
     /// All full but the last.
     chunks: Vec<Slot>,
     /// Bytes used of the last chunk.
@@ -54,8 +54,8 @@ impl Writer {
         Self { limit_bytes: Some(limit_bytes), ..Self::default() }
     }
 
-    pub(crate) fn in_vault(shared: Arc<Shared>) -> Self {
-        Self { shared: Some(shared), ..Self::default() }
+    pub(crate) fn in_vault(vault: Vault) -> Self {
+        Self { vault: Some(vault), ..Self::default() }
     }
 
     /// Appends bytes; on an error nothing of them is kept.
@@ -96,14 +96,14 @@ impl Writer {
     /// # Errors
     /// Those of [`SecretBytes::adopt`].
     pub fn finish(mut self) -> Result<SecretBytes, Error> {
-        if self.chunks.len() <= 1 {
-            self.spare()?;
-            let mut only = self.chunks.pop().expect("`spare` makes a chunk where there is none");
+        self.spare()?;
+        if self.chunks.len() == 1
+            && let Some(mut only) = self.chunks.pop()
+        {
             only.truncate(self.used);
             return secret::settle(only);
         }
-        let len = self.len;
-        let mut whole = Slot::new(self.shared(), Purpose::Plain, len)?;
+        let mut whole = Slot::new(self.shared(), Purpose::Plain, self.len)?;
         let last = self.chunks.len() - 1;
         let mut offset = 0;
         for (index, chunk) in self.chunks.drain(..).enumerate() {
@@ -150,8 +150,8 @@ impl Writer {
         }
     }
 
-    fn shared(&mut self) -> &Arc<Shared> {
-        self.shared.get_or_insert_with(|| Arc::clone(vault::vault().shared()))
+    fn shared(&self) -> &'static Shared {
+        self.vault.as_ref().unwrap_or_else(|| vault::vault()).shared()
     }
 
     /// A slot for at least `need` bytes, as large as all before it.
@@ -168,7 +168,7 @@ impl Writer {
             self.used = 0;
         }
         let used = self.used;
-        let last = self.chunks.last_mut().expect("made above");
+        let Some(last) = self.chunks.last_mut() else { return Ok(&mut []) };
         last.ensure_live()?;
         Ok(&mut last.bytes_mut()[used..])
     }
