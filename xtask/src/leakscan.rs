@@ -75,6 +75,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
         );
     }
     report::section("Memory at every system call");
+    report::stages_head();
     let runs = marked
         .iter()
         .map(|marked| stages::scan(marked, &built.control))

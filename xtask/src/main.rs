@@ -6,14 +6,26 @@
     reason = "a developer's tool: it talks on the terminal, reads the environment and writes files"
 )]
 
+#[cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")),
+    path = "elsewhere.rs"
+)]
 mod bench;
 mod ci;
+#[cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")),
+    path = "elsewhere.rs"
+)]
 mod counts;
 mod cross;
 mod deny;
 mod fuzz;
 mod interop;
 mod layers;
+#[cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")),
+    path = "elsewhere.rs"
+)]
 mod leakscan;
 mod process;
 mod tidy;

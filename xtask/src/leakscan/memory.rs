@@ -128,7 +128,7 @@ impl Memory {
         self.mappings()
             .ok()
             .and_then(|all| all.into_iter().find(|m| (m.start..m.end).contains(&address)))
-            .map_or_else(|| "no mapping".into(), |mapping| mapping.line)
+            .map_or_else(|| "no mapping".into(), |mapping| squeeze(&mapping.line))
     }
 }
 
@@ -143,6 +143,11 @@ pub fn status_kib(pid: Pid, field: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     value.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// The same words with one space between them.
+fn squeeze(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The addresses in a line of maps.

@@ -128,7 +128,6 @@ enum Kind {
 pub fn scan(marked: &Marked, control: &Path) -> anyhow::Result<Vec<Run>> {
     const SLEEP_SECS: &str = "0.05";
     let user = user_name(marked.project.user());
-    report::stages_head();
     [
         ("exec --mode supervise", Kind::Supervise, marked.exec("supervise", SLEEP_SECS)),
         ("exec --mode replace", Kind::Replace, marked.exec("replace", SLEEP_SECS)),
@@ -163,7 +162,10 @@ impl Run {
             observed.end,
             End::Ended { status: WaitStatus::Exited(_, 0), replaced } if replaced == became_another
         );
-        let end = format!("{:?}", observed.end);
+        let end = match &observed.end {
+            End::Ended { status: WaitStatus::Exited(_, code), .. } => format!("exit code {code}"),
+            other => format!("{other:?}"),
+        };
         report.check(went_well, &format!("{name}: the child got every secret"), &end);
         let last = if became_another { Stage::Resolved } else { Stage::After };
         let mut wanted = vec![Stage::Start, Stage::Config, Stage::Store, Stage::Resolved, last];
