@@ -63,7 +63,7 @@ fn an_edit_touches_its_line_and_the_metadata_only() {
     for key in ["a", "b", "c"] {
         document.set(key, &secret(key), now()).unwrap();
     }
-    let commented = document.text().replace("b: ", "# about b\nb:    ").replace("c: ", "\n\nc: ");
+    let commented = document.text().replacen("\nb: ", "\n# about b\nb:    ", 1).replacen("\nc: ", "\n\n\nc: ", 1);
     let mut document = Document::parse("new.yaml", commented.clone()).unwrap().open(&[identity]).unwrap();
     let later = now() + Duration::from_secs(60);
     document.set("b", &secret("new"), later).unwrap();
