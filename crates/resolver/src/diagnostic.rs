@@ -1,6 +1,7 @@
 //! A problem as data: a stable code, a message, a place, a remedy. Whoever talks to people shows it.
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 /// How much a diagnostic weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +17,7 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file as the user named it.
-    pub file: String,
+    pub file: Arc<str>,
     /// Lines, from 1.
     pub line: usize,
     /// Characters in the line, from 1.
@@ -24,7 +25,7 @@ pub struct Place {
     /// Characters to underline, at least 1.
     pub width: usize,
     /// The line, with whatever may be a secret replaced by `*`, if it is not too long to show.
-    pub line_text: Option<String>,
+    pub line_text: Option<Box<str>>,
 }
 
 impl fmt::Display for Place {
@@ -43,8 +44,8 @@ pub struct Diagnostic {
     pub code: &'static str,
     /// What is wrong. Never holds a value that may be a secret.
     pub message: String,
-    /// Where.
-    pub place: Option<Place>,
+    /// Where. Boxed: a diagnostic travels in `Result`s.
+    pub place: Option<Box<Place>>,
     /// What to do about it.
     pub help: Option<String>,
 }
@@ -52,7 +53,8 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A problem that stops the work.
     pub fn error(code: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, code, message: message.into(), place: None, help: None }
+        let message = printable(message.into());
+        Self { severity: Severity::Error, code, message, place: None, help: None }
     }
 
     /// A problem that does not.
@@ -63,14 +65,14 @@ impl Diagnostic {
     /// Says where.
     #[must_use]
     pub fn at(mut self, place: Place) -> Self {
-        self.place = Some(place);
+        self.place = Some(Box::new(place));
         self
     }
 
     /// Says what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(printable(help.into()));
         self
     }
 
@@ -224,6 +226,16 @@ pub fn suggest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) 
         }
     }
     best.map(|(_, candidate)| candidate)
+}
+
+/// Names come from files; they must not drive a terminal.
+fn printable(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,13 +1,100 @@
-//! (being written)
+//! From `dsops.yaml` to resolved secrets: configuration, plan, fetch.
+//!
+//! ```text
+//! dsops.yaml ──Config──▶ checked ──plan──▶ which item of which store ──resolve──▶ name → value
+//! ```
+//! - [`Config`] reads and checks the file: strictly, with the place of everything that is wrong.
+//! - [`plan()`] chooses an environment and says what would be fetched, without touching a store.
+//! - [`resolve()`] opens the stores the plan names and fetches every item once.
+//! - [`Store`] and [`StoreFactory`] are what a store implements; [`store`] has a whole one.
+//! - [`yaml`] is the document tree with exact places that all of this, and any store that edits
+//!   documents, reads from.
+//!
+//! # Guarantees
+//! - Values are in protected memory from where the store writes them; no message, `Debug` output
+//!   or panic of this crate holds one, nor a literal or a setting that may be a secret.
+//! - All or nothing: values are handed out only when every variable has one or may do without.
+//!   Only "there is no such item" makes a variable optional or lets its default be used.
+//! - A store the environment does not use is never opened, nor are its settings checked beyond
+//!   their form. No item is fetched twice. No thread is started for a single store.
+//! - The same input gives the same plan and the same errors in the same order.
+//! - Every input has a limit: size, depth, nodes with aliases expanded.
+//!
+//! # Non-guarantees
+//! - A literal stands in the file in clear; this crate only takes care of it from there.
+//! - The settings of a store stay in plain memory as long as the configuration does, and are wiped
+//!   with it.
+//! - A store gets a deadline and has to keep it; one that hangs is not killed.
+//!
+//! # Example
+//! ```
+//! use dsops_resolver::{
+//!     Config, Diagnostic, FetchContext, Item, NoEnvironment, OpenContext, ResolveOptions, Store,
+//!     StoreError, StoreFactory, StoreSettings, plan, resolve,
+//! };
+//! use dsops_secure_mem::SecretBytes;
+//!
+//! /// A store that answers every key with the key's length.
+//! struct Lengths;
+//!
+//! impl Store for Lengths {
+//!     fn fetch(&self, items: &[Item], _: &FetchContext<'_>) -> Vec<Result<SecretBytes, StoreError>> {
+//!         let length = |item: &Item| item.key.len().to_string();
+//!         items.iter().map(|item| Ok(SecretBytes::copy_from(length(item).as_bytes())?)).collect()
+//!     }
+//! }
+//!
+//! struct Factory;
+//!
+//! impl StoreFactory for Factory {
+//!     fn types(&self) -> &[&str] {
+//!         &["lengths"]
+//!     }
+//!     fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {
+//!         settings.unknown_keys(&[])
+//!     }
+//!     fn open(&self, _: &StoreSettings, _: &OpenContext<'_>) -> Result<Box<dyn Store>, StoreError> {
+//!         Ok(Box::new(Lengths))
+//!     }
+//! }
+//!
+//! let text = "
+//! version: 1
+//! secretStores:
+//!   demo: { type: lengths }
+//! envs:
+//!   dev:
+//!     SIZE: { from: store://demo/some/key }
+//!     PORT: { literal: 8080 }
+//! ";
+//! let config = Config::parse("dsops.yaml", text)?;
+//! let plan = plan(&config, "dev", &Factory)?;
+//! assert_eq!(plan.variables[1].source_text(), "store://demo/some/key");
+//!
+//! let cx = OpenContext { base_dir: config.base_dir(), environment: &NoEnvironment };
+//! let resolved = resolve(&plan, &Factory, &cx, &ResolveOptions::default())?;
+//! assert_eq!(&*resolved.get("SIZE").expect("resolved").expose(), b"8");
+//! assert_eq!(&*resolved.get("PORT").expect("resolved").expose(), b"8080");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod config;
 mod diagnostic;
 mod error;
+mod plan;
+mod reference;
+mod resolve;
 mod settings;
 mod source;
-mod store;
+pub mod store;
 pub mod yaml;
 
+pub use config::{Config, ConfigErrors, FILE_NAME, MAX_CONFIG_BYTES, find_config};
 pub use diagnostic::{Diagnostic, Place, Severity, codes, suggest};
 pub use error::StoreError;
+pub use plan::{Plan, PlannedSource, PlannedStore, PlannedVariable, plan};
+pub use reference::{Reference, ReferenceError, ReferenceErrorKind};
+pub use resolve::{ResolveError, ResolveErrors, ResolveOptions, Resolved, resolve};
 pub use settings::StoreSettings;
 pub use store::{
     Address, Environment, FetchContext, Health, Item, NoEnvironment, OpenContext, Store,

@@ -91,17 +91,13 @@ impl StoreSettings {
         }
         let mut timeout = None;
         if let Some(node) = timeout_node {
-            match node.scalar() {
+            if let Some(Scalar::Int(ms)) = node.scalar() {
                 // As in the first dsops, nothing and less are "the default".
-                Some(Scalar::Int(ms)) => {
-                    timeout =
-                        u64::try_from(ms).ok().filter(|&ms| ms > 0).map(Duration::from_millis);
-                }
-                _ => {
-                    let message =
-                        format!("`timeout_ms` has to be a whole number, but is {}", node.kind());
-                    problems.push(error(codes::WRONG_TYPE, message, &node));
-                }
+                timeout = u64::try_from(ms).ok().filter(|&ms| ms > 0).map(Duration::from_millis);
+            } else {
+                let message =
+                    format!("`timeout_ms` has to be a whole number, but is {}", node.kind());
+                problems.push(error(codes::WRONG_TYPE, message, &node));
             }
         }
         if problems.is_empty() {

@@ -4,6 +4,7 @@
 //! replaced by `*`, one for one, so that columns stay true.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::diagnostic::Place;
 use crate::yaml::{Node, Span, Value};
@@ -14,7 +15,7 @@ const MAX_LINE_CHARS: usize = 200;
 /// The file name and the masked text.
 #[derive(Debug)]
 pub(crate) struct Source {
-    file: String,
+    file: Arc<str>,
     masked: String,
 }
 
@@ -30,12 +31,12 @@ impl Source {
         let mut scalars = Vec::new();
         collect(root, &mut Vec::new(), shown, &mut scalars);
         scalars.sort_by_key(|(range, _)| range.start);
-        Self { file: file.to_owned(), masked: mask(text, &scalars) }
+        Self { file: file.into(), masked: mask(text, &scalars) }
     }
 
     /// Masks a text that could not be parsed: words stay only where they look like keys.
     pub(crate) fn unparsed(file: &str, text: &str) -> Self {
-        Self { file: file.to_owned(), masked: mask_unparsed(text) }
+        Self { file: file.into(), masked: mask_unparsed(text) }
     }
 
     pub(crate) fn file(&self) -> &str {
@@ -47,12 +48,12 @@ impl Source {
         let line_chars = line.chars().count();
         let end = if span.end.line == span.start.line { span.end.column } else { line_chars + 1 };
         Place {
-            file: self.file.clone(),
+            file: Arc::clone(&self.file),
             line: span.start.line,
             column: span.start.column,
             width: end.saturating_sub(span.start.column).max(1),
             line_text: (line_chars <= MAX_LINE_CHARS && !line.trim().is_empty())
-                .then(|| line.to_owned()),
+                .then(|| line.into()),
         }
     }
 }

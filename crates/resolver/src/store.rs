@@ -263,7 +263,7 @@ mod tests {
         assert!(FetchContext::default().check_deadline().is_ok());
         let past = FetchContext::new(Some(Instant::now()));
         assert!(matches!(past.check_deadline(), Err(StoreError::DeadlineExceeded)));
-        let future = FetchContext::new(Some(Instant::now() + Duration::from_secs(3600)));
+        let future = FetchContext::new(Some(Instant::now() + Duration::from_hours(1)));
         assert!(future.check_deadline().is_ok());
     }
 }

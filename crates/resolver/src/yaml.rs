@@ -133,6 +133,10 @@ pub struct Node {
 }
 
 impl Node {
+    pub(crate) fn new(value: Value, span: Span) -> Self {
+        Self { value, span, tag: None, alias: false }
+    }
+
     /// Whether the node was written as an alias (`*name`).
     ///
     /// Its own span is the alias; the spans inside it are those of the anchored original.

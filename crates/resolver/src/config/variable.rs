@@ -1,0 +1,326 @@
+//! One variable of an environment: its source, and what goes with it.
+
+use std::sync::Arc;
+
+use dsops_secure_mem::SecretBytes;
+
+use super::read::Reader;
+use super::{SourceSpec, VariableSpec};
+use crate::diagnostic::{Diagnostic, Place, codes, suggest};
+use crate::reference::{Reference, ReferenceError};
+use crate::yaml::{Node, Position, Scalar, Span, Style, Value};
+
+const KEYS: &[&str] = &["from", "literal", "optional", "default", "transform", "metadata"];
+const FROM_KEYS: &[&str] = &["store", "key", "version", "provider", "service"];
+
+/// Refuses a name that shells and programs could not use as an environment variable.
+pub(super) fn refuse_name(name: &str, place: impl FnOnce() -> Place) -> Option<Diagnostic> {
+    let bad =
+        |i: usize, c: char| !(c == '_' || c.is_ascii_alphabetic() || (i > 0 && c.is_ascii_digit()));
+    let reason = match name.chars().enumerate().find(|&(i, c)| bad(i, c)) {
+        None if name.is_empty() => "a variable needs a name".to_owned(),
+        None => return None,
+        Some((_, c)) if c.is_control() => {
+            format!("a variable's name cannot hold the control character U+{:04X}", u32::from(c))
+        }
+        Some((0, c)) if c.is_ascii_digit() => {
+            format!("the variable name `{name}` starts with a digit")
+        }
+        Some((_, c)) => format!("the variable name `{name}` holds `{c}`"),
+    };
+    Some(
+        Diagnostic::error(codes::BAD_NAME, reason)
+            .at(place())
+            .help("a name is letters (A-Z, a-z), digits and `_`, and does not start with a digit"),
+    )
+}
+
+/// Whether a text asks for an expansion that is not done yet.
+pub(crate) fn has_expansion(text: &str) -> bool {
+    text.contains("${")
+}
+
+/// The variable, or nothing when what is wrong with it has been reported.
+pub(super) fn read(reader: &mut Reader, name_node: &Node, node: Node) -> Option<VariableSpec> {
+    let name = name_node.as_str().unwrap_or_default();
+    let mut variable = VariableReader { reader, name, unsupported: Vec::new() };
+    if node.as_mapping().is_none() && !node.is_null() {
+        let message = format!("the variable `{name}` has to be a mapping, but is {}", node.kind());
+        let problem = variable.reader.error(node.span, codes::WRONG_TYPE, message);
+        let is_reference = node.as_str().is_some_and(Reference::is_like);
+        let help = if is_reference { "{ from: store://… }" } else { "{ literal: … }" };
+        variable.reader.push(problem.help(format!("write `{name}: {help}`")));
+        return None;
+    }
+    let (mut literal, mut from, mut default) = (None, None, None);
+    let (mut optional, mut sources) = (false, 0);
+    for (key, value) in variable.reader.entries(node, &format!("the variable `{name}`")) {
+        match key.as_str().unwrap_or_default() {
+            "literal" => {
+                sources += 1;
+                literal = variable.secret("literal", value);
+            }
+            "from" => {
+                sources += 1;
+                from = variable.source(value);
+            }
+            "default" => default = variable.secret("default", value),
+            "optional" => optional = variable.boolean(&value),
+            "transform" => variable.transform(&key, &value),
+            // Notes for people and other tools.
+            "metadata" => {
+                variable.reader.entries(value, "`metadata`");
+            }
+            _ => variable.unknown_key(&key, KEYS),
+        }
+    }
+    let place = variable.reader.source().place(name_node.span);
+    if sources != 1 {
+        let message = match sources {
+            0 => format!("the variable `{name}` has no source"),
+            _ => format!("the variable `{name}` has two sources, `literal` and `from`"),
+        };
+        let problem = Diagnostic::error(codes::SOURCE, message).at(place);
+        variable.reader.push(match sources {
+            0 => problem.help("give it `from: store://NAME/PATH` or `literal: …`"),
+            _ => problem.help("keep one of the two"),
+        });
+        return None;
+    }
+    let unsupported = variable.unsupported;
+    let source = literal.map(SourceSpec::Literal).or(from)?;
+    Some(VariableSpec { place, source, optional, default, unsupported })
+}
+
+struct VariableReader<'a> {
+    reader: &'a mut Reader,
+    name: &'a str,
+    unsupported: Vec<Diagnostic>,
+}
+
+impl VariableReader<'_> {
+    /// Moves the text of a scalar into protected memory.
+    fn secret(&mut self, key: &str, node: Node) -> Option<Arc<SecretBytes>> {
+        let kind = node.kind();
+        if node.is_null() {
+            let problem =
+                self.reader.error(node.span, codes::WRONG_TYPE, format!("`{key}` has no value"));
+            self.reader.push(problem.help(format!("write `{key}: \"\"` for an empty one")));
+            return None;
+        }
+        let span = node.span;
+        let Value::Scalar { text, .. } = node.value else {
+            let message = format!("`{key}` has to be text, but is {kind}");
+            self.reader.problem(span, codes::WRONG_TYPE, message);
+            return None;
+        };
+        if has_expansion(&text) {
+            let problem = self.expansion(span, &format!("`{key}`"));
+            self.unsupported.push(problem);
+        }
+        match text.into_secret() {
+            Ok(secret) => Some(Arc::new(secret)),
+            Err(error) => {
+                let message = format!("no protected memory for `{key}`: {error}");
+                self.reader.problem(span, codes::STORE_MEMORY, message);
+                None
+            }
+        }
+    }
+
+    fn boolean(&mut self, node: &Node) -> bool {
+        match (node.scalar(), &node.value) {
+            (Some(Scalar::Bool(value)), _) => return value,
+            // What yaml.v3 takes for a boolean where one is wanted.
+            (_, Value::Scalar { text, style: Style::Plain, .. }) => match &**text {
+                "y" | "Y" | "yes" | "on" => return true,
+                "n" | "N" | "no" | "off" => return false,
+                _ => {}
+            },
+            _ => {}
+        }
+        let message = format!("`optional` has to be `true` or `false`, but is {}", node.kind());
+        self.reader.problem(node.span, codes::WRONG_TYPE, message);
+        false
+    }
+
+    /// `trim,base64_decode`, or a list of such steps.
+    fn transform(&mut self, key: &Node, node: &Node) {
+        let is_text = |node: &Node| node.as_str().is_some() && !node.is_null();
+        let (sound, empty) = match node.as_sequence() {
+            Some(items) => (items.iter().all(is_text), items.is_empty()),
+            None => (
+                is_text(node) || node.is_null(),
+                node.as_str().is_some_and(str::is_empty) || node.is_null(),
+            ),
+        };
+        if !sound {
+            let message =
+                format!("`transform` has to be text or a list of texts, but is {}", node.kind());
+            self.reader.problem(node.span, codes::WRONG_TYPE, message);
+        } else if !empty {
+            let problem = self.reader.not_supported(key.span, "`transform`");
+            self.unsupported.push(problem);
+        }
+    }
+
+    fn source(&mut self, node: Node) -> Option<SourceSpec> {
+        match &node.value {
+            Value::Mapping(_) => self.store_and_key(node),
+            Value::Scalar { .. } if !node.is_null() => {
+                let reference = self.reference(&node)?;
+                let place = self.reader.source().place(node.span);
+                Some(SourceSpec::Item { reference, place })
+            }
+            _ => {
+                let message =
+                    format!("`from` has to be a reference or a mapping, but is {}", node.kind());
+                let problem = self.reader.error(node.span, codes::WRONG_TYPE, message);
+                self.reader.push(problem.help("write `from: store://NAME/PATH`"));
+                None
+            }
+        }
+    }
+
+    /// `{ provider, key, version }`, `{ store: NAME, key, version }`, `{ store: store://… }` or
+    /// `{ service: svc://… }`.
+    fn store_and_key(&mut self, node: Node) -> Option<SourceSpec> {
+        let span = node.span;
+        let what = format!("`from` of the variable `{}`", self.name);
+        let entries = self.reader.entries(node, &what);
+        for (key, _) in &entries {
+            if !FROM_KEYS.contains(&key.as_str().unwrap_or_default()) {
+                self.unknown_key(key, FROM_KEYS);
+            }
+        }
+        let find =
+            |name: &str| entries.iter().find(|(key, _)| key.as_str() == Some(name)).map(|(_, v)| v);
+        let (store, provider, service) = (find("store"), find("provider"), find("service"));
+        let [store_text, provider_text, key, version, service_text] =
+            [store, provider, find("key"), find("version"), service].map(|node| self.text(node));
+        let (name, name_node) = match (store, provider, service) {
+            (None, None, None) => {
+                let problem = self.reader.error(span, codes::SOURCE, "`from` names no store");
+                self.reader.push(problem.help("write `from: store://NAME/PATH`"));
+                return None;
+            }
+            (Some(_), Some(_), _) => return self.clash(span, "store", "provider"),
+            (Some(_), _, Some(_)) => return self.clash(span, "store", "service"),
+            (_, Some(_), Some(_)) => return self.clash(span, "provider", "service"),
+            (_, _, Some(node)) => {
+                service_text?;
+                let problem = self.reader.not_supported(node.span, "a service reference");
+                self.unsupported.push(
+                    problem.help("name the store that holds the secret: `from: store://NAME/PATH`"),
+                );
+                return Some(SourceSpec::Unsupported);
+            }
+            (Some(node), ..) => (store_text?, node),
+            (_, Some(node), _) => (provider_text?, node),
+        };
+        if store.is_some() && name.contains("://") {
+            let mut reference = self.reference(name_node)?;
+            if key.is_some() {
+                return self.clash(span, "store: store://…", "key");
+            }
+            if let Some(version) = version.filter(|version| !version.is_empty()) {
+                if reference.version.is_some() {
+                    return self.clash(span, "?version=", "version");
+                }
+                reference.version = Some(version.to_owned());
+            }
+            let place = self.reader.source().place(name_node.span);
+            return Some(SourceSpec::Item { reference, place });
+        }
+        let Some(key) = key.filter(|key| !key.is_empty()) else {
+            // A `key` of the wrong kind has been reported.
+            if find("key").is_none_or(|node| node.as_str().is_some()) {
+                let problem = self.reader.error(
+                    span,
+                    codes::SOURCE,
+                    format!("`from` has no `key` for the store `{name}`"),
+                );
+                self.reader.push(problem.help("name the item: `key: …`"));
+            }
+            return None;
+        };
+        for (text, node) in [(name, name_node), (key, find("key")?)] {
+            if has_expansion(text) {
+                let problem = self.expansion(node.span, "`from`");
+                self.unsupported.push(problem);
+            }
+        }
+        let version = version.filter(|version| !version.is_empty()).map(str::to_owned);
+        let reference =
+            Reference { store: name.to_owned(), path: key.to_owned(), field: None, version };
+        let place = self.reader.source().place(name_node.span);
+        Some(SourceSpec::Item { reference, place })
+    }
+
+    fn clash(&mut self, span: Span, left: &str, right: &str) -> Option<SourceSpec> {
+        let message = format!("`from` has `{left}` and `{right}`: only one can be meant");
+        self.reader.problem(span, codes::SOURCE, message);
+        None
+    }
+
+    /// The text of a value that has to be text; null is as if it were not there.
+    fn text<'n>(&mut self, node: Option<&'n Node>) -> Option<&'n str> {
+        let node = node?;
+        if node.as_str().is_none() {
+            let message = format!("expected text, but this is {}", node.kind());
+            self.reader.problem(node.span, codes::WRONG_TYPE, message);
+        }
+        node.as_str().filter(|_| !node.is_null())
+    }
+
+    fn reference(&mut self, node: &Node) -> Option<Reference> {
+        let text = node.as_str().unwrap_or_default();
+        if has_expansion(text) {
+            let problem = self.expansion(node.span, "a reference");
+            self.unsupported.push(problem);
+        }
+        match text.parse::<Reference>() {
+            Ok(reference) => Some(reference),
+            Err(error) => {
+                let span = inner_span(node, &error);
+                let problem = self.reader.error(span, codes::REFERENCE, error.kind.to_string());
+                self.reader.push(match error.help() {
+                    Some(help) => problem.help(help),
+                    None => problem,
+                });
+                None
+            }
+        }
+    }
+
+    fn expansion(&self, span: Span, what: &str) -> Diagnostic {
+        self.reader
+            .not_supported(span, &format!("the expansion of `${{…}}` in {what}"))
+            .help("write the value out; a value that holds `${` itself can be kept in a store")
+    }
+
+    fn unknown_key(&mut self, key: &Node, known: &[&'static str]) {
+        let name = key.as_str().unwrap_or_default();
+        let message = format!("unknown key `{name}` in the variable `{}`", self.name);
+        let problem = self.reader.error(key.span, codes::UNKNOWN_KEY, message);
+        self.reader.push(match suggest(name, known.iter().copied()) {
+            Some(likely) => problem.help(format!("did you mean `{likely}`?")),
+            None => problem.help(format!("it has: {}", known.join(", "))),
+        });
+    }
+}
+
+/// The place of an error inside a reference, if the reference stands in the text as it is.
+fn inner_span(node: &Node, error: &ReferenceError) -> Span {
+    let (Span { start, end }, Value::Scalar { text, style, .. }) = (node.span, &node.value) else {
+        return node.span;
+    };
+    let quote = usize::from(*style != Style::Plain);
+    let written = end.column.saturating_sub(start.column);
+    if start.line != end.line || node.is_alias() || written != text.chars().count() + 2 * quote {
+        return node.span;
+    }
+    let column = start.column + quote + error.column - 1;
+    let place = |column| Position { column, ..start };
+    Span { start: place(column), end: place(column + error.width) }
+}

@@ -1,0 +1,260 @@
+//! The plan: which item of which store each variable of an environment gets. Nothing is fetched.
+//!
+//! A plan is pure: the same configuration gives the same plan, in the same order, whatever the
+//! stores hold. Stores the environment does not use are not looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use dsops_secure_mem::SecretBytes;
+
+use crate::config::{
+    Config, ConfigErrors, EnvironmentSpec, SourceSpec, VariableSpec, has_expansion,
+};
+use crate::diagnostic::{Diagnostic, Place, codes, suggest};
+use crate::reference::Reference;
+use crate::settings::StoreSettings;
+use crate::store::{Address, Item, StoreFactory};
+use crate::yaml::{Node, Value};
+
+/// What would be fetched from where. Printable: it holds no value that could be shown.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The environment.
+    pub environment: String,
+    /// Its variables, sorted by name.
+    pub variables: Vec<PlannedVariable>,
+    /// The stores they need, sorted by name, with every item once.
+    pub stores: Vec<PlannedStore>,
+}
+
+/// One variable of the plan.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PlannedVariable {
+    /// Its name.
+    pub name: String,
+    /// Where its value comes from.
+    pub source: PlannedSource,
+    /// Whether it is left out when its item is missing.
+    pub optional: bool,
+    /// What it gets when its item is missing.
+    pub default: Option<Arc<SecretBytes>>,
+    /// Where it is defined.
+    pub place: Place,
+}
+
+impl PlannedVariable {
+    /// Its source as people read it: `literal`, or the reference in its `store://` form.
+    pub fn source_text(&self) -> String {
+        match &self.source {
+            PlannedSource::Literal(_) => "literal".to_owned(),
+            PlannedSource::Item { reference, .. } => reference.to_string(),
+        }
+    }
+}
+
+/// Where a planned variable's value comes from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum PlannedSource {
+    /// The configuration itself.
+    Literal(Arc<SecretBytes>),
+    /// An item of a store.
+    Item {
+        /// As the configuration says it.
+        reference: Reference,
+        /// As the store is asked.
+        item: Item,
+    },
+}
+
+/// One store of the plan.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PlannedStore {
+    /// Its name, type and settings.
+    pub settings: Arc<StoreSettings>,
+    /// What it is asked for: sorted, each item once.
+    pub items: Vec<Item>,
+}
+
+/// Plans an environment.
+///
+/// # Errors
+/// All that stands in the way: an environment or store that is not defined, a store type that
+/// `factory` does not make, settings it does not accept, items it cannot address, and parts of the
+/// format that are not supported yet.
+pub fn plan(
+    config: &Config,
+    environment: &str,
+    factory: &dyn StoreFactory,
+) -> Result<Plan, ConfigErrors> {
+    let Some(spec) = config.environments.get(environment) else {
+        return Err(ConfigErrors::one(unknown_environment(config, environment)));
+    };
+    let mut problems = unsupported(spec);
+    let usable = usable_stores(config, spec, factory, &mut problems);
+    let mut items: BTreeMap<&str, BTreeSet<Item>> = BTreeMap::new();
+    let mut variables = Vec::with_capacity(spec.variables.len());
+    for (name, variable) in &spec.variables {
+        let source = match &variable.source {
+            SourceSpec::Literal(secret) => PlannedSource::Literal(Arc::clone(secret)),
+            SourceSpec::Unsupported => continue,
+            SourceSpec::Item { reference, place } => {
+                let Some(settings) = config.stores.get(&reference.store) else {
+                    problems.push(unknown_store(config, reference, place));
+                    continue;
+                };
+                if !usable.contains(reference.store.as_str()) {
+                    continue;
+                }
+                match address(factory, settings, reference, place) {
+                    Ok(item) => {
+                        items.entry(&reference.store).or_default().insert(item.clone());
+                        PlannedSource::Item { reference: reference.clone(), item }
+                    }
+                    Err(problem) => {
+                        problems.push(problem);
+                        continue;
+                    }
+                }
+            }
+        };
+        let VariableSpec { optional, default, place, .. } = variable;
+        let (name, default, place) = (name.clone(), default.clone(), place.clone());
+        variables.push(PlannedVariable { name, source, optional: *optional, default, place });
+    }
+    if let Some(errors) = ConfigErrors::from_problems(problems) {
+        return Err(errors);
+    }
+    let stores = items.into_iter().map(|(name, items)| PlannedStore {
+        settings: Arc::clone(&config.stores[name]),
+        items: items.into_iter().collect(),
+    });
+    Ok(Plan { environment: environment.to_owned(), variables, stores: stores.collect() })
+}
+
+fn unsupported(spec: &EnvironmentSpec) -> Vec<Diagnostic> {
+    let of_variables = spec.variables.values().flat_map(|variable| &variable.unsupported);
+    spec.unsupported.iter().chain(of_variables).cloned().collect()
+}
+
+/// The stores the environment uses whose settings are sound; what is wrong with the others is said.
+fn usable_stores<'a>(
+    config: &'a Config,
+    spec: &EnvironmentSpec,
+    factory: &dyn StoreFactory,
+    problems: &mut Vec<Diagnostic>,
+) -> BTreeSet<&'a str> {
+    let used: BTreeSet<&str> = spec
+        .variables
+        .values()
+        .filter_map(|variable| match &variable.source {
+            SourceSpec::Item { reference, .. } => Some(reference.store.as_str()),
+            _ => None,
+        })
+        .collect();
+    let mut usable = BTreeSet::new();
+    for (name, settings) in &config.stores {
+        if !used.contains(name.as_str()) {
+            continue;
+        }
+        let mut found = Vec::new();
+        if factory.types().contains(&settings.store_type()) {
+            for (_, value) in settings.options() {
+                refuse_expansion(settings, value, &mut found);
+            }
+            found.extend(factory.validate(settings));
+        } else {
+            found.push(unknown_type(settings, factory));
+        }
+        if found.is_empty() {
+            usable.insert(name.as_str());
+        }
+        problems.append(&mut found);
+    }
+    usable
+}
+
+fn address(
+    factory: &dyn StoreFactory,
+    settings: &StoreSettings,
+    reference: &Reference,
+    place: &Place,
+) -> Result<Item, Diagnostic> {
+    let Reference { path, field, version, .. } = reference.clone();
+    factory.item(settings, Address { key: path, field, version }).map_err(|error| {
+        let message = format!("{reference}: {error}");
+        let problem = Diagnostic::error(codes::ADDRESS, message).at(place.clone());
+        match error.help() {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
+    })
+}
+
+fn refuse_expansion(settings: &StoreSettings, node: &Node, problems: &mut Vec<Diagnostic>) {
+    match &node.value {
+        Value::Scalar { text, .. } => {
+            if has_expansion(text) {
+                let name = settings.name();
+                let message =
+                    format!("the expansion of `${{…}}` in the store `{name}` is not supported yet");
+                let problem = settings.error_at(node, codes::NOT_SUPPORTED, message);
+                problems.push(problem.help("write the value out"));
+            }
+        }
+        Value::Mapping(entries) => {
+            for (_, value) in entries {
+                refuse_expansion(settings, value, problems);
+            }
+        }
+        Value::Sequence(items) => {
+            for item in items {
+                refuse_expansion(settings, item, problems);
+            }
+        }
+    }
+}
+
+fn unknown_environment(config: &Config, wanted: &str) -> Diagnostic {
+    let problem = Diagnostic::error(
+        codes::UNKNOWN_ENVIRONMENT,
+        format!("there is no environment `{wanted}`"),
+    );
+    let known: Vec<&str> = config.environments().collect();
+    match suggest(wanted, known.iter().copied()) {
+        Some(likely) => {
+            problem.help(format!("did you mean `{likely}`? There are: {}", known.join(", ")))
+        }
+        None if known.is_empty() => {
+            problem.help(format!("{} defines none: add one under `envs`", config.path().display()))
+        }
+        None => problem.help(format!("there are: {}", known.join(", "))),
+    }
+}
+
+fn unknown_store(config: &Config, reference: &Reference, place: &Place) -> Diagnostic {
+    let problem =
+        Diagnostic::error(codes::UNKNOWN_STORE, format!("there is no store `{}`", reference.store))
+            .at(place.clone());
+    let known: Vec<&str> = config.stores.keys().map(String::as_str).collect();
+    match suggest(&reference.store, known.iter().copied()) {
+        Some(likely) => problem.help(format!("did you mean `{likely}`?")),
+        None if known.is_empty() => problem.help("define it under `secretStores`"),
+        None => problem.help(format!("there are: {}", known.join(", "))),
+    }
+}
+
+fn unknown_type(settings: &StoreSettings, factory: &dyn StoreFactory) -> Diagnostic {
+    let (wanted, known) = (settings.store_type(), factory.types());
+    let message = format!("the store `{}` has the unknown type `{wanted}`", settings.name());
+    let problem =
+        Diagnostic::error(codes::UNKNOWN_STORE_TYPE, message).at(settings.type_place.clone());
+    match suggest(wanted, known.iter().copied()) {
+        Some(likely) => problem.help(format!("did you mean `{likely}`?")),
+        None => problem.help(format!("there are: {}", known.join(", "))),
+    }
+}
