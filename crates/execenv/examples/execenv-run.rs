@@ -2,7 +2,13 @@
 //!
 //! `execenv-run [OPTION…] -- COMMAND [ARGUMENT…]`; the options are in `parse` below. Secrets on a
 //! command line are no secrets: never do this outside a test.
-#![allow(clippy::disallowed_methods, reason = "a test program")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::format_push_string,
+    clippy::print_stderr,
+    clippy::struct_excessive_bools,
+    reason = "a test program"
+)]
 
 use std::{error::Error, ffi::OsString, fs, os::unix::ffi::OsStringExt, time::Duration};
 

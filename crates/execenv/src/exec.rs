@@ -277,9 +277,10 @@ impl Exec {
                         Source::Inherited(index) => {
                             PlannedVariable { name: name_of(index), secret: false }
                         }
-                        Source::Secret(index) => {
-                            PlannedVariable { name: self.secrets[index].0.as_str().into(), secret: true }
-                        }
+                        Source::Secret(index) => PlannedVariable {
+                            name: self.secrets[index].0.as_str().into(),
+                            secret: true,
+                        },
                     })
                     .collect(),
                 withheld: merged.withheld.iter().copied().map(name_of).collect(),
@@ -424,7 +425,11 @@ impl Exec {
         let Some(path) = &self.dir else { return Ok(()) };
         let failed = |source| ExecError::WorkingDir { path: path.clone(), source };
         let metadata = std::fs::metadata(path).map_err(failed)?;
-        if metadata.is_dir() { Ok(()) } else { Err(failed(std::io::ErrorKind::NotADirectory.into())) }
+        if metadata.is_dir() {
+            Ok(())
+        } else {
+            Err(failed(std::io::ErrorKind::NotADirectory.into()))
+        }
     }
 
     fn check_fds(&self) -> Result<(), ExecError> {
@@ -588,7 +593,7 @@ mod tests {
 
     #[test]
     fn an_announced_secret_must_be_given() {
-        let error = Exec::new("true").announce(name("A")).spawn().err().expect("no value");
+        let error = Exec::new("true").announce(name("A")).spawn().expect_err("no value");
         assert!(matches!(error, ExecError::MissingSecret { .. }));
     }
 

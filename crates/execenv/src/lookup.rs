@@ -76,6 +76,7 @@ fn examine(path: &Path) -> Found {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::disallowed_methods, reason = "a test may write a plain file")]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;

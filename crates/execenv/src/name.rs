@@ -98,28 +98,104 @@ pub fn is_dangerous(name: &str) -> bool {
 /// manuals of the interpreters.
 const DANGEROUS: &[&str] = &[
     // Dynamic linkers and C libraries.
-    "LD_*", "DYLD_*", "_RLD*", "GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "MALLOC_TRACE",
-    "LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES", "RESOLV_HOST_CONF", "NLSPATH", "LOCPATH",
+    "LD_*",
+    "DYLD_*",
+    "_RLD*",
+    "GCONV_PATH",
+    "GETCONF_DIR",
+    "GLIBC_TUNABLES",
+    "MALLOC_TRACE",
+    "LOCALDOMAIN",
+    "RES_OPTIONS",
+    "HOSTALIASES",
+    "RESOLV_HOST_CONF",
+    "NLSPATH",
+    "LOCPATH",
     // Shells and command search.
-    "PATH", "IFS", "CDPATH", "ENV", "BASH_ENV", "BASH_FUNC_*", "PS4", "PROMPT_COMMAND",
-    "SHELLOPTS", "BASHOPTS", "GLOBIGNORE", "ZDOTDIR", "FPATH", "SHELL",
+    "PATH",
+    "IFS",
+    "CDPATH",
+    "ENV",
+    "BASH_ENV",
+    "BASH_FUNC_*",
+    "PS4",
+    "PROMPT_COMMAND",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "GLOBIGNORE",
+    "ZDOTDIR",
+    "FPATH",
+    "SHELL",
     // Interpreters.
-    "PERL5LIB", "PERL5OPT", "PERL5DB", "PERLLIB", "PERLIO_DEBUG", "PYTHONPATH", "PYTHONHOME",
-    "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONUSERBASE", "PYTHONWARNINGS", "RUBYLIB", "RUBYOPT",
-    "NODE_OPTIONS", "NODE_PATH", "NODE_EXTRA_CA_CERTS", "NODE_TLS_REJECT_UNAUTHORIZED",
-    "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH", "PHPRC",
-    "PHP_INI_SCAN_DIR", "LUA_INIT*", "LUA_PATH*", "LUA_CPATH*", "DOTNET_STARTUP_HOOKS",
-    "COR_PROFILER*", "CORECLR_PROFILER*", "COR_ENABLE_PROFILING", "CORECLR_ENABLE_PROFILING",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PERL5DB",
+    "PERLLIB",
+    "PERLIO_DEBUG",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "PYTHONINSPECT",
+    "PYTHONUSERBASE",
+    "PYTHONWARNINGS",
+    "RUBYLIB",
+    "RUBYOPT",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "NODE_EXTRA_CA_CERTS",
+    "NODE_TLS_REJECT_UNAUTHORIZED",
+    "JAVA_TOOL_OPTIONS",
+    "_JAVA_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "CLASSPATH",
+    "PHPRC",
+    "PHP_INI_SCAN_DIR",
+    "LUA_INIT*",
+    "LUA_PATH*",
+    "LUA_CPATH*",
+    "DOTNET_STARTUP_HOOKS",
+    "COR_PROFILER*",
+    "CORECLR_PROFILER*",
+    "COR_ENABLE_PROFILING",
+    "CORECLR_ENABLE_PROFILING",
     // Programs that start others.
-    "GIT_SSH*", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT_EDITOR", "GIT_SEQUENCE_EDITOR",
-    "GIT_ASKPASS", "GIT_PROXY_COMMAND", "GIT_TEMPLATE_DIR", "GIT_CONFIG*", "GIT_EXEC_PATH",
-    "SSH_ASKPASS", "PAGER", "MANPAGER", "EDITOR", "VISUAL", "BROWSER", "LESSOPEN", "LESSCLOSE",
-    "RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_RUSTC*",
+    "GIT_SSH*",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_PAGER",
+    "GIT_EDITOR",
+    "GIT_SEQUENCE_EDITOR",
+    "GIT_ASKPASS",
+    "GIT_PROXY_COMMAND",
+    "GIT_TEMPLATE_DIR",
+    "GIT_CONFIG*",
+    "GIT_EXEC_PATH",
+    "SSH_ASKPASS",
+    "PAGER",
+    "MANPAGER",
+    "EDITOR",
+    "VISUAL",
+    "BROWSER",
+    "LESSOPEN",
+    "LESSCLOSE",
+    "RUSTC",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "CARGO_BUILD_RUSTC*",
     // Trust and transport.
-    "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES", "SSLKEYLOGFILE", "SSL_CERT_FILE",
-    "SSL_CERT_DIR", "CURL_HOME", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE",
+    "OPENSSL_CONF",
+    "OPENSSL_MODULES",
+    "OPENSSL_ENGINES",
+    "SSLKEYLOGFILE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_HOME",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
     // Windows.
-    "WINDIR", "USERPROFILE", "COMSPEC", "PATHEXT",
+    "WINDIR",
+    "USERPROFILE",
+    "COMSPEC",
+    "PATHEXT",
 ];
 
 /// Read in either case by the programs that know them.
@@ -140,9 +216,14 @@ mod tests {
 
     #[test]
     fn portable_names_are_those_of_posix() {
-        for (name, portable) in
-            [("A", true), ("_x9", true), ("9x", false), ("a-b", false), ("a.b", false), ("é", false)]
-        {
+        for (name, portable) in [
+            ("A", true),
+            ("_x9", true),
+            ("9x", false),
+            ("a-b", false),
+            ("a.b", false),
+            ("é", false),
+        ] {
             assert_eq!(Name::new(name).expect("valid").is_portable(), portable, "{name}");
         }
     }
@@ -150,12 +231,24 @@ mod tests {
     #[test]
     fn code_loading_names_are_dangerous_and_plain_ones_are_not() {
         for name in [
-            "LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "NODE_OPTIONS", "BASH_FUNC_x%%", "BASH_FUNC_x()",
-            "GIT_SSH_COMMAND", "GIT_CONFIG_COUNT", "https_proxy", "HTTPS_PROXY", "PATH", "ENV",
+            "LD_PRELOAD",
+            "LD_AUDIT",
+            "BASH_ENV",
+            "NODE_OPTIONS",
+            "BASH_FUNC_x%%",
+            "BASH_FUNC_x()",
+            "GIT_SSH_COMMAND",
+            "GIT_CONFIG_COUNT",
+            "https_proxy",
+            "HTTPS_PROXY",
+            "PATH",
+            "ENV",
         ] {
             assert!(is_dangerous(name), "{name}");
         }
-        for name in ["DB_PASSWORD", "MY_PATH", "OLD_LD_PRELOAD", "ENVIRONMENT", "API_TOKEN", "GIT_TOKEN"] {
+        for name in
+            ["DB_PASSWORD", "MY_PATH", "OLD_LD_PRELOAD", "ENVIRONMENT", "API_TOKEN", "GIT_TOKEN"]
+        {
             assert!(!is_dangerous(name), "{name}");
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Pure: it works on names and on where entries come from, never on a secret's value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{name::Name, pattern::Pattern};
 
@@ -122,8 +122,7 @@ impl EnvPolicy {
         let inherited = match self.base {
             Base::Inherit => true,
             Base::Clean => {
-                (CLEAN.iter().any(|pattern| Pattern::new(pattern).matches(name))
-                    || any(&self.keep))
+                (CLEAN.iter().any(|pattern| Pattern::new(pattern).matches(name)) || any(&self.keep))
                     && (!is_function || kept_by_name)
             }
             Base::Pristine => any(&self.keep),
@@ -140,8 +139,22 @@ impl Default for EnvPolicy {
 
 /// What [`EnvPolicy::clean`] inherits.
 const CLEAN: &[&str] = &[
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLORTERM", "LANG", "LC_*", "TZ",
-    "TMPDIR", "PWD", "SSH_AUTH_SOCK", "NO_COLOR", "CI", "XDG_*",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "COLORTERM",
+    "LANG",
+    "LC_*",
+    "TZ",
+    "TMPDIR",
+    "PWD",
+    "SSH_AUTH_SOCK",
+    "NO_COLOR",
+    "CI",
+    "XDG_*",
 ];
 
 /// Socket activation hands file descriptors over; without descriptors the names would lie.
@@ -188,10 +201,10 @@ pub(crate) fn merge(
         by_name.insert(name.as_str().as_bytes(), index);
     }
     let mut merged = Merged::default();
-    let mut seen: BTreeMap<&[u8], ()> = BTreeMap::new();
+    let mut seen: BTreeSet<&[u8]> = BTreeSet::new();
     for (index, entry) in inherited.iter().enumerate() {
         let Some((name, value)) = split(entry) else { continue };
-        if seen.insert(name, ()).is_some() {
+        if !seen.insert(name) {
             continue;
         }
         if !passes_fds && LISTEN.iter().any(|listen| listen.as_bytes() == name) {
@@ -313,7 +326,7 @@ mod tests {
                 _ => EnvPolicy::pristine(),
             }
             .existing_wins(existing);
-            let bytes: Vec<&[u8]> = inherited.iter().map(|entry| entry.as_bytes()).collect();
+            let bytes: Vec<&[u8]> = inherited.iter().map(String::as_bytes).collect();
             let owned: Vec<Name> =
                 secrets.iter().map(|text| Name::new(text.clone()).expect("valid")).collect();
             let secret_names: Vec<&Name> = owned.iter().collect();

@@ -20,7 +20,7 @@ impl SizeLimits {
         const ARG_MAX: u64 = 131_072;
         const CAP: u64 = 6 * 1024 * 1024;
         let quarter = stack_limit_bytes.map_or(CAP, |bytes| bytes / 4);
-        let total = quarter.min(CAP).max(ARG_MAX);
+        let total = quarter.clamp(ARG_MAX, CAP);
         Self {
             string_bytes: Some(131_071),
             total_bytes: usize::try_from(total).expect("at most 6 MiB"),

@@ -57,6 +57,7 @@ fn with_steps<R>(
     })
 }
 
+#[allow(clippy::cast_possible_wrap, clippy::unnecessary_cast, reason = "see the last lines")]
 fn limits(wanted: ChildLimits) -> Vec<(libc::c_int, libc::rlimit64)> {
     let bytes = |limit: Option<u64>| limit.unwrap_or(libc::RLIM64_INFINITY);
     let core = if wanted.no_core {
@@ -69,13 +70,10 @@ fn limits(wanted: ChildLimits) -> Vec<(libc::c_int, libc::rlimit64)> {
     let memlock = wanted
         .memlock
         .map(|lock| libc::rlimit64 { rlim_cur: bytes(lock.soft), rlim_max: bytes(lock.hard) });
-    let of = |resource: u32, limit: Option<libc::rlimit64>| {
-        limit.map(|limit| (libc::c_int::try_from(resource).expect("a small number"), limit))
-    };
-    [of(libc::RLIMIT_CORE as u32, core), of(libc::RLIMIT_MEMLOCK as u32, memlock)]
-        .into_iter()
-        .flatten()
-        .collect()
+    // Unsigned with some C libraries and signed with others, small in all.
+    let core = core.map(|limit| (libc::RLIMIT_CORE as libc::c_int, limit));
+    let memlock = memlock.map(|limit| (libc::RLIMIT_MEMLOCK as libc::c_int, limit));
+    core.into_iter().chain(memlock).collect()
 }
 
 /// Whether the program has since opened something else where the runtime had put `/dev/null`.

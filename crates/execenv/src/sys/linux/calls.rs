@@ -178,9 +178,8 @@ pub(super) fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
 /// Asks the kernel to mark all descriptors from `first` on close-on-exec.
 pub(super) fn mark_range(first: u32) -> io::Result<()> {
     // SAFETY: plain numbers.
-    let result = unsafe {
-        libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -5,6 +5,12 @@
 //! stack of its own, makes only raw system calls, allocates nothing, cannot panic, and tells a
 //! failure by writing it where the parent looks afterwards.
 #![allow(unsafe_code)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "numbers cross the system call boundary as machine words"
+)]
 
 use std::{
     ffi::{CStr, CString},
@@ -217,7 +223,7 @@ impl Orders {
         let at = |step| move |errno| (step, errno);
         if self.as_child {
             // SAFETY: only standing dispositions are set.
-            unsafe { self.reset_handlers() };
+            unsafe { reset_handlers() };
             // SAFETY: likewise.
             unsafe { set_standing(libc::SIGCHLD, self.sigchld) }.map_err(at(Step::Signals))?;
         }
@@ -266,37 +272,14 @@ impl Orders {
         }
     }
 
-    /// Signals with a handler get their default action, as `execve` would do it: after the mask is
-    /// restored no handler may run on the shared memory.
-    ///
-    /// # Safety
-    /// To be called in the child only; the table of the parent would lose its handlers.
-    unsafe fn reset_handlers(&self) {
-        let mut signal = 1;
-        while signal <= 64 {
-            let mut action = [0_usize; ACTION_WORDS];
-            let args = [signal, 0, action.as_mut_ptr() as usize, size_of::<u64>(), 0];
-            // SAFETY: reads into a buffer larger than any kernel's `sigaction`.
-            let known = unsafe { call(libc::SYS_rt_sigaction, args) }.is_ok();
-            let handler = action[0];
-            if known && handler != libc::SIG_DFL && handler != libc::SIG_IGN {
-                // SAFETY: a standing disposition, in the child's own table.
-                let _ = unsafe { set_standing(signal as c_int, libc::SIG_DFL) };
-            }
-            signal += 1;
-        }
-    }
-
     /// # Safety
     /// As [`become_program`](Self::become_program).
     unsafe fn settle_descriptors(&self) -> Result<(), i32> {
-        let mut fd = 0;
-        for close in self.close {
+        for (fd, close) in self.close.into_iter().enumerate() {
             if close {
                 // SAFETY: nothing of ours uses what the runtime put in place of a closed one.
                 let _ = unsafe { call(libc::SYS_close, [fd, 0, 0, 0, 0]) };
             }
-            fd += 1;
         }
         match self.mark_fds {
             None => {
@@ -338,6 +321,27 @@ extern "C" fn child_main(orders: *mut c_void) -> c_int {
     127
 }
 
+/// Signals with a handler get their default action, as `execve` would do it: after the mask is
+/// restored no handler may run on the shared memory.
+///
+/// # Safety
+/// To be called in the child only; the table of the parent would lose its handlers.
+unsafe fn reset_handlers() {
+    let mut signal = 1;
+    while signal <= 64 {
+        let mut action = [0_usize; ACTION_WORDS];
+        let args = [signal, 0, action.as_mut_ptr() as usize, size_of::<u64>(), 0];
+        // SAFETY: reads into a buffer larger than any kernel's `sigaction`.
+        let known = unsafe { call(libc::SYS_rt_sigaction, args) }.is_ok();
+        let handler = action[0];
+        if known && handler != libc::SIG_DFL && handler != libc::SIG_IGN {
+            // SAFETY: a standing disposition, in the child's own table.
+            let _ = unsafe { set_standing(signal as c_int, libc::SIG_DFL) };
+        }
+        signal += 1;
+    }
+}
+
 /// Sets a signal to default or ignored.
 ///
 /// # Safety
@@ -355,9 +359,10 @@ unsafe fn set_standing(signal: c_int, standing: libc::sighandler_t) -> Result<us
 ///
 /// # Safety
 /// As the system call.
-unsafe fn call(number: c_long, [a, b, c, d, e]: [usize; 5]) -> Result<usize, i32> {
+unsafe fn call(number: c_long, args: [usize; 5]) -> Result<usize, i32> {
+    let [first, second, third, fourth, fifth] = args;
     // SAFETY: as required of the caller.
-    let result = unsafe { libc::syscall(number, a, b, c, d, e) };
+    let result = unsafe { libc::syscall(number, first, second, third, fourth, fifth) };
     if result < 0 {
         // SAFETY: the address is this thread's `errno`, always valid.
         let errno = unsafe { libc::__errno_location() };
@@ -440,7 +445,7 @@ mod tests {
         };
         change(&mut steps);
         let child = ChildSteps { mask: SignalSet(0), ignore_sigchld: false, own_group: true };
-        let (pid, pidfd) = spawn(&steps, &child, |pidfd| drop(wait(pidfd)))?;
+        let (pid, pidfd) = spawn(&steps, &child, |pidfd| assert_eq!(wait(pidfd), 127))?;
         assert!(pid > 0);
         Ok(wait(&pidfd))
     }
@@ -464,8 +469,11 @@ mod tests {
         assert_eq!(failed.step, Step::WorkingDir);
         let failed = run("", |steps| steps.keep_fds = &[987_654]).expect_err("not open");
         assert_eq!(failed.step, Step::Descriptors);
-        let too_much = [(libc::RLIMIT_NOFILE as c_int, libc::rlimit64 { rlim_cur: 2, rlim_max: 1 })];
-        let failed = run("", |steps| steps.limits = &too_much).expect_err("soft over hard");
+        let failed = run("", |steps| {
+            steps.limits =
+                &[(libc::RLIMIT_NOFILE as c_int, libc::rlimit64 { rlim_cur: 2, rlim_max: 1 })];
+        })
+        .expect_err("soft over hard");
         assert_eq!(failed.step, Step::Limits);
     }
 
@@ -476,11 +484,10 @@ mod tests {
         let stray = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD, 200) };
         let script = format!("test -e /proc/self/fd/{stray} && exit 3; exit 4");
         assert_eq!(run(&script, |_| ()).expect("starts"), 4);
-        let marked = [stray];
+        let marked: &'static [i32] = vec![stray].leak();
         assert_eq!(run(&script, |steps| steps.mark_fds = Some(&[])).expect("starts"), 3);
-        assert_eq!(run(&script, |steps| steps.mark_fds = Some(&marked)).expect("starts"), 4);
-        let kept = [stray];
-        assert_eq!(run(&script, |steps| steps.keep_fds = &kept).expect("starts"), 3);
+        assert_eq!(run(&script, |steps| steps.mark_fds = Some(marked)).expect("starts"), 4);
+        assert_eq!(run(&script, |steps| steps.keep_fds = marked).expect("starts"), 3);
         // SAFETY: ours, see above.
         unsafe { libc::close(stray) };
     }
@@ -491,8 +498,10 @@ mod tests {
         let handler = nothing as extern "C" fn(c_int) as libc::sighandler_t;
         // SAFETY: the handler does nothing; SIGURG is used by nobody here.
         let before = unsafe { libc::signal(libc::SIGURG, handler) };
-        let limits = [(libc::RLIMIT_CORE as c_int, libc::rlimit64 { rlim_cur: 0, rlim_max: 0 })];
-        let code = run("test \"$(ulimit -Hc)\" = 0 && exit 5", |steps| steps.limits = &limits);
+        let code = run("test \"$(ulimit -Hc)\" = 0 && exit 5", |steps| {
+            steps.limits =
+                &[(libc::RLIMIT_CORE as c_int, libc::rlimit64 { rlim_cur: 0, rlim_max: 0 })];
+        });
         assert_eq!(code.expect("starts"), 5);
         // SAFETY: what stood before.
         let after = unsafe { libc::signal(libc::SIGURG, before) };
@@ -502,11 +511,20 @@ mod tests {
     #[test]
     fn the_stack_has_a_guard_below() {
         let stack = Stack::new().expect("memory");
+        let base = stack.base as usize;
         let mut maps = String::new();
         File::open("/proc/self/maps").expect("proc").read_to_string(&mut maps).expect("text");
-        let guard = format!("{:x}-{:x} ---p", stack.base as usize, stack.base as usize + Stack::GUARD);
-        assert!(maps.lines().any(|line| line.contains(&guard) || line.contains(" ---p")), "{guard}");
-        // SAFETY: the last word of the usable part.
-        unsafe { stack.top().cast::<u64>().sub(1).write(1) };
+        let access_at = |address: usize| {
+            maps.lines().find_map(|line| {
+                let (range, rest) = line.split_once(' ')?;
+                let (start, end) = range.split_once('-')?;
+                let number = |text| usize::from_str_radix(text, 16).ok();
+                (number(start)? <= address && address < number(end)?).then(|| rest[..4].to_owned())
+            })
+        };
+        assert_eq!(access_at(base).as_deref(), Some("---p"));
+        assert_eq!(access_at(base + Stack::GUARD - 1).as_deref(), Some("---p"));
+        assert_eq!(access_at(base + Stack::GUARD).as_deref(), Some("rw-p"));
+        assert_eq!(access_at(stack.top() as usize - 1).as_deref(), Some("rw-p"));
     }
 }

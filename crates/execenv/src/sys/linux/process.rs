@@ -93,12 +93,12 @@ impl Child {
             }
         };
         let status = status.map_err(|errno| ExecError::os("waiting for the child", errno))?;
-        let end = status.and_then(|status| match (status.exit_status(), status.terminating_signal())
-        {
-            (Some(code), _) => Some(Outcome::Exited(exit_byte(code))),
-            (None, Some(signal)) => Some(Outcome::Signaled(signal)),
-            (None, None) => None,
-        });
+        let end =
+            status.and_then(|status| match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => Some(Outcome::Exited(exit_byte(code))),
+                (None, Some(signal)) => Some(Outcome::Signaled(signal)),
+                (None, None) => None,
+            });
         if end.is_some() {
             guard.get_or_insert_default().ends.remove(&self.pid);
             *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;

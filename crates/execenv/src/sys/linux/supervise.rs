@@ -51,13 +51,9 @@ pub(crate) struct Supervised {
     stays_on_thread: PhantomData<*const ()>,
 }
 
-pub(crate) fn spawn(
-    image: &Image<'_>,
-    supervision: Supervision,
-) -> Result<Supervised, ExecError> {
+pub(crate) fn spawn(image: &Image<'_>, supervision: Supervision) -> Result<Supervised, ExecError> {
     let on_terminal = File::open("/dev/tty").is_ok();
-    let strangers =
-        if process::has_children() { tree::children(own_pid()) } else { Vec::new() };
+    let strangers = if process::has_children() { tree::children(own_pid()) } else { Vec::new() };
     let taken = taken(on_terminal);
     // Before the child exists, so that no signal comes in between.
     let caller_mask = block(taken);
@@ -205,13 +201,11 @@ impl Supervised {
     fn is_repeated(&mut self, signal: i32) -> bool {
         let now = Instant::now();
         self.asked.retain(|&(_, first)| now.duration_since(first) <= self.supervision.grace);
-        match self.asked.iter().find(|&&(asked, _)| asked == signal) {
-            Some(&(_, first)) => now.duration_since(first) >= REPEAT_AFTER,
-            None => {
-                self.asked.push((signal, now));
-                false
-            }
+        if let Some(&(_, first)) = self.asked.iter().find(|&&(asked, _)| asked == signal) {
+            return now.duration_since(first) >= REPEAT_AFTER;
         }
+        self.asked.push((signal, now));
+        false
     }
 
     /// When the child has been stopped by itself, stops as well, so that a shell sees the job stop.
