@@ -55,11 +55,18 @@ fn main() {
     println!("{:44} {:>12} {:>12}", "nanoseconds", "fastest", "median");
     for (mode, vault) in modes() {
         let plain = mode == "open";
-        for (size, runs, goal) in [(32, 20_000, 60.0), (4096, 5_000, 150.0), (1 << 20, 100, 40_000.0)] {
+        for (size, runs, goal) in
+            [(32, 20_000, 60.0), (4096, 5_000, 150.0), (1 << 20, 100, 40_000.0)]
+        {
             let source = vec![7u8; size];
-            line(&format!("{mode}: make, read, free {size} B"), runs, plain.then_some(goal), || {
-                use_once(&vault.copy_from(&source).unwrap());
-            });
+            line(
+                &format!("{mode}: make, read, free {size} B"),
+                runs,
+                plain.then_some(goal),
+                || {
+                    use_once(&vault.copy_from(&source).unwrap());
+                },
+            );
         }
         let goal = match mode {
             "open" => 2.0,

@@ -55,7 +55,7 @@ mod platform {
     }
 
     #[inline(never)]
-    unsafe fn expand_fresh_key(place: NonNull<u8>) -> Result<(), Refusal> {
+    pub(super) unsafe fn expand_fresh_key(place: NonNull<u8>) -> Result<(), Refusal> {
         // SAFETY: the place has room for far more than 32 bytes, which the next line fills.
         let key: &mut [u8; 32] = unsafe { place.cast().as_mut() };
         sys::random(key)?;
@@ -192,5 +192,110 @@ mod platform {
             let len = u32::try_from(part.len()).map_err(|_| Rejected)?;
             Ok((part.as_mut_ptr().cast(), len))
         })
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::{collections::HashSet, fs::File, os::unix::fs::FileExt, ptr::NonNull};
+
+    /// A place for a cipher, aligned as a slot is.
+    #[repr(align(16))]
+    struct Place([u8; CIPHER_BYTES]);
+
+    fn fresh() -> (Box<Place>, NonNull<Cipher>) {
+        let mut place = Box::new(Place([0; CIPHER_BYTES]));
+        let start = NonNull::from(&mut place.0).cast();
+        // SAFETY: a fresh place of the right size and alignment.
+        unsafe { make_cipher(start) }.expect("the system gives random bytes");
+        (place, start.cast())
+    }
+
+    /// Where 8 bytes of the cipher's state (the round keys give the key away) lie outside of it.
+    fn copies_elsewhere(cipher: NonNull<Cipher>) -> usize {
+        let here = cipher.as_ptr().addr() as u64;
+        let home = here..here + CIPHER_BYTES as u64;
+        // SAFETY: the cipher is alive and holds bytes.
+        let state =
+            unsafe { std::slice::from_raw_parts(cipher.as_ptr().cast::<u8>(), CIPHER_BYTES) };
+        // Eight bytes of each round key, masked, so that the search doesn't find itself.
+        let needles: HashSet<u64> = state
+            .chunks_exact(8)
+            .map(|part| !u64::from_ne_bytes(part.try_into().expect("eight bytes")))
+            .filter(|masked| masked.count_zeros() > 12)
+            .collect();
+        assert!(needles.len() >= 30, "fifteen round keys of 16 bytes");
+        let memory = File::open("/proc/self/mem").expect("our own memory");
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("our own maps");
+        let mut room = vec![0u8; 4096];
+        let room_start = room.as_ptr().addr() as u64;
+        let mut found = 0;
+        for line in maps.lines().filter(|line| line.contains(" rw")) {
+            let (start, end) = line.split(' ').next().expect("a range").split_once('-').expect("-");
+            let hex = |text| u64::from_str_radix(text, 16).expect("hexadecimal");
+            for page in (hex(start)..hex(end)).step_by(4096) {
+                if memory.read_exact_at(&mut room, page).is_err() {
+                    continue;
+                }
+                for (at, part) in (page..).step_by(8).zip(room.chunks_exact(8)) {
+                    let ours = home.contains(&at) || (room_start..room_start + 4096).contains(&at);
+                    let word = u64::from_ne_bytes(part.try_into().expect("eight bytes"));
+                    found += usize::from(word != 0 && needles.contains(&!word) && !ours);
+                }
+            }
+        }
+        // What was read of the cipher's own page must not be found by the next search.
+        room.fill(0);
+        std::hint::black_box(&room);
+        found
+    }
+
+    #[test]
+    fn no_key_remains_on_the_stack() {
+        let (_place, cipher) = fresh();
+        assert_eq!(copies_elsewhere(cipher), 0, "after making the key");
+        for len in [0, 1, 32, 1000, 5000] {
+            let mut bytes = vec![7; len];
+            let tag = seal(cipher, 1, &mut bytes).expect("the key is there");
+            assert_eq!(copies_elsewhere(cipher), 0, "after sealing {len} bytes");
+            open(cipher, 1, &tag, &mut bytes).expect("nothing changed");
+            assert_eq!(copies_elsewhere(cipher), 0, "after opening {len} bytes");
+        }
+    }
+
+    #[test]
+    fn the_search_finds_a_key_that_was_not_scrubbed() {
+        let mut place = Box::new(Place([0; CIPHER_BYTES]));
+        let start = NonNull::from(&mut place.0).cast();
+        // SAFETY: a fresh place of the right size and alignment.
+        unsafe { platform::expand_fresh_key(start) }.expect("the system gives random bytes");
+        assert!(copies_elsewhere(start.cast()) > 0);
+        crate::scrub_stack();
+    }
+
+    #[test]
+    fn a_changed_byte_tag_or_number_is_refused() {
+        let (_place, cipher) = fresh();
+        let mut bytes = *b"a value of some length";
+        let tag = seal(cipher, 5, &mut bytes).expect("the key is there");
+        assert_ne!(&bytes, b"a value of some length");
+        let mut wrong_tag = tag;
+        wrong_tag[3] ^= 1;
+        let mut changed = bytes;
+        changed[7] ^= 1;
+        assert!(open(cipher, 5, &tag, &mut changed).is_err());
+        assert!(open(cipher, 5, &wrong_tag, &mut bytes.clone()).is_err());
+        assert!(open(cipher, 6, &tag, &mut bytes.clone()).is_err());
+        open(cipher, 5, &tag, &mut bytes).expect("nothing changed");
+        assert_eq!(&bytes, b"a value of some length");
+    }
+
+    #[test]
+    fn a_blank_cipher_is_refused_not_used() {
+        let mut place = Box::new(Place([0; CIPHER_BYTES]));
+        let cipher = NonNull::from(&mut place.0).cast();
+        assert!(seal(cipher, 1, &mut [1, 2, 3]).is_err());
+        assert!(open(cipher, 1, &[0; 16], &mut [1, 2, 3]).is_err());
     }
 }

@@ -468,3 +468,82 @@ fn seal_over(plain: &mut Slot, home: &mut Slot) -> Result<(u64, seal::Tag), Erro
     home.write_at(0, plain.bytes());
     Ok((number, tag))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Vault;
+
+    fn sealed(secret: &SecretBytes) -> &Sealed {
+        match &secret.body {
+            Body::Sealed(sealed) => sealed,
+            _ => panic!("the vault encrypts"),
+        }
+    }
+
+    fn number(secret: &SecretBytes) -> u64 {
+        sealed(secret).state.lock().unwrap_or_else(PoisonError::into_inner).number
+    }
+
+    fn encrypting() -> Vault {
+        Vault::builder().at_rest(AtRest::Encrypted).build().expect("degrades at worst")
+    }
+
+    #[test]
+    fn a_number_seals_one_plain_text_only() {
+        let vault = encrypting();
+        let mut secret = vault.copy_from(b"first value").expect("degrades at worst");
+        let first = (number(&secret), sealed(&secret).home.bytes().to_vec());
+        drop(secret.expose());
+        assert_eq!((number(&secret), sealed(&secret).home.bytes().to_vec()), first);
+        secret.expose_mut()[0] = b'F';
+        let second = (number(&secret), sealed(&secret).home.bytes().to_vec());
+        assert_ne!(second.0, first.0, "a change takes a fresh number");
+        assert_ne!(second.1[1..], first.1[1..], "and so another key stream");
+        secret.truncate(4);
+        assert_ne!(number(&secret), second.0);
+        let other = vault.copy_from(b"first value").expect("degrades at worst");
+        assert_ne!(number(&other), number(&secret));
+    }
+
+    #[test]
+    fn the_plain_text_is_gone_between_openings() {
+        let vault = encrypting();
+        let secret = vault.copy_from(b"plain").expect("degrades at worst");
+        assert_ne!(sealed(&secret).home.bytes(), b"plain");
+        let used_at_rest = vault.protection().used_bytes;
+        let open = secret.expose();
+        assert!(vault.protection().used_bytes > used_at_rest, "the window takes room");
+        drop(open);
+        assert_eq!(vault.protection().used_bytes, used_at_rest);
+    }
+
+    #[test]
+    fn an_altered_ciphertext_is_an_error() {
+        let vault = encrypting();
+        let mut secret = vault.copy_from(b"genuine").expect("degrades at worst");
+        if let Body::Sealed(sealed) = &mut secret.body {
+            sealed.home.bytes_mut()[2] ^= 1;
+        }
+        assert!(matches!(secret.try_expose(), Err(Error::Altered { len: 7 })));
+    }
+
+    #[test]
+    fn encrypted_values_need_no_locked_memory_of_their_own() {
+        let vault = Vault::builder()
+            .at_rest(AtRest::Encrypted)
+            .policy(crate::Policy::Strict)
+            .cap_bytes(64 * 1024)
+            .build()
+            .expect("the system gives random bytes");
+        let all: Vec<_> = (0..200)
+            .map(|seed| vault.copy_from(&[seed; 4096]).expect("one window at a time fits"))
+            .collect();
+        assert!(vault.protection().capacity_bytes <= 64 * 1024);
+        for (secret, seed) in all.iter().zip(0..) {
+            assert_eq!(&*secret.expose(), &[seed; 4096]);
+        }
+        let open: Vec<_> = all.iter().map_while(|secret| secret.try_expose().ok()).collect();
+        assert!((10..16).contains(&open.len()), "{} windows of a page fit at once", open.len());
+    }
+}

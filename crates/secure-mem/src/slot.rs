@@ -24,7 +24,11 @@ pub(crate) struct Slot {
 impl Slot {
     /// Makes a slot of `len` zero bytes, open for writing.
     #[inline]
-    pub(crate) fn new(shared: &'static Shared, purpose: Purpose, len: usize) -> Result<Self, Error> {
+    pub(crate) fn new(
+        shared: &'static Shared,
+        purpose: Purpose,
+        len: usize,
+    ) -> Result<Self, Error> {
         // The epoch first: a wipe in between makes the slot stale, never the other way round.
         let epoch = vault::epoch()?;
         let block = shared.lock().allocate(purpose, len)?;

@@ -93,7 +93,10 @@ pub(crate) unsafe fn take_variable<T, E>(
         // SAFETY: the bytes before the NUL belong to this process and nobody else reads them.
         unsafe { crate::wipe::wipe(value.cast(), len) };
     }
-    #[allow(clippy::disallowed_methods, reason = "its one home: wiped above, and only one thread runs")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "its one home: wiped above, and only one thread runs"
+    )]
     // SAFETY: the caller promises that no other thread runs.
     unsafe {
         std::env::remove_var(name);
