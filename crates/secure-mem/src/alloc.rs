@@ -112,7 +112,7 @@ mod tests {
                 // SAFETY: the block comes from this allocator with this layout.
                 let moved = unsafe { a.realloc(b, l, new_size) };
                 // SAFETY: the moved block holds at least 10 bytes.
-                assert_eq!(unsafe { moved.add(9).read() }, 0xA5);
+                assert_eq!(unsafe { moved.wrapping_add(9).read() }, 0xA5);
                 // SAFETY: the tail of a grown block is ours to initialise for the witness.
                 unsafe { moved.write_bytes(0xA5, new_size) };
                 let layout = Layout::array::<u8>(new_size).expect("a small layout");

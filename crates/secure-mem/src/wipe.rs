@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn copies_every_length_and_wipes_it() {
         for len in [0usize, 1, 15, 16, 17, 255, 256, 257, 5000] {
-            let from: Vec<u8> = (0..len).map(|i| (i % 251 + 1) as u8).collect();
+            let from: Vec<u8> = (1..=251).cycle().take(len).collect();
             let mut to = vec![0u8; len];
             // SAFETY: two vectors of `len` bytes.
             unsafe { copy(from.as_ptr(), to.as_mut_ptr(), len) };

@@ -1,4 +1,5 @@
 //! The cases: one defect each, named after it.
+#![allow(clippy::unnecessary_wraps, reason = "every case may answer that it can't run")]
 
 use crate::watch::{
     self, Talk, as_plain_user, copies_by_mem, copies_by_readv, finish, probe, succeed,
@@ -15,7 +16,9 @@ use std::{
 /// A case that can't run here says why; it counts as not run, never as passed.
 type Outcome = Result<(), String>;
 
-const CASES: &[(&str, fn() -> Outcome)] = &[
+type Case = (&'static str, fn() -> Outcome);
+
+const CASES: &[Case] = &[
     ("no_descriptor_reaches_a_child", no_descriptor_reaches_a_child),
     ("low_limits_neither_hang_nor_degrade_silently", low_limits),
     ("a_dropped_secret_does_not_unlock_its_neighbour", neighbour_stays_locked),

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Markers travel between processes under this mask, so that no pipe buffer holds one.
 const MASK: u8 = 0x5C;
 
@@ -89,7 +89,11 @@ pub fn wait() {
 }
 
 pub fn masked(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{:02x}", byte ^ MASK)).collect()
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{:02x}", byte ^ MASK).unwrap();
+        text
+    })
 }
 
 pub fn unmask(text: &str) -> Vec<u8> {
