@@ -29,6 +29,8 @@ mod recipient;
 pub use identity::{Identity, IdentityFile};
 pub use recipient::Recipient;
 
+use std::borrow::Borrow;
+
 use dsops_secure_mem::SecretBytes;
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -133,7 +135,7 @@ pub fn encrypt_armored(plaintext: &[u8], recipients: &[Recipient]) -> Result<Str
 /// # Errors
 /// [`Error::Header`], [`Error::HeaderMac`], [`Error::NoMatch`], [`Error::Payload`],
 /// [`Error::Memory`]. Nothing of the plaintext is handed out unless all of it is authentic.
-pub fn decrypt(file: &[u8], identities: &[Identity]) -> Result<SecretBytes, Error> {
+pub fn decrypt(file: &[u8], identities: &[impl Borrow<Identity>]) -> Result<SecretBytes, Error> {
     let header = Header::parse(file)?;
     if header.stanzas.len() > 1 && header.stanzas.iter().any(|stanza| stanza.args[0] == "scrypt") {
         let reason = "a passphrase is mixed with other recipients";
@@ -148,13 +150,19 @@ pub fn decrypt(file: &[u8], identities: &[Identity]) -> Result<SecretBytes, Erro
 ///
 /// # Errors
 /// [`Error::Armor`], and as [`decrypt`].
-pub fn decrypt_armored(armored: &[u8], identities: &[Identity]) -> Result<SecretBytes, Error> {
+pub fn decrypt_armored(
+    armored: &[u8],
+    identities: &[impl Borrow<Identity>],
+) -> Result<SecretBytes, Error> {
     decrypt(&armor::decode(armored)?, identities)
 }
 
-fn unwrap_file_key(header: &Header, identities: &[Identity]) -> Result<SecretBytes, Error> {
+fn unwrap_file_key(
+    header: &Header,
+    identities: &[impl Borrow<Identity>],
+) -> Result<SecretBytes, Error> {
     for identity in identities {
-        if let Some(file_key) = identity.unwrap(&header.stanzas)? {
+        if let Some(file_key) = identity.borrow().unwrap(&header.stanzas)? {
             return Ok(file_key);
         }
     }

@@ -1,13 +1,13 @@
 //! A SOPS document: parsed, then opened with an identity, then read and edited.
 
-use std::{collections::HashMap, time::SystemTime};
+use std::{borrow::Borrow, collections::HashMap, time::SystemTime};
 
 use dsops_resolver::{suggest, yaml::{self, Node, Value}};
 use dsops_secure_mem::SecretBytes;
 use subtle::ConstantTimeEq;
 
 use super::{
-    Error, Place, edit, mac,
+    Error, NULL_KIND, Place, edit, mac,
     metadata::{Metadata, WrappedKey},
     path::{self, SOPS_SECTION},
     tree::{Content, Leaves},
@@ -61,7 +61,7 @@ impl Document {
     /// # Errors
     /// [`Error::NoIdentity`], [`Error::WrappedKey`], and those of [`Document::fetch`] but
     /// [`Error::NotFound`] and [`Error::NotAValue`].
-    pub fn open(self, identities: &[Identity]) -> Result<OpenDocument, Error> {
+    pub fn open(self, identities: &[impl Borrow<Identity>]) -> Result<OpenDocument, Error> {
         let data_key = self.data_key(identities)?;
         mac::verify(&self.file, &self.leaves()?, &self.metadata, &data_key, &[])?;
         Ok(OpenDocument { document: self, data_key })
@@ -77,7 +77,7 @@ impl Document {
     pub fn fetch(
         &self,
         keys: &[&str],
-        identities: &[Identity],
+        identities: &[impl Borrow<Identity>],
     ) -> Result<Vec<Result<SecretBytes, Error>>, Error> {
         self.fetch_with(keys, &self.data_key(identities)?)
     }
@@ -110,8 +110,8 @@ impl Document {
 
     /// Tries the wrapped keys of our own recipients first; the names of recipients are not
     /// authenticated, so all others are tried after them.
-    fn data_key(&self, identities: &[Identity]) -> Result<SecretBytes, Error> {
-        let ours: Vec<String> = identities.iter().map(|id| id.recipient().to_string()).collect();
+    fn data_key(&self, identities: &[impl Borrow<Identity>]) -> Result<SecretBytes, Error> {
+        let ours: Vec<String> = identities.iter().map(|id| id.borrow().recipient().to_string()).collect();
         let (first, others): (Vec<_>, Vec<_>) =
             self.metadata.keys.iter().partition(|key| ours.contains(&key.recipient));
         let mut problem = None;
@@ -162,7 +162,7 @@ impl Document {
                 kind: match &node.value {
                     Value::Mapping(_) => "a group of values",
                     Value::Sequence(_) => "a list of values",
-                    Value::Scalar { .. } => "empty (null)",
+                    Value::Scalar { .. } => NULL_KIND,
                 },
             }),
             None => Err(Error::NotFound {

@@ -4,7 +4,8 @@ use std::fmt;
 
 use dsops_resolver::yaml::{Position, SyntaxError};
 
-use crate::age;
+use super::Keyring;
+use crate::{age, file::FileError};
 
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,15 @@ pub enum Error {
         /// The file.
         file: String,
     },
+    /// The file is not UTF-8.
+    #[error("{file}: it is not UTF-8 text")]
+    NotText {
+        /// The file.
+        file: String,
+    },
+    /// The file cannot be read, locked or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The `sops` section is incomplete or malformed.
     #[error("{place}: the `sops` section: {reason}")]
     Metadata {
@@ -171,12 +181,26 @@ pub enum Error {
     Memory(#[from] dsops_secure_mem::Error),
 }
 
+/// The kind of a value that is null, in [`Error::NotAValue`].
+pub(super) const NULL_KIND: &str = "empty (null)";
+
 impl Error {
+    /// Adds to [`Error::NoIdentity`] where identities were looked for; other errors stay.
+    #[must_use]
+    pub fn looked_in(mut self, keyring: &Keyring) -> Self {
+        if let Self::NoIdentity { looked, .. } = &mut self {
+            *looked = keyring.looked().to_vec();
+        }
+        self
+    }
+
     /// The next step, where there is one to name.
     pub fn help(&self) -> Option<String> {
         let help = match self {
             Self::Syntax { source, .. } => return source.help().map(str::to_owned),
-            Self::NotSops { .. } => "encrypt it with `sops encrypt --in-place`, or make a new one with `dsops init`",
+            Self::File(FileError::Locked { .. }) => "try again; if it stays so, look for a dsops that hangs",
+            Self::File(_) => return None,
+            Self::NotText { .. } | Self::NotSops { .. } => "encrypt it with `sops encrypt --in-place`, or make a new one with `dsops init`",
             Self::Metadata { .. } => "restore the file from version control",
             Self::Unsupported { .. } => "rewrite the file with sops in a form that is supported: age recipients, and a suffix rather than a regular expression",
             Self::NoAgeRecipient { .. } => "add an age recipient: `sops rotate --in-place --add-age RECIPIENT FILE`",

@@ -1,12 +1,62 @@
 //! SOPS files in YAML with age recipients, read and written in process.
+//!
+//! A file is opened in one pass: the data key is unwrapped with an age identity, every value is
+//! decrypted into protected memory and hashed where it lies, and the MAC over the whole file is
+//! compared. Only then is any value handed out: fail closed. Edits replace the bytes of one value,
+//! the MAC and the time of the change, and keep all else, comments and order included.
+//!
+//! ```
+//! use std::time::SystemTime;
+//!
+//! use dsops_secure_mem::SecretBytes;
+//! use dsops_stores::{age::Identity, sops::{Document, OpenDocument}};
+//!
+//! let identity = Identity::generate()?;
+//! let now = SystemTime::now();
+//! let recipients = [identity.recipient().clone()];
+//! let mut document = OpenDocument::create("secrets.sops.yaml", &recipients, now)?;
+//! document.set("db/password", &SecretBytes::copy_from(b"hunter2")?, now)?;
+//!
+//! let document = Document::parse("secrets.sops.yaml", document.text())?.open(&[identity])?;
+//! assert_eq!(&*document.get("db/password")?.expose(), b"hunter2");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What the format does not protect
+//! SOPS authenticates values, not the file. These changes are not noticed, by the real `sops` as
+//! little as by us:
+//! - comments, blank lines, order of keys inside the `sops` section, and the names of recipients;
+//! - the name of a key whose value is in the clear, is empty (`""`) or is null; whether such an
+//!   empty or null entry is there at all;
+//! - where one clear value ends and the next begins (`ab`, `c` and `a`, `bc` hash alike), and what
+//!   type a clear value has if its text is the same;
+//! - the type of an encrypted value if its text is canonical for both types;
+//! - with `mac_only_encrypted`, every value in the clear;
+//! - the order of items in a list whose values are equal; a key that contains a colon against the
+//!   same letters nested (`a:b` and `a`, `b`);
+//! - the return of an older version of the whole file, and a whole new file by anyone: recipients
+//!   are public, so anyone can encrypt for them. Who wrote a file is for version control to say.
+//!
+//! # Not supported
+//! Refused with an error that says so: rules by regular expression, key groups, recipients of other
+//! kinds than age X25519 where no X25519 recipient opens the file, several documents, aliases,
+//! binary data in the clear. Comments stay as they are and are not decrypted.
+//!
+//! Source: <https://github.com/getsops/sops>, as of 3.11.
+
 mod document;
 mod edit;
 mod error;
+mod keyring;
 mod mac;
 mod metadata;
 mod path;
+mod store;
 mod tree;
 mod value;
 
 pub use document::{Document, OpenDocument};
+use error::NULL_KIND;
 pub use error::{Error, Place};
+pub use keyring::{KEY_FILE_VARIABLE, KEY_VARIABLE, Keyring, default_key_file};
+pub use store::{SopsFactory, change, create, read};

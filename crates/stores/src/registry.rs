@@ -1,0 +1,89 @@
+//! All stores that are compiled in, behind one factory.
+
+use dsops_resolver::{
+    Address, Diagnostic, Item, OpenContext, Store, StoreError, StoreFactory, StoreSettings,
+};
+
+/// Makes a store of every type that is compiled in.
+///
+/// Use one registry for a whole run: stores that share credentials share them through it.
+#[derive(Debug, Default)]
+pub struct Registry {
+    #[cfg(feature = "literal")]
+    literal: crate::literal::LiteralFactory,
+    #[cfg(feature = "env")]
+    env: crate::env::EnvFactory,
+    #[cfg(feature = "sops")]
+    sops: crate::sops::SopsFactory,
+}
+
+const TYPES: &[&str] = &[
+    #[cfg(feature = "literal")]
+    "literal",
+    #[cfg(feature = "env")]
+    "env",
+    #[cfg(feature = "sops")]
+    "sops",
+];
+
+impl Registry {
+    /// A registry that has opened nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn factory(&self, store_type: &str) -> Result<&dyn StoreFactory, StoreError> {
+        match store_type {
+            #[cfg(feature = "literal")]
+            "literal" => Ok(&self.literal),
+            #[cfg(feature = "env")]
+            "env" => Ok(&self.env),
+            #[cfg(feature = "sops")]
+            "sops" => Ok(&self.sops),
+            other => Err(StoreError::Setting {
+                message: format!("the store type `{other}` is not known"),
+                help: Some(format!("known types: {}", TYPES.join(", "))),
+            }),
+        }
+    }
+}
+
+impl StoreFactory for Registry {
+    fn types(&self) -> &[&str] {
+        TYPES
+    }
+
+    fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {
+        match self.factory(settings.store_type()) {
+            Ok(factory) => factory.validate(settings),
+            Err(error) => vec![settings.error("type", error.to_string())],
+        }
+    }
+
+    fn item(&self, settings: &StoreSettings, address: Address) -> Result<Item, StoreError> {
+        self.factory(settings.store_type())?.item(settings, address)
+    }
+
+    fn open(
+        &self,
+        settings: &StoreSettings,
+        cx: &OpenContext<'_>,
+    ) -> Result<Box<dyn Store>, StoreError> {
+        self.factory(settings.store_type())?.open(settings, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_that_is_named_has_its_factory() {
+        let registry = Registry::new();
+        for store_type in registry.types() {
+            assert_eq!(registry.factory(store_type).unwrap().types(), [*store_type]);
+        }
+        let settings = StoreSettings::parse("x", "type: vault\n").unwrap();
+        assert_eq!(registry.validate(&settings).len(), 1);
+    }
+}

@@ -1,0 +1,234 @@
+//! The store `sops`: a SOPS file beside the configuration.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use dsops_resolver::{
+    Address, Diagnostic, FetchContext, Health, Item, OpenContext, Store, StoreError, StoreFactory,
+    StoreSettings,
+};
+use dsops_secure_mem::SecretBytes;
+
+use super::{Document, Error, Keyring, OpenDocument, path};
+use crate::file::{self, FileError};
+
+/// Larger than any file of secrets that people edit; the parser has the same limit.
+const FILE_LIMIT_BYTES: u64 = 8 << 20;
+/// How long a change waits for another one.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+const PATH: &str = "path";
+const KEY_FILE: &str = "age_key_file";
+
+/// Makes stores of the type `sops`, with the settings `path` and, optionally, `age_key_file`; both
+/// are relative to the folder of the configuration.
+///
+/// The identities of the environment are collected once and shared by all stores it opens.
+#[derive(Debug, Default)]
+pub struct SopsFactory {
+    environment: Mutex<Option<Arc<Keyring>>>,
+}
+
+impl SopsFactory {
+    /// A factory that has opened nothing yet.
+    pub const fn new() -> Self {
+        Self { environment: Mutex::new(None) }
+    }
+
+    fn keyring(&self, cx: &OpenContext<'_>) -> Result<Arc<Keyring>, StoreError> {
+        let mut shared = self.environment.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ring) = &*shared {
+            return Ok(Arc::clone(ring));
+        }
+        let ring = Arc::new(Keyring::find(cx.environment)?);
+        *shared = Some(Arc::clone(&ring));
+        Ok(ring)
+    }
+}
+
+impl StoreFactory for SopsFactory {
+    fn types(&self) -> &[&str] {
+        &["sops"]
+    }
+
+    fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {
+        let mut problems = settings.unknown_keys(&[PATH, KEY_FILE]);
+        problems.extend(settings.required_text(PATH).err());
+        problems.extend(settings.text(KEY_FILE).err());
+        problems
+    }
+
+    /// A field is one more part of the key: `db#password` is `db/password`.
+    fn item(&self, _: &StoreSettings, address: Address) -> Result<Item, StoreError> {
+        if address.version.is_some() {
+            return Err(StoreError::unsupported("a version"));
+        }
+        let mut key = address.key;
+        if let Some(field) = address.field {
+            path::push(&mut key, &field);
+        }
+        path::parse(&key).map_err(|error| to_store_error("", error))?;
+        Ok(Item { key, version: None })
+    }
+
+    fn open(
+        &self,
+        settings: &StoreSettings,
+        cx: &OpenContext<'_>,
+    ) -> Result<Box<dyn Store>, StoreError> {
+        let path = cx.base_dir.join(settings.required_text(PATH)?);
+        let shared = self.keyring(cx)?;
+        let keyring = match settings.text(KEY_FILE)? {
+            Some(own) => {
+                Arc::new(Keyring::default().with_file(&cx.base_dir.join(own)).joined(&shared))
+            }
+            None => shared,
+        };
+        Ok(Box::new(Sops { path, keyring }))
+    }
+}
+
+struct Sops {
+    path: PathBuf,
+    keyring: Arc<Keyring>,
+}
+
+impl Store for Sops {
+    fn fetch(&self, items: &[Item], cx: &FetchContext<'_>) -> Vec<Result<SecretBytes, StoreError>> {
+        let all = |error: StoreError| items.iter().map(|_| Err(error.clone())).collect();
+        if items.iter().any(|item| item.version.is_some()) {
+            return all(StoreError::unsupported("a version"));
+        }
+        if let Err(error) = cx.check_deadline() {
+            return all(error);
+        }
+        let name = self.path.display().to_string();
+        let keys: Vec<&str> = items.iter().map(|item| item.key.as_str()).collect();
+        let fetched = read(&self.path)
+            .and_then(|document| document.fetch(&keys, self.keyring.identities()))
+            .map_err(|error| to_store_error(&name, error.looked_in(&self.keyring)));
+        match fetched {
+            Ok(values) => values
+                .into_iter()
+                .map(|value| value.map_err(|error| to_store_error(&name, error)))
+                .collect(),
+            Err(error) => all(error),
+        }
+    }
+
+    fn check(&self, _: &FetchContext<'_>) -> Result<Health, StoreError> {
+        let name = self.path.display().to_string();
+        let summary = || {
+            let open = read(&self.path)?.open(self.keyring.identities())?;
+            let (values, recipients) = (open.keys()?.len(), open.recipients().count());
+            Ok(format!("{name}: {values} values for {recipients} recipients, verified"))
+        };
+        let mut health = summary()
+            .map_err(|error: Error| to_store_error(&name, error.looked_in(&self.keyring)))?;
+        for warning in self.keyring.warnings() {
+            health.push_str("; warning: ");
+            health.push_str(warning);
+        }
+        Ok(Health::Checked(health))
+    }
+}
+
+/// Reads and parses a SOPS file.
+///
+/// # Errors
+/// [`Error::File`], and those of [`Document::parse`].
+pub fn read(path: &Path) -> Result<Document, Error> {
+    let name = path.display().to_string();
+    let bytes = file::read(path, FILE_LIMIT_BYTES)?;
+    let text = String::from_utf8(bytes).map_err(|_| Error::NotText { file: name.clone() })?;
+    Document::parse(&name, text)
+}
+
+/// Makes a new, empty SOPS file for some recipients; never overwrites one.
+///
+/// # Errors
+/// [`Error::File`], and those of [`OpenDocument::create`].
+pub fn create(path: &Path, recipients: &[crate::age::Recipient]) -> Result<OpenDocument, Error> {
+    let name = path.display().to_string();
+    let document = OpenDocument::create(&name, recipients, SystemTime::now())?;
+    // The file is made to be shared and committed: what it protects is encrypted.
+    file::publish_new(path, document.text().as_bytes(), 0o644)?;
+    Ok(document)
+}
+
+/// Changes a SOPS file: locks it, opens and verifies it, lets `change` edit it, and replaces it at
+/// once. Concurrent changes wait for each other, so none is lost. Returns what `change` returns.
+///
+/// # Errors
+/// [`Error::File`], those of [`Document::parse`] and [`Document::open`], and whatever `change`
+/// returns; the file is then as it was.
+pub fn change<R>(
+    path: &Path,
+    keyring: &Keyring,
+    change: impl FnOnce(&mut OpenDocument) -> Result<R, Error>,
+) -> Result<R, Error> {
+    let _lock = file::lock(path, LOCK_PATIENCE)?;
+    let document = read(path)?;
+    let mut open =
+        document.open(keyring.identities()).map_err(|error| error.looked_in(keyring))?;
+    let before = open.text().to_owned();
+    let result = change(&mut open)?;
+    if open.text() != before {
+        file::replace(path, open.text().as_bytes())?;
+    }
+    Ok(result)
+}
+
+/// What the resolver is told.
+fn to_store_error(file: &str, error: Error) -> StoreError {
+    let help = error.help();
+    let at = |place: &super::Place| (place.file.clone(), Some((place.line, place.column)));
+    let malformed = |(what, at), reason: String| StoreError::Malformed { what, at, reason };
+    match error {
+        Error::Syntax { file, source } => {
+            let start = source.span.start;
+            malformed((file, Some((start.line, start.column))), source.kind.to_string())
+        }
+        Error::NotSops { file } => {
+            malformed((file, None), "it is not a SOPS file, there is no `sops` section".to_owned())
+        }
+        Error::NotText { file } => malformed((file, None), "it is not UTF-8 text".to_owned()),
+        Error::Metadata { place, reason } => {
+            malformed(at(&place), format!("the `sops` section: {reason}"))
+        }
+        Error::Unsupported { place, what } => {
+            malformed(at(&place), format!("{what}, which is not supported"))
+        }
+        Error::Value { place, key, reason } => {
+            malformed(at(&place), format!("the value of `{key}`: {reason}"))
+        }
+        // A value that is there but null is one that nobody has set.
+        Error::NotAValue { kind: super::NULL_KIND, key, .. } => StoreError::not_found(key),
+        Error::NotAValue { place, key, kind } => {
+            malformed(at(&place), format!("`{key}` is {kind}, not a value"))
+        }
+        Error::NotFound { key, suggestion, .. } => StoreError::NotFound { key, suggestion },
+        Error::NoIdentity { .. } | Error::NoAgeRecipient { .. } => {
+            StoreError::Locked { reason: error.to_string(), help }
+        }
+        Error::WrappedKey { ref place, ref recipient, ref source } => StoreError::Tampered {
+            what: place.to_string(),
+            reason: format!("the data key wrapped for {recipient} does not open: {source}"),
+        },
+        Error::Changed { place, key } => StoreError::Tampered {
+            what: place.to_string(),
+            reason: format!("the value of `{key}` does not authenticate at this place"),
+        },
+        Error::Mac { place } => StoreError::Tampered {
+            what: place.to_string(),
+            reason: "the MAC over the whole file does not match".to_owned(),
+        },
+        Error::Memory(error) => error.into(),
+        Error::File(FileError::Io { action, path, source }) => StoreError::io(action, path, source),
+        Error::File(error) => malformed((file.to_owned(), None), error.to_string()),
+        error => StoreError::Setting { message: error.to_string(), help },
+    }
+}
