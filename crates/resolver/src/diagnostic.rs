@@ -215,12 +215,20 @@ codes! {
 /// assert_eq!(suggest("x", ["DB_URL", "PORT"]), None);
 /// ```
 pub fn suggest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Jaro-Winkler rewards a common start, as typing errors have; below this it is guessing.
+    // Jaro-Winkler rewards a common start, as slips have; below this it is guessing.
     const ENOUGH: f64 = 0.82;
     let folded = wanted.to_lowercase();
     let mut best: Option<(f64, &str)> = None;
     for candidate in candidates {
-        let likeness = strsim::jaro_winkler(&folded, &candidate.to_lowercase());
+        let other = candidate.to_lowercase();
+        // Swapped letters in a short word, as `kye`.
+        let edits = strsim::osa_distance(&folded, &other);
+        let slip = edits <= folded.chars().count().max(other.chars().count()) / 3;
+        let mut likeness = strsim::jaro_winkler(&folded, &other);
+        if slip {
+            likeness =
+                likeness.max(strsim::normalized_damerau_levenshtein(&folded, &other) + ENOUGH);
+        }
         if likeness >= ENOUGH && best.is_none_or(|(most, _)| likeness > most) {
             best = Some((likeness, candidate));
         }
@@ -280,6 +288,9 @@ mod tests {
         assert_eq!(suggest("trasnform", ["transform", "from"]), Some("transform"));
         assert_eq!(suggest("secretstores", ["secretStores", "services"]), Some("secretStores"));
         assert_eq!(suggest("prd", ["prod", "dev"]), Some("prod"));
+        assert_eq!(suggest("kye", ["store", "key"]), Some("key"));
+        assert_eq!(suggest("vlaues", ["value", "values"]), Some("values"));
+        assert_eq!(suggest("ab", ["xy"]), None);
         assert_eq!(suggest("prod", ["staging", "dev"]), None);
         assert_eq!(suggest("", ["a"]), None);
     }

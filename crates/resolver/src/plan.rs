@@ -45,6 +45,26 @@ pub struct PlannedVariable {
     pub place: Place,
 }
 
+impl Plan {
+    /// Keeps only the variables whose names `keep` accepts, and the items and stores they need.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.variables.retain(|variable| keep(&variable.name));
+        let variables = &self.variables;
+        self.stores.retain_mut(|store| {
+            let name = store.settings.name();
+            store.items.retain(|wanted| {
+                variables.iter().any(|variable| match &variable.source {
+                    PlannedSource::Item { reference, item } => {
+                        reference.store == name && item == wanted
+                    }
+                    PlannedSource::Literal(_) => false,
+                })
+            });
+            !store.items.is_empty()
+        });
+    }
+}
+
 impl PlannedVariable {
     /// Its source as people read it: `literal`, or the reference in its `store://` form.
     pub fn source_text(&self) -> String {

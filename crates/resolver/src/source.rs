@@ -111,7 +111,8 @@ fn mask_unparsed(text: &str) -> String {
             .strip_prefix(':')
             .is_some_and(|after| !after.starts_with(|c: char| !c.is_whitespace()));
         // Punctuation tells what is wrong; anything beyond ASCII might be part of a secret.
-        let shown = is_key || (word_len == 0 && c.is_ascii());
+        let is_mark = word.bytes().all(|b| matches!(b, b'-' | b'.'));
+        let shown = is_key || is_mark || (word_len == 0 && c.is_ascii());
         masked.push(word, |c| if shown { c } else { star(c) });
         rest = after;
     }

@@ -53,7 +53,7 @@ pub(super) fn read(reader: &mut Reader, name_node: &Node, node: Node) -> Option<
         return None;
     }
     let (mut literal, mut from, mut default) = (None, None, None);
-    let (mut optional, mut sources) = (false, 0);
+    let (mut optional, mut sources, mut unknown) = (false, 0, false);
     for (key, value) in variable.reader.entries(node, &format!("the variable `{name}`")) {
         match key.as_str().unwrap_or_default() {
             "literal" => {
@@ -71,8 +71,15 @@ pub(super) fn read(reader: &mut Reader, name_node: &Node, node: Node) -> Option<
             "metadata" => {
                 variable.reader.entries(value, "`metadata`");
             }
-            _ => variable.unknown_key(&key, KEYS),
+            _ => {
+                unknown = true;
+                variable.unknown_key(&key, KEYS);
+            }
         }
+    }
+    if unknown && sources == 0 {
+        // The unknown key may be the source.
+        return None;
     }
     let place = variable.reader.source().place(name_node.span);
     if sources != 1 {
@@ -188,10 +195,14 @@ impl VariableReader<'_> {
         let span = node.span;
         let what = format!("`from` of the variable `{}`", self.name);
         let entries = self.reader.entries(node, &what);
-        for (key, _) in &entries {
-            if !FROM_KEYS.contains(&key.as_str().unwrap_or_default()) {
+        let is_unknown = |key: &Node| !FROM_KEYS.contains(&key.as_str().unwrap_or_default());
+        let unknown: Vec<_> = entries.iter().filter(|(key, _)| is_unknown(key)).collect();
+        if !unknown.is_empty() {
+            for (key, _) in unknown {
                 self.unknown_key(key, FROM_KEYS);
             }
+            // What else is missing may be what they meant.
+            return None;
         }
         let find =
             |name: &str| entries.iter().find(|(key, _)| key.as_str() == Some(name)).map(|(_, v)| v);

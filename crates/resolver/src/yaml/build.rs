@@ -58,9 +58,10 @@ pub fn parse_with(text: &str, limits: Limits) -> Result<Node, SyntaxError> {
                 let kind = from_scanner(error.kind(), limits.depth);
                 let mut position = builder.position(error.marker());
                 if kind == SyntaxErrorKind::TabIndentation {
-                    // The parser names the start of what the tab broke.
-                    let tab = text[position.offset..].find('\t').unwrap_or(0);
-                    position = position.advance(text, position.offset + tab);
+                    // The parser names the start of what the tab broke, or what comes after it.
+                    let blanks = text[..position.offset].trim_end_matches([' ', '\t']).len();
+                    let tab = text[blanks..].find('\t').unwrap_or(0);
+                    position = Position::START.advance(text, blanks + tab);
                 }
                 return Err(SyntaxError::at(kind, position));
             }
@@ -177,13 +178,12 @@ impl<'a> Builder<'a> {
                 self.open(content, style, span.start, anchor, tag.as_deref())?;
             }
             Event::SequenceStart(style, anchor, tag) => {
-                self.open(
-                    Content::Sequence(Vec::new()),
-                    style,
-                    span.start,
-                    anchor,
-                    tag.as_deref(),
-                )?;
+                let start = if style == StructureStyle::Block {
+                    self.first_dash(span.start)
+                } else {
+                    span.start
+                };
+                self.open(Content::Sequence(Vec::new()), style, start, anchor, tag.as_deref())?;
             }
             Event::MappingEnd | Event::SequenceEnd => self.close(span)?,
             _ => {}
@@ -312,13 +312,35 @@ impl<'a> Builder<'a> {
         Span { start, end }
     }
 
-    /// A value that is not written stands after its colon (and tag and anchor), not before.
-    fn absent_span(&self, span: Span) -> Span {
-        let is_value = matches!(
+    /// A list that is indented no deeper than its key is given from its first item's content on.
+    fn first_dash(&self, start: Position) -> Position {
+        if !self.in_value() {
+            return start;
+        }
+        let bytes = self.text.as_bytes();
+        let mut at = self.previous_end.offset;
+        while at < start.offset {
+            match bytes[at] {
+                b'-' => return self.previous_end.advance(self.text, at),
+                b'#' => at = self.find(at, |b| b == b'\n'),
+                b'&' | b'!' => at = self.find(at, |b| b.is_ascii_whitespace()),
+                _ => at += 1,
+            }
+        }
+        start
+    }
+
+    /// Whether the next node is the value of a key.
+    fn in_value(&self) -> bool {
+        matches!(
             self.stack.last(),
             Some(Frame { content: Content::Mapping { key: Some(_), .. }, .. })
-        );
-        if !is_value {
+        )
+    }
+
+    /// A value that is not written stands after its colon (and tag and anchor), not before.
+    fn absent_span(&self, span: Span) -> Span {
+        if !self.in_value() {
             return span;
         }
         let bytes = self.text.as_bytes();
