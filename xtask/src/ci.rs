@@ -45,7 +45,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
             println!("    {line}");
         }
         if report.result == Outcome::Failed {
-            print_tail(&report.log, &logs.join(format!("{}.log", stage.name)));
+            print_failure(&report.log, &logs.join(format!("{}.log", stage.name)));
         }
         if stage.has_tests {
             tally.add(&report.log);
@@ -171,16 +171,19 @@ fn is_part_not_run(line: &str) -> bool {
     line.split_once(": not run: ").is_some_and(|(part, _)| !part.contains(' '))
 }
 
-/// The end of a failed stage's log.
-fn print_tail(log: &str, path: &Path) {
-    let lines: Vec<&str> = log.lines().collect();
-    let from = lines.len().saturating_sub(TAIL_LINES);
-    if from > 0 {
-        println!("    … {from} lines before these are in {}", path.display());
-    }
-    for line in &lines[from..] {
+/// What failing tests said, else the end of a failed stage's log.
+fn print_failure(log: &str, path: &Path) {
+    let failures = tally::failures(log);
+    let lines: Vec<&str> = if failures.is_empty() {
+        let all: Vec<&str> = log.lines().collect();
+        all[all.len().saturating_sub(TAIL_LINES)..].to_vec()
+    } else {
+        failures.into_iter().take(TAIL_LINES).collect()
+    };
+    for line in &lines {
         println!("    | {line}");
     }
+    println!("    … the whole log is {}", path.display());
 }
 
 /// One line a stage.

@@ -112,7 +112,9 @@ pub fn sops() -> anyhow::Result<PathBuf> {
                 // A folder of its own: no virtual environment, no system package touched.
                 .arg("--target")
                 .arg(fresh),
-        )
+        )?;
+        // The package's own starter would do this on its first run.
+        process::run(Command::new("chmod").arg("755").arg(fresh.join(SOPS_PROGRAM)))
     })?;
     Ok(folder.join(SOPS_PROGRAM))
 }

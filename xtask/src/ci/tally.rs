@@ -82,6 +82,37 @@ impl Tally {
     }
 }
 
+/// What failed, for people: of each binary the output of its failing tests, or that it crashed.
+///
+/// Empty when no test failed. Backtraces are left out.
+pub fn failures(log: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut header = None;
+    let mut inside = false;
+    for line in log.lines() {
+        if binary_of(line).is_some() {
+            (header, inside) = (Some(line.trim_start()), false);
+        } else if line == "failures:" || line.contains("process didn't exit successfully") {
+            inside = true;
+            found.extend(header.take());
+        } else if line.starts_with("test result: ") {
+            inside = false;
+        }
+        if inside && !line.is_empty() && !is_backtrace(line) {
+            found.push(line);
+        }
+    }
+    found
+}
+
+/// A line such as `  12: core::panicking::panic_fmt` or `    at src/lib.rs:1`.
+fn is_backtrace(line: &str) -> bool {
+    let start = line.trim_start();
+    let number = start.trim_start_matches(|c: char| c.is_ascii_digit());
+    line.starts_with(' ')
+        && (start.starts_with("at ") || (number.len() < start.len() && number.starts_with(": ")))
+}
+
 /// A test binary while its output is read.
 struct Binary {
     name: String,
@@ -191,6 +222,31 @@ test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; fini
                    successes:\n    one\n    two\n\n\
                    test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured\n";
         assert_eq!(Tally::of(log).sum(), counts(1, 0, 1));
+    }
+
+    #[test]
+    fn what_failed_is_found_in_a_long_log() {
+        let log = "     Running tests/a.rs (a-1)\nsuccesses:\n    fine\ntest result: ok. 1 passed\n\
+                   \x20    Running tests/b.rs (b-2)\n\nfailures:\n\n---- one stdout ----\n\
+                   panicked at b.rs:1:\nstack backtrace:\n   0: core::panic\n         at core.rs:1\n\n\
+                   failures:\n    one\n\ntest result: FAILED. 0 passed\n\
+                   \x20    Running tests/c.rs (c-3)\nerror: test failed\n\
+                   Caused by:\n  process didn't exit successfully: c-3 (signal: 11)\n";
+        assert_eq!(
+            failures(log),
+            [
+                "Running tests/b.rs (b-2)",
+                "failures:",
+                "---- one stdout ----",
+                "panicked at b.rs:1:",
+                "stack backtrace:",
+                "failures:",
+                "    one",
+                "Running tests/c.rs (c-3)",
+                "  process didn't exit successfully: c-3 (signal: 11)",
+            ]
+        );
+        assert_eq!(failures(OK.split_once("tests/b").unwrap().0), Vec::<&str>::new());
     }
 
     #[test]
