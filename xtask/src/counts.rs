@@ -62,9 +62,9 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
 
 /// Counts everything.
 fn measure() -> anyhow::Result<BTreeMap<String, Figures>> {
-    let binaries = binaries::build()?;
-    let one = project(&binaries.dsops, 1)?;
-    let hundred = project(&binaries.dsops, 100)?;
+    let dsops = binaries::dsops()?;
+    let one = project(&dsops, 1)?;
+    let hundred = project(&dsops, 100)?;
     let exec =
         |project: &Project, mode| project.launch(&["exec", "--mode", mode, "--", "/bin/true"]);
     let cases = [

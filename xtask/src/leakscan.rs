@@ -57,8 +57,8 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
             other => bail!("unknown argument `{other}`: leakscan [--dsops FILE] [--swap]"),
         }
     }
-    let built = binaries::build()?;
-    let dsops = dsops.unwrap_or(built.dsops);
+    let dsops = dsops.map_or_else(binaries::dsops, Ok)?;
+    let control = binaries::control()?;
     dumps::allow_cores()?;
     let mut report = Report::default();
     let users = if process::is_root() { vec![None, Some(PLAIN_USER)] } else { vec![None] };
@@ -78,16 +78,16 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     report::stages_head();
     let runs = marked
         .iter()
-        .map(|marked| stages::scan(marked, &built.control))
+        .map(|marked| stages::scan(marked, &control))
         .collect::<anyhow::Result<Vec<_>>>()?;
     runs.iter().flatten().for_each(|run| run.judge(&mut report));
     for marked in &marked {
         report::section(&format!("Dumps, {}", stages::user_name(marked.project.user())));
-        dumps::check(marked, &built.control, &mut report)?;
+        dumps::check(marked, &control, &mut report)?;
     }
     report::section("A reader of the same user");
     for marked in marked.iter().filter(|marked| marked.project.user().is_some()) {
-        readers::check(marked, &built.control, &mut report)?;
+        readers::check(marked, &control, &mut report)?;
     }
     if !process::is_root() {
         report.not_run("same-user reader", "only the superuser can start it as a user of its own");
@@ -98,7 +98,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     }
     report::section("Swap");
     match marked.first() {
-        Some(marked) if with_swap => swap::check(marked, &built.control, &mut report)?,
+        Some(marked) if with_swap => swap::check(marked, &control, &mut report)?,
         _ => report.not_run("swap", "it was not asked for (--swap)"),
     }
     report.finish()

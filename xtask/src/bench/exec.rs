@@ -38,10 +38,10 @@ struct Case {
 /// # Errors
 /// The build fails or a run does.
 pub fn measure(rounds: usize) -> anyhow::Result<Vec<Row>> {
-    let binaries = binaries::build()?;
+    let dsops = binaries::dsops()?;
     let projects = [1, 10, 100, 300]
         .into_iter()
-        .map(|count| Ok((count, project(&binaries.dsops, count)?)))
+        .map(|count| Ok((count, project(&dsops, count)?)))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let of = |wanted: usize| {
         projects.iter().find(|(count, _)| *count == wanted).map(|(_, project)| project)
@@ -80,7 +80,7 @@ pub fn measure(rounds: usize) -> anyhow::Result<Vec<Row>> {
     let times = time_all(&launches, rounds)?;
     let mut rows = time_rows(&cases, &peers, &times);
     rows.extend(memory_rows(&projects, &peers)?);
-    rows.extend(size_rows(&binaries.dsops)?);
+    rows.extend(size_rows(&dsops)?);
     Ok(rows)
 }
 

@@ -7,43 +7,43 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::workspace;
+use crate::{process, workspace};
 
-/// Where the built programs are.
-#[derive(Debug, Clone)]
-pub struct Binaries {
-    /// The static release build of `dsops`.
-    pub dsops: PathBuf,
-    /// The control that takes no care of its secret.
-    pub control: PathBuf,
-}
-
-/// Builds both, statically linked, in a target folder of their own (other flags, other artefacts).
+/// Builds the static release build of `dsops`.
 ///
 /// # Errors
 /// The build fails.
-pub fn build() -> anyhow::Result<Binaries> {
+pub fn dsops() -> anyhow::Result<PathBuf> {
+    build("dsops", "dsops")
+}
+
+/// Builds the control that takes no care of its secret.
+///
+/// # Errors
+/// The build fails.
+pub fn control() -> anyhow::Result<PathBuf> {
+    build("dsops-testkit", "naive-control")
+}
+
+/// Builds a program statically linked, in a target folder of its own: other flags, other artefacts.
+fn build(package: &str, program: &str) -> anyhow::Result<PathBuf> {
     let root = workspace::root();
     let target = root.join("target/static");
     let triple = host_triple()?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--quiet", "--release", "--locked", "--target", &triple])
-        .args(["--package", "dsops", "--package", "dsops-testkit"])
-        .current_dir(&root)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .env("CARGO_TARGET_DIR", &target)
-        .status()
-        .context("cannot start cargo")?;
-    anyhow::ensure!(status.success(), "the static build failed");
-    let folder = target.join(&triple).join("release");
-    Ok(Binaries { dsops: folder.join("dsops"), control: folder.join("naive-control") })
+    process::run(
+        process::cargo()
+            .args(["build", "--quiet", "--release", "--locked", "--target", &triple])
+            .args(["--package", package])
+            .current_dir(&root)
+            .env("RUSTFLAGS", "-C target-feature=+crt-static")
+            .env("CARGO_TARGET_DIR", &target),
+    )?;
+    Ok(target.join(&triple).join("release").join(program))
 }
 
 /// The platform of the compiler itself: naming it makes cargo keep build scripts out of `RUSTFLAGS`.
 fn host_triple() -> anyhow::Result<String> {
-    let output = Command::new("rustc").arg("-vV").output().context("cannot start rustc")?;
-    let text = String::from_utf8(output.stdout).context("rustc -vV is not text")?;
+    let text = process::output(Command::new("rustc").arg("-vV"))?;
     let triple = text.lines().find_map(|line| line.strip_prefix("host: "));
     triple.map(str::to_owned).context("rustc -vV names no host")
 }

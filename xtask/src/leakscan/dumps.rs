@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -18,7 +19,8 @@ use nix::{
 };
 
 use super::{
-    observe::Stage,
+    observe::{Stage, makes_a_child},
+    readers::start,
     report::{self, Report},
     stages::{Marked, user_name},
     tracer::{End, Event, Launch, Next, Stopped, trace},
@@ -59,7 +61,7 @@ fn gdb(marked: &Marked, control: &Path, report: &mut Report) -> anyhow::Result<(
         ("supervise", Stage::Running),
     ] {
         let run = format!("exec --mode {mode}, {}, {stage}", user_name(marked.project.user()));
-        let process = stand(&marked.exec(mode, SLEEP_SECS), stage)?;
+        let process = stand(&marked.exec(mode, SLEEP_SECS), stage, Next::Leave)?;
         for option in ["-a", ""] {
             let Some(dump) = gcore(process.pid(), option, marked.project.folder())? else {
                 report.check(true, &format!("{run}: gcore {option}"), "refused");
@@ -71,7 +73,7 @@ fn gdb(marked: &Marked, control: &Path, report: &mut Report) -> anyhow::Result<(
             report::details(&hits);
         }
     }
-    let process = stand(&marked.control(control, SLEEP_SECS)?, Stage::Running)?;
+    let process = stand(&marked.control(control, SLEEP_SECS)?, Stage::Running, Next::Leave)?;
     let dump = gcore(process.pid(), "", marked.project.folder())?.unwrap_or_default();
     let hits = marked.search.describe_all(&dump).len();
     report.check(hits >= 1, "control: gcore sees its secret", &format!("{hits} hits"));
@@ -87,30 +89,43 @@ fn kernel(marked: &Marked, control: &Path, report: &mut Report) -> anyhow::Resul
         report.not_run("kernel core dumps", &why);
         return Ok(());
     }
-    let work = marked.project.work();
-    for signal in [Signal::SIGABRT, Signal::SIGSEGV, Signal::SIGQUIT] {
-        for (mode, stage) in [
-            ("replace", Stage::Resolved),
-            ("supervise", Stage::Resolved),
-            ("supervise", Stage::Running),
-        ] {
-            let run = format!("exec --mode {mode}, {}, {stage}", user_name(marked.project.user()));
-            let status = end(stand(&marked.exec(mode, SLEEP_SECS), stage)?, signal)?;
-            let cores = take_cores(&work)?;
-            report.check(
-                cores.is_empty(),
-                &format!("{run}: no core by {signal}"),
-                &format!("{} cores, {status}", cores.len()),
-            );
-            for core in &cores {
-                report::details(&marked.search.describe_all(core));
-            }
+    let project = &marked.project;
+    let user = user_name(project.user());
+    let (replace, supervise) =
+        (marked.exec("replace", SLEEP_SECS), marked.exec("supervise", SLEEP_SECS));
+    let deaths = [
+        ("replace", &replace, Stage::Resolved, None),
+        ("replace", &replace, Stage::Resolved, Some(Signal::SIGABRT)),
+        ("replace", &replace, Stage::Resolved, Some(Signal::SIGQUIT)),
+        ("supervise", &supervise, Stage::Resolved, None),
+        ("supervise", &supervise, Stage::Resolved, Some(Signal::SIGABRT)),
+        ("supervise", &supervise, Stage::Running, None),
+        ("supervise", &supervise, Stage::Running, Some(Signal::SIGABRT)),
+        ("supervise", &supervise, Stage::Running, Some(Signal::SIGQUIT)),
+    ];
+    for (mode, launch, stage, signal) in deaths {
+        let status = match (stage, signal) {
+            (_, None) => end(stand(launch, stage, Next::LeaveCrashing)?, Signal::SIGCONT)?,
+            // It must hear the signal itself, not find its wait cut short.
+            (Stage::Running, Some(signal)) => end(start(launch, project.folder())?, signal)?,
+            (_, Some(signal)) => end(stand(launch, stage, Next::Leave)?, signal)?,
+        };
+        let cores = take_cores(&project.work())?;
+        let how = signal.map_or("a crash", Signal::as_str);
+        let died = status.signal() == Some(signal.unwrap_or(Signal::SIGSEGV) as i32);
+        report.check(
+            cores.is_empty() && died,
+            &format!("exec --mode {mode}, {user}, {stage}: {how} leaves no core"),
+            &format!("{} cores, {status}", cores.len()),
+        );
+        for core in &cores {
+            report::details(&marked.search.describe_all(core));
         }
     }
-    let process = stand(&marked.control(control, SLEEP_SECS)?, Stage::Running)?;
+    let process = stand(&marked.control(control, SLEEP_SECS)?, Stage::Running, Next::Leave)?;
     let status = end(process, Signal::SIGABRT)?;
-    let hits: usize =
-        take_cores(&work)?.iter().map(|core| marked.search.describe_all(core).len()).sum();
+    let cores = take_cores(&project.work())?;
+    let hits: usize = cores.iter().map(|core| marked.search.describe_all(core).len()).sum();
     let seen = format!("{hits} hits, {status}");
     report.check(hits >= 1, "control: the kernel's core has its secret", &seen);
     Ok(())
@@ -118,13 +133,11 @@ fn kernel(marked: &Marked, control: &Path, report: &mut Report) -> anyhow::Resul
 
 /// Runs `launch` to where `stage` begins and leaves it standing there: before the call that makes
 /// the child, or before the first call with the child running.
-fn stand(launch: &Launch, stage: Stage) -> anyhow::Result<Stopped> {
+fn stand(launch: &Launch, stage: Stage, leave: Next) -> anyhow::Result<Stopped> {
     let mut runs = false;
     let end = trace(launch, &mut |stop| {
         let reached = match stop.event {
-            Event::Entry(call) if stop.is_main && stage == Stage::Resolved => {
-                super::observe::makes_a_child(call)
-            }
+            Event::Entry(call) if stop.is_main && stage == Stage::Resolved => makes_a_child(call),
             Event::Entry(_) => stop.is_main && runs,
             Event::ChildRuns => {
                 runs = true;
@@ -132,7 +145,7 @@ fn stand(launch: &Launch, stage: Stage) -> anyhow::Result<Stopped> {
             }
             _ => false,
         };
-        Ok(if reached { Next::Leave } else { Next::Go })
+        Ok(if reached { leave } else { Next::Go })
     })?;
     match end {
         End::Left(process) => Ok(process),
@@ -142,8 +155,8 @@ fn stand(launch: &Launch, stage: Stage) -> anyhow::Result<Stopped> {
     }
 }
 
-/// Sends a signal to a standing process, lets it run, and waits for its end.
-fn end(process: Stopped, signal: Signal) -> anyhow::Result<String> {
+/// Sends a signal, lets the process run if it stands, and waits for its end.
+fn end(process: Stopped, signal: Signal) -> anyhow::Result<ExitStatus> {
     const PATIENCE: Duration = Duration::from_secs(20);
     let pid = process.pid();
     kill(pid, signal)?;
@@ -153,7 +166,7 @@ fn end(process: Stopped, signal: Signal) -> anyhow::Result<String> {
         anyhow::ensure!(Instant::now() < deadline, "{signal} did not end the program");
         sleep(Duration::from_millis(5));
     }
-    Ok(process.wait()?.to_string())
+    Ok(process.wait()?)
 }
 
 /// Whether a process is gone or waits only to be collected.

@@ -83,7 +83,7 @@ pub struct Observed {
     pub opened_for_writing: Vec<String>,
     /// Writes whose bytes an observer could not read: they come from hidden memory.
     pub hidden_writes: Vec<String>,
-    /// Whether an environment handed to `execve` lay in hidden memory.
+    /// Whether some of an environment handed to `execve` lay in hidden memory.
     pub hidden_environment: Option<bool>,
     /// How the run ended.
     pub end: End,
@@ -313,10 +313,7 @@ impl<'a> Look<'a> {
                     }
                     argument += 8;
                 }
-                // The pointers may lie in hidden memory together with the strings.
-                let hidden = word_at(stop.memory, third)
-                    .is_none_or(|first| first != 0 && !readable(stop.memory, first));
-                self.hidden_environment = Some(hidden);
+                self.hidden_environment = Some(partly_hidden(stop.memory, third));
             }
             _ => {}
         }
@@ -369,6 +366,19 @@ fn opens_for_writing(call: Call, memory: &Memory) -> bool {
     let writing = libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC | libc::O_TMPFILE;
     // O_TMPFILE contains O_DIRECTORY, which alone opens nothing for writing.
     flags & u64::from((writing & !libc::O_DIRECTORY).cast_unsigned()) != 0
+}
+
+/// Whether some of the strings that a list of pointers names, or the list, cannot be read.
+fn partly_hidden(memory: &Memory, list: u64) -> bool {
+    let mut at = list;
+    loop {
+        match word_at(memory, at) {
+            None => return true,
+            Some(0) => return false,
+            Some(text) if !readable(memory, text) => return true,
+            Some(_) => at += 8,
+        }
+    }
 }
 
 /// Whether an observer can read the byte at `at`.

@@ -196,7 +196,7 @@ impl Run {
         }
         report.check(
             observed.hidden_environment == Some(true),
-            &format!("{name}: the child's environment is handed over from hidden memory"),
+            &format!("{name}: secrets are handed over from hidden memory"),
             &format!("{:?}", observed.hidden_environment),
         );
     }

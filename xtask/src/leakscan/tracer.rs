@@ -150,6 +150,8 @@ pub enum Next {
     /// Leave the process as it is: stopped by `SIGSTOP` and no longer traced. A call that is about
     /// to begin is not made. Only for the program under test itself.
     Leave,
+    /// As [`Self::Leave`], and with its next instruction at address 0: it crashes when it goes on.
+    LeaveCrashing,
 }
 
 /// How a traced run ended.
@@ -284,7 +286,7 @@ impl Watch {
                     Some(traced) => syscall_stop(pid, self.main, traced, observer)?,
                     None => Next::Go, // the shell, before it becomes the program
                 };
-                if next == Next::Leave {
+                if next != Next::Go {
                     return Ok(Step::Leave);
                 }
                 resume(pid, None)?;
@@ -367,13 +369,18 @@ fn syscall_stop(
     };
     let is_main = pid == main;
     let next = observer(&mut Stop { pid, is_main, event, memory: &mut traced.memory })?;
-    if next == Next::Leave {
+    if next != Next::Go {
         anyhow::ensure!(is_main, "only the program under test can be left");
+        let mut registers = registers;
         if matches!(event, Event::Entry(_)) {
             // No such call: the kernel skips it, and the signal below stops the process before it
             // runs another instruction.
-            ptrace::setregs(pid, libc::user_regs_struct { orig_rax: u64::MAX, ..registers })?;
+            registers.orig_rax = u64::MAX;
         }
+        if next == Next::LeaveCrashing {
+            registers.rip = 0;
+        }
+        ptrace::setregs(pid, registers)?;
         kill(pid, Signal::SIGSTOP)?;
         ptrace::detach(pid, None)?;
         let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED))?;
@@ -463,6 +470,21 @@ mod tests {
         let End::Left(process) = end else { panic!("not left: {end:?}") };
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid())).unwrap();
         assert!(stat.contains("(sh) T"), "{stat}");
+    }
+
+    #[test]
+    fn a_process_can_be_left_so_that_it_crashes() {
+        let end = trace(&launch("exec /bin/true"), &mut |stop| {
+            Ok(match stop.event {
+                Event::Entry(call) if call.number == libc::SYS_execve => Next::LeaveCrashing,
+                _ => Next::Go,
+            })
+        })
+        .unwrap();
+        let End::Left(process) = end else { panic!("not left: {end:?}") };
+        kill(process.pid(), Signal::SIGCONT).unwrap();
+        let status = process.wait().unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(libc::SIGSEGV));
     }
 
     #[test]
