@@ -19,8 +19,7 @@ fn main() {
     let identities = [Identity::generate().unwrap()];
     println!("{:<34} {:>10}", "", "median");
     let data_key = [7u8; 32];
-    let wrapped =
-        age::encrypt_armored(&data_key, &[identities[0].recipient().clone()]).unwrap();
+    let wrapped = age::encrypt_armored(&data_key, &[identities[0].recipient().clone()]).unwrap();
     report("unwrap a data key (age)", || {
         black_box(age::decrypt_armored(wrapped.as_bytes(), &identities).unwrap());
     });

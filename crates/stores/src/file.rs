@@ -157,11 +157,7 @@ enum Step {
     Renamed,
 }
 
-fn replace_in_steps(
-    path: &Path,
-    content: &[u8],
-    reached: impl Fn(Step),
-) -> Result<(), FileError> {
+fn replace_in_steps(path: &Path, content: &[u8], reached: impl Fn(Step)) -> Result<(), FileError> {
     let target = fs::canonicalize(path).map_err(FileError::io("open", path))?;
     let old = fs::metadata(&target).map_err(FileError::io("open", path))?;
     if !old.is_file() {
@@ -308,7 +304,11 @@ fn is_still(_: &Path, _: &fs::Metadata) -> Result<bool, FileError> {
 #[cfg(all(test, unix))]
 #[allow(clippy::disallowed_methods)]
 mod tests {
-    use std::{env, os::unix::fs::{PermissionsExt, symlink}, process::Command};
+    use std::{
+        env,
+        os::unix::fs::{PermissionsExt, symlink},
+        process::Command,
+    };
 
     use super::*;
 

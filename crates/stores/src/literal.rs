@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use dsops_resolver::{
     Diagnostic, FetchContext, Health, Item, OpenContext, Store, StoreError, StoreFactory,
-    StoreSettings, suggest, yaml::{Node, Scalar},
+    StoreSettings, suggest,
+    yaml::{Node, Scalar},
 };
 use dsops_secure_mem::SecretBytes;
 
@@ -22,11 +23,11 @@ impl StoreFactory for LiteralFactory {
     fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {
         let mut problems = settings.unknown_keys(&[VALUES]);
         match settings.mapping(VALUES) {
-            Ok(values) => problems.extend(
-                values.unwrap_or_default().iter().filter_map(|(key, value)| {
+            Ok(values) => {
+                problems.extend(values.unwrap_or_default().iter().filter_map(|(key, value)| {
                     text(value).is_none().then(|| not_text(settings, key))
-                }),
-            ),
+                }))
+            }
             Err(problem) => problems.push(problem),
         }
         problems

@@ -32,7 +32,8 @@ fn every_vector_of_a_supported_kind_agrees() {
     let mut seen = 0;
     let mut unsupported: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut wrong = Vec::new();
-    let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
     for path in names {
         let vector = Vector::read(&path);
@@ -110,8 +111,10 @@ impl Vector {
         };
         match plaintext {
             Ok(plaintext) => {
-                let digest: String =
-                    Sha256::digest(&*plaintext.expose()).iter().map(|b| format!("{b:02x}")).collect();
+                let digest: String = Sha256::digest(&*plaintext.expose())
+                    .iter()
+                    .map(|b| format!("{b:02x}"))
+                    .collect();
                 if Some(digest) == self.payload { "success" } else { "another payload" }
             }
             Err(Error::Armor { .. }) => "armor failure",

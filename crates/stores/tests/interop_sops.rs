@@ -5,13 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::PathBuf,
-    process::Command,
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, env, fs, path::PathBuf, process::Command, time::SystemTime};
 
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::{
@@ -162,19 +156,43 @@ const DOCUMENTS: [(&str, &str, &[&str]); 45] = [
     ("leading-space", "a: |2\n    indented\n  less\nb: '  spaces  '\n", &[]),
     ("quotes", "a: 'it''s'\nb: \"say \\\"hi\\\"\"\nc: 'back\\slash'\n", &[]),
     ("escapes", "a: \"tab\\tnewline\\nbell\\a\"\nb: \"nul-free\\x01\"\n", &[]),
-    ("yaml-special", "a: 'x: y'\nb: '# no comment'\nc: '- dash'\nd: '{brace}'\ne: '*star'\nf: '&amp'\n", &[]),
+    (
+        "yaml-special",
+        "a: 'x: y'\nb: '# no comment'\nc: '- dash'\nd: '{brace}'\ne: '*star'\nf: '&amp'\n",
+        &[],
+    ),
     ("odd-keys", "\"a b\": x\n\"c: d\": y\n\"e/f\": z\n\"g~h\": w\n'true': v\n'12': u\n", &[]),
     ("colon-keys", "\"a:b\": x\na:\n  \"b:c\": y\n", &[]),
     ("comments", "# head\na: x # inline\n# between\nb: y\n# end\n", &[]),
     ("comments-nested", "a:\n  # inner\n  b: x\n  # after\nc: y\n", &[]),
     ("comments-in-list", "a:\n  # first\n  - x # one\n  - y\n  # last\n", &[]),
     ("comment-then-map", "a:\n  - k: v # inline\n  # more\n  - k: w\n", &[]),
-    ("default-suffix", "a: x\nb_unencrypted: clear\nc_unencrypted:\n  d: 1\n  e: [true, ~, '', 1.5, 2001-12-14]\n", &[]),
-    ("unencrypted-suffix", "a: x\nb_open: clear\nc_unencrypted: not clear\n", &["--unencrypted-suffix", "_open"]),
-    ("encrypted-suffix", "a: clear\nb_secret: x\nc_secret:\n  d: y\ne:\n  f: 1\n  g_secret: z\n", &["--encrypted-suffix", "_secret"]),
-    ("clear-types", "a: 1\nb: 1.50\nc: true\nd: 0x10\ne: 1e3\nf: .5\ng: text\nh: ~\ni: 2001-12-14\nj_secret: x\n", &["--encrypted-suffix", "_secret"]),
+    (
+        "default-suffix",
+        "a: x\nb_unencrypted: clear\nc_unencrypted:\n  d: 1\n  e: [true, ~, '', 1.5, 2001-12-14]\n",
+        &[],
+    ),
+    (
+        "unencrypted-suffix",
+        "a: x\nb_open: clear\nc_unencrypted: not clear\n",
+        &["--unencrypted-suffix", "_open"],
+    ),
+    (
+        "encrypted-suffix",
+        "a: clear\nb_secret: x\nc_secret:\n  d: y\ne:\n  f: 1\n  g_secret: z\n",
+        &["--encrypted-suffix", "_secret"],
+    ),
+    (
+        "clear-types",
+        "a: 1\nb: 1.50\nc: true\nd: 0x10\ne: 1e3\nf: .5\ng: text\nh: ~\ni: 2001-12-14\nj_secret: x\n",
+        &["--encrypted-suffix", "_secret"],
+    ),
     ("mac-only-encrypted", "a: x\nb_unencrypted: clear\n", &["--mac-only-encrypted"]),
-    ("mac-only-suffix", "a: clear\nb_secret: x\n", &["--mac-only-encrypted", "--encrypted-suffix", "_secret"]),
+    (
+        "mac-only-suffix",
+        "a: clear\nb_secret: x\n",
+        &["--mac-only-encrypted", "--encrypted-suffix", "_secret"],
+    ),
     ("long-value", "a: LONG\nb: x\n", &[]),
     ("many-keys", "MANY", &[]),
     ("anchors", "a: &x hello\nb: *x\nc: &m {k: v}\nd: *m\n", &[]),
@@ -202,7 +220,9 @@ fn we_read_what_sops_writes() {
 #[test]
 fn extracted_text_is_the_same_to_the_byte() {
     let Some(sops) = Sops::find() else { return };
-    for name in ["multi-line", "folded", "leading-space", "quotes", "escapes", "unicode", "yaml-special"] {
+    for name in
+        ["multi-line", "folded", "leading-space", "quotes", "escapes", "unicode", "yaml-special"]
+    {
         let (_, plain, _) = DOCUMENTS.iter().find(|(document, _, _)| *document == name).unwrap();
         sops.write("plain.yaml", plain);
         let encrypted = sops.run(&["encrypt", "--age", &sops.recipients[0], "plain.yaml"]);
@@ -317,7 +337,18 @@ fn sops_edits_our_file_and_we_edit_its_file() {
 #[test]
 fn our_edits_of_every_kind_of_file_keep_the_rest() {
     let Some(sops) = Sops::find() else { return };
-    let edited = ["comments", "comments-in-list", "list", "flow", "nested", "multi-line", "default-suffix", "mac-only-encrypted", "odd-keys", "list-of-maps"];
+    let edited = [
+        "comments",
+        "comments-in-list",
+        "list",
+        "flow",
+        "nested",
+        "multi-line",
+        "default-suffix",
+        "mac-only-encrypted",
+        "odd-keys",
+        "list-of-maps",
+    ];
     for name in edited {
         let (_, plain, args) = DOCUMENTS.iter().find(|(document, _, _)| *document == name).unwrap();
         sops.write("plain.yaml", plain);
@@ -331,9 +362,11 @@ fn our_edits_of_every_kind_of_file_keep_the_rest() {
         let before = comments(ours.text());
         ours.set("zz/new", &SecretBytes::copy_from(b"new").unwrap(), SystemTime::now()).unwrap();
         expected.insert("zz/new".to_owned(), Value::from("new"));
-        let text_keys = expected.iter().find(|(key, value)| value.is_string() && !key.contains("_unencrypted"));
+        let text_keys =
+            expected.iter().find(|(key, value)| value.is_string() && !key.contains("_unencrypted"));
         let changed = text_keys.unwrap().0.clone();
-        ours.set(&changed, &SecretBytes::copy_from(b"changed").unwrap(), SystemTime::now()).unwrap();
+        ours.set(&changed, &SecretBytes::copy_from(b"changed").unwrap(), SystemTime::now())
+            .unwrap();
         expected.insert(changed, Value::from("changed"));
         assert_eq!(comments(ours.text()), before, "{name}");
         fs::write(&path, ours.text()).unwrap();

@@ -41,7 +41,10 @@ fn values_survive_the_file() {
     let (document, _) = reopen(&document, identity);
     assert_eq!(document.keys().unwrap(), ["TOKEN", "db/password", "empty"]);
     assert_eq!(&*document.get("TOKEN").unwrap().expose(), b"hunter2");
-    assert_eq!(&*document.get("db/password").unwrap().expose(), "ünï\n'quoted' \"x\": #".as_bytes());
+    assert_eq!(
+        &*document.get("db/password").unwrap().expose(),
+        "ünï\n'quoted' \"x\": #".as_bytes()
+    );
     assert!(document.get("empty").unwrap().is_empty());
 }
 
@@ -63,15 +66,17 @@ fn an_edit_touches_its_line_and_the_metadata_only() {
     for key in ["a", "b", "c"] {
         document.set(key, &secret(key), now()).unwrap();
     }
-    let commented = document.text().replacen("\nb: ", "\n# about b\nb:    ", 1).replacen("\nc: ", "\n\n\nc: ", 1);
-    let mut document = Document::parse("new.yaml", commented.clone()).unwrap().open(&[identity]).unwrap();
+    let commented = document.text().replacen("\nb: ", "\n# about b\nb:    ", 1).replacen(
+        "\nc: ",
+        "\n\n\nc: ",
+        1,
+    );
+    let mut document =
+        Document::parse("new.yaml", commented.clone()).unwrap().open(&[identity]).unwrap();
     let later = now() + Duration::from_secs(60);
     document.set("b", &secret("new"), later).unwrap();
-    let changed: Vec<(&str, &str)> = commented
-        .lines()
-        .zip(document.text().lines())
-        .filter(|(old, new)| old != new)
-        .collect();
+    let changed: Vec<(&str, &str)> =
+        commented.lines().zip(document.text().lines()).filter(|(old, new)| old != new).collect();
     let starts: Vec<&str> = changed.iter().map(|(_, new)| new.split(':').next().unwrap()).collect();
     assert_eq!(starts, ["b", "    lastmodified", "    mac"]);
     document.unset("b", later).unwrap();

@@ -70,7 +70,8 @@ pub(super) fn encode(file: &[u8]) -> String {
 
 /// A line without its ending, or `None` if a carriage return stands anywhere else.
 fn line_content(line: &[u8]) -> Option<&[u8]> {
-    let line = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
+    let line =
+        line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
     // White space after the end line on its own line is outside of the block.
     let line = if line.starts_with(END) { trim_end(line) } else { line };
     (!line.contains(&b'\r')).then_some(line)

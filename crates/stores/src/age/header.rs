@@ -97,9 +97,11 @@ pub(super) fn write(stanzas: &[Stanza], file_key: &SecretBytes) -> Result<Vec<u8
         }
         text.push('\n');
         // A body that fills its last line is followed by an empty one.
-        for chunk in stanza.body.chunks(LINE_BYTES).chain(
-            stanza.body.len().is_multiple_of(LINE_BYTES).then_some(&[] as &[u8]),
-        ) {
+        for chunk in stanza
+            .body
+            .chunks(LINE_BYTES)
+            .chain(stanza.body.len().is_multiple_of(LINE_BYTES).then_some(&[] as &[u8]))
+        {
             push_base64(&mut text, chunk);
             text.push('\n');
         }

@@ -3,8 +3,17 @@
 use std::fmt;
 
 use base64ct::{Base64Unpadded, Encoding};
-use bech32::{Bech32, Hrp, primitives::{decode::CheckedHrpstring, iter::{ByteIterExt, Fe32IterExt}}};
-use chacha20poly1305::{Tag, aead::{AeadInOut, inout::InOutBuf}};
+use bech32::{
+    Bech32, Hrp,
+    primitives::{
+        decode::CheckedHrpstring,
+        iter::{ByteIterExt, Fe32IterExt},
+    },
+};
+use chacha20poly1305::{
+    Tag,
+    aead::{AeadInOut, inout::InOutBuf},
+};
 use dsops_secure_mem::SecretBytes;
 
 use super::{
@@ -236,7 +245,9 @@ mod tests {
 
     #[test]
     fn what_is_not_an_identity_is_refused_with_its_line_and_without_repeating_it() {
-        for bad in ["hunter2", &TEXT[..60], &TEXT.replace('Z', "Y"), RECIPIENT, &TEXT.to_lowercase()] {
+        for bad in
+            ["hunter2", &TEXT[..60], &TEXT.replace('Z', "Y"), RECIPIENT, &TEXT.to_lowercase()]
+        {
             let error = IdentityFile::parse(format!("#\n\n{bad}\n").as_bytes()).unwrap_err();
             assert!(matches!(error, Error::Identity { line: 3, .. }), "{error}");
             assert!(!format!("{error} {error:?}").contains(bad), "{error}");

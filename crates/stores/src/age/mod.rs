@@ -166,7 +166,8 @@ fn unwrap_file_key(
             return Ok(file_key);
         }
     }
-    let mut kinds: Vec<String> = header.stanzas.iter().map(|stanza| stanza.args[0].clone()).collect();
+    let mut kinds: Vec<String> =
+        header.stanzas.iter().map(|stanza| stanza.args[0].clone()).collect();
     kinds.sort_unstable();
     kinds.dedup();
     Err(Error::NoMatch { identities: identities.len(), kinds })

@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr};
 
 use base64ct::{Base64Unpadded, Encoding};
 use bech32::{Bech32, Hrp, primitives::decode::CheckedHrpstring};
-use chacha20poly1305::{ChaCha20Poly1305, aead::{AeadInOut, KeyInit, inout::InOutBuf}};
+use chacha20poly1305::{
+    ChaCha20Poly1305,
+    aead::{AeadInOut, KeyInit, inout::InOutBuf},
+};
 use dsops_secure_mem::SecretBytes;
 use x25519_dalek::{PublicKey, StaticSecret};
 
@@ -53,7 +56,8 @@ impl Recipient {
         });
         body.extend_from_slice(&tag);
         let mut encoded = [0u8; 43];
-        let share = Base64Unpadded::encode(&share, &mut encoded).expect("32 bytes are 43 characters");
+        let share =
+            Base64Unpadded::encode(&share, &mut encoded).expect("32 bytes are 43 characters");
         Ok(Stanza { args: vec![STANZA_KIND.to_owned(), share.to_owned()], body })
     }
 }
@@ -76,7 +80,9 @@ impl FromStr for Recipient {
         let parsed = CheckedHrpstring::new::<Bech32>(text)
             .map_err(|_| fail("it is not valid Bech32; it may be cut off or mistyped"))?;
         if parsed.hrp() != HRP {
-            return Err(fail("recipients of plugins and post-quantum recipients are not supported"));
+            return Err(fail(
+                "recipients of plugins and post-quantum recipients are not supported",
+            ));
         }
         let mut key = [0u8; KEY_BYTES];
         read_key(&parsed, &mut key).map_err(fail)?;
@@ -97,10 +103,7 @@ impl fmt::Debug for Recipient {
 }
 
 /// Copies exactly 32 bytes out of a Bech32 string; padding must be canonical.
-pub(super) fn read_key(
-    parsed: &CheckedHrpstring<'_>,
-    key: &mut [u8],
-) -> Result<(), &'static str> {
+pub(super) fn read_key(parsed: &CheckedHrpstring<'_>, key: &mut [u8]) -> Result<(), &'static str> {
     parsed.validate_segwit_padding().map_err(|_| "its last bits are not zero")?;
     let mut bytes = parsed.byte_iter();
     for slot in key.iter_mut() {
@@ -117,8 +120,7 @@ pub(super) fn shared_secret(
     let mut contributory = false;
     let shared = SecretBytes::build(KEY_BYTES, |shared| {
         scrubbed(|| {
-            let product =
-                static_secret(&secret.expose()).diffie_hellman(&PublicKey::from(*public));
+            let product = static_secret(&secret.expose()).diffie_hellman(&PublicKey::from(*public));
             contributory = product.was_contributory();
             shared.copy_from_slice(product.as_bytes());
         });
@@ -156,7 +158,10 @@ mod tests {
             (&mistyped, "Bech32"),
             (&TEXT[..40], "Bech32"),
             ("age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t", "plugins"),
-            ("AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX", "secret"),
+            (
+                "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
+                "secret",
+            ),
             ("ssh-ed25519 AAAA", "start with age1"),
         ] {
             let error = text.parse::<Recipient>().unwrap_err().to_string();

@@ -2,7 +2,10 @@
 
 use std::{borrow::Borrow, collections::HashMap, time::SystemTime};
 
-use dsops_resolver::{suggest, yaml::{self, Node, Value}};
+use dsops_resolver::{
+    suggest,
+    yaml::{self, Node, Value},
+};
 use dsops_secure_mem::SecretBytes;
 use subtle::ConstantTimeEq;
 
@@ -13,7 +16,10 @@ use super::{
     tree::{Content, Leaves},
     value::{Cipher, KEY_BYTES},
 };
-use crate::{age::{self, Identity, Recipient}, scrub::scrubbed};
+use crate::{
+    age::{self, Identity, Recipient},
+    scrub::scrubbed,
+};
 
 /// What new documents say they were written by: the sops whose format this is.
 const FORMAT_VERSION: &str = "3.11.0";
@@ -35,8 +41,8 @@ impl Document {
     /// [`Error::NoAgeRecipient`].
     pub fn parse(file: &str, text: impl Into<String>) -> Result<Self, Error> {
         let text = text.into();
-        let root = yaml::parse(&text)
-            .map_err(|source| Error::Syntax { file: file.to_owned(), source })?;
+        let root =
+            yaml::parse(&text).map_err(|source| Error::Syntax { file: file.to_owned(), source })?;
         let metadata = Metadata::parse(file, &root)?;
         Ok(Self { file: file.to_owned(), text, root, metadata })
     }
@@ -111,7 +117,8 @@ impl Document {
     /// Tries the wrapped keys of our own recipients first; the names of recipients are not
     /// authenticated, so all others are tried after them.
     fn data_key(&self, identities: &[impl Borrow<Identity>]) -> Result<SecretBytes, Error> {
-        let ours: Vec<String> = identities.iter().map(|id| id.borrow().recipient().to_string()).collect();
+        let ours: Vec<String> =
+            identities.iter().map(|id| id.borrow().recipient().to_string()).collect();
         let (first, others): (Vec<_>, Vec<_>) =
             self.metadata.keys.iter().partition(|key| ours.contains(&key.recipient));
         let mut problem = None;
@@ -168,7 +175,8 @@ impl Document {
             None => Err(Error::NotFound {
                 file: self.file.clone(),
                 key: key.to_owned(),
-                suggestion: suggest(key, leaves.values().map(|leaf| leaves.key(leaf))).map(str::to_owned),
+                suggestion: suggest(key, leaves.values().map(|leaf| leaves.key(leaf)))
+                    .map(str::to_owned),
             }),
         }
     }
@@ -209,9 +217,8 @@ impl OpenDocument {
             if recipients[..index].contains(recipient) {
                 continue;
             }
-            let wrapped =
-                age::encrypt_armored(&data_key.expose(), std::slice::from_ref(recipient))
-                    .map_err(Error::DataKey)?;
+            let wrapped = age::encrypt_armored(&data_key.expose(), std::slice::from_ref(recipient))
+                .map_err(Error::DataKey)?;
             text.push_str(&format!("        - recipient: {recipient}\n          enc: |\n"));
             for line in wrapped.lines() {
                 text.push_str(&format!("            {line}\n"));
@@ -347,9 +354,9 @@ impl OpenDocument {
         sealed: Option<&str>,
     ) -> Result<(), Error> {
         let parsed = Document::parse(&self.document.file, text);
-        let same = parsed.as_ref().is_ok_and(|new| {
-            edit::differs_only_at(&self.document, new, key, sealed)
-        });
+        let same = parsed
+            .as_ref()
+            .is_ok_and(|new| edit::differs_only_at(&self.document, new, key, sealed));
         if !same {
             let reason = "it is formatted in a way that cannot be edited in place";
             return Err(Error::Edit { place: self.top(), key: key.to_owned(), reason });
@@ -363,7 +370,8 @@ impl OpenDocument {
         let modified = time_text(now);
         let document = &self.document;
         let leaves = document.leaves()?;
-        let mac = mac::seal(&document.file, &leaves, &document.metadata, &self.data_key, &modified)?;
+        let mac =
+            mac::seal(&document.file, &leaves, &document.metadata, &self.data_key, &modified)?;
         let text = edit::set_metadata(&document.text, &document.root, &modified, &mac);
         let sealed = Document::parse(&document.file, text)?;
         // What is handed out has been read back and verified as any reader would.

@@ -33,7 +33,9 @@ pub(super) fn set(
         let child = match &node.value {
             Value::Mapping(entries) => match node.get(part) {
                 Some(child) => child,
-                None => return Ok(add_entry(text, root, entries, node, flow, &parts[depth..], sealed)),
+                None => {
+                    return Ok(add_entry(text, root, entries, node, flow, &parts[depth..], sealed));
+                }
             },
             Value::Sequence(items) => {
                 let values = item_positions(items);
@@ -74,7 +76,9 @@ pub(super) fn unset(text: &str, root: &Node, parts: &[String]) -> Result<String,
     let mut flow = is_flow(text, root);
     for part in above {
         let (name, child) = match &node.value {
-            Value::Mapping(entries) => entry(entries, part).map(|(name, child)| (Some(name), child)),
+            Value::Mapping(entries) => {
+                entry(entries, part).map(|(name, child)| (Some(name), child))
+            }
             Value::Sequence(items) => item(items, part).map(|position| (None, &items[position])),
             Value::Scalar { .. } => None,
         }
@@ -111,16 +115,14 @@ pub(super) fn unset(text: &str, root: &Node, parts: &[String]) -> Result<String,
 pub(super) fn set_metadata(text: &str, root: &Node, modified: &str, mac: &str) -> String {
     let section = root.get(SOPS_SECTION).expect("a parsed document has the section");
     let flow = is_flow(text, root) || is_flow(text, section);
-    let mut edits: Vec<(Range<usize>, String)> = [
-        ("lastmodified", format!("\"{modified}\"")),
-        ("mac", value_text(mac, flow)),
-    ]
-    .into_iter()
-    .map(|(name, value)| {
-        let node = section.get(name).expect("a parsed document has the setting");
-        (node.span.range(), value)
-    })
-    .collect();
+    let mut edits: Vec<(Range<usize>, String)> =
+        [("lastmodified", format!("\"{modified}\"")), ("mac", value_text(mac, flow))]
+            .into_iter()
+            .map(|(name, value)| {
+                let node = section.get(name).expect("a parsed document has the setting");
+                (node.span.range(), value)
+            })
+            .collect();
     edits.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
     edits.into_iter().fold(text.to_owned(), |text, (range, value)| splice(&text, range, &value))
 }
@@ -218,7 +220,8 @@ fn add_item(
 ) -> String {
     if flow {
         let value = value_text(sealed, true);
-        let value = if parts.is_empty() { value } else { format!("{{{}}}", flow_entry(parts, &value)) };
+        let value =
+            if parts.is_empty() { value } else { format!("{{{}}}", flow_entry(parts, &value)) };
         return match items.last() {
             Some(last) => insert(text, last.span.end.offset, &format!(", {value}")),
             None => splice(text, node.span.range(), &format!("[{value}]")),
@@ -542,7 +545,20 @@ mod tests {
 
     #[test]
     fn odd_keys_are_quoted() {
-        for part in ["", "yes", "12", "1e3", "a: b", "- x", "#", "\"", "a\nb\u{85}\u{2028}", "ü 🦀", "null", "~"] {
+        for part in [
+            "",
+            "yes",
+            "12",
+            "1e3",
+            "a: b",
+            "- x",
+            "#",
+            "\"",
+            "a\nb\u{85}\u{2028}",
+            "ü 🦀",
+            "null",
+            "~",
+        ] {
             assert!(reads_back(part), "{part:?}");
         }
     }

@@ -198,21 +198,39 @@ impl Error {
     pub fn help(&self) -> Option<String> {
         let help = match self {
             Self::Syntax { source, .. } => return source.help().map(str::to_owned),
-            Self::File(FileError::Locked { .. }) => "try again; if it stays so, look for a dsops that hangs",
+            Self::File(FileError::Locked { .. }) => {
+                "try again; if it stays so, look for a dsops that hangs"
+            }
             Self::File(_) => return None,
-            Self::NotText { .. } | Self::NotSops { .. } => "encrypt it with `sops encrypt --in-place`, or make a new one with `dsops init`",
+            Self::NotText { .. } | Self::NotSops { .. } => {
+                "encrypt it with `sops encrypt --in-place`, or make a new one with `dsops init`"
+            }
             Self::Metadata { .. } => "restore the file from version control",
-            Self::Unsupported { .. } => "rewrite the file with sops in a form that is supported: age recipients, and a suffix rather than a regular expression",
-            Self::NoAgeRecipient { .. } => "add an age recipient: `sops rotate --in-place --add-age RECIPIENT FILE`",
-            Self::NoIdentity { .. } => "set SOPS_AGE_KEY_FILE to the file of an identity that is a recipient, or ask someone who can read the file to add yours",
+            Self::Unsupported { .. } => {
+                "rewrite the file with sops in a form that is supported: age recipients, and a suffix rather than a regular expression"
+            }
+            Self::NoAgeRecipient { .. } => {
+                "add an age recipient: `sops rotate --in-place --add-age RECIPIENT FILE`"
+            }
+            Self::NoIdentity { .. } => {
+                "set SOPS_AGE_KEY_FILE to the file of an identity that is a recipient, or ask someone who can read the file to add yours"
+            }
             Self::WrappedKey { .. } | Self::Changed { .. } | Self::Mac { .. } => {
                 "do not use it: compare it with version control and restore what was changed; edit it only with dsops or sops, also when merging"
             }
-            Self::Value { .. } => "set the value with `dsops set`, or restore the file from version control",
-            Self::NotFound { suggestion: Some(name), .. } => return Some(format!("did you mean `{name}`?")),
+            Self::Value { .. } => {
+                "set the value with `dsops set`, or restore the file from version control"
+            }
+            Self::NotFound { suggestion: Some(name), .. } => {
+                return Some(format!("did you mean `{name}`?"));
+            }
             Self::NotFound { .. } => "set it with `dsops set`",
-            Self::NotAValue { .. } => "name a value inside it, with `/` between the parts of the key",
-            Self::Key { .. } => "keys are parts separated by `/`; inside a part write `~1` for `/` and `~0` for `~`",
+            Self::NotAValue { .. } => {
+                "name a value inside it, with `/` between the parts of the key"
+            }
+            Self::Key { .. } => {
+                "keys are parts separated by `/`; inside a part write `~1` for `/` and `~0` for `~`"
+            }
             Self::Edit { .. } => "edit the file with `sops edit`",
             Self::Memory(_) => "raise the limit of locked memory (`ulimit -l`), see `dsops doctor`",
             Self::NoRecipients | Self::DataKey(_) | Self::Random(_) => return None,

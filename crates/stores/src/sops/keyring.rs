@@ -129,9 +129,9 @@ impl Keyring {
                     count => format!("{count} identities"),
                 }];
                 found.extend(
-                    file.unsupported
-                        .iter()
-                        .map(|(line, kind)| format!("line {line} is {kind}, which is not supported")),
+                    file.unsupported.iter().map(|(line, kind)| {
+                        format!("line {line} is {kind}, which is not supported")
+                    }),
                 );
                 self.looked.push(format!("{place} ({})", found.join(", ")));
                 self.identities.extend(file.identities.into_iter().map(Arc::new));
@@ -159,7 +159,8 @@ pub fn default_key_file(environment: &dyn Environment) -> Option<PathBuf> {
     } else if let Some(folder) = set("XDG_CONFIG_HOME") {
         PathBuf::from(folder)
     } else {
-        let below = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".config" };
+        let below =
+            if cfg!(target_os = "macos") { "Library/Application Support" } else { ".config" };
         PathBuf::from(set("HOME")?).join(below)
     };
     Some(folder.join(DEFAULT_KEY_FILE))

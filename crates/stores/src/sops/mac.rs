@@ -39,12 +39,13 @@ pub(super) fn verify(
     scrubbed(|| {
         let cipher = Cipher::new(data_key);
         let mut scratch = Scratch { plaintext: &mut plaintext, ciphertext: Vec::new() };
-        let mut computed = hash(file, leaves, metadata, &cipher, &mut scratch, |leaf, plaintext| {
-            while wanted.next_if_eq(&&leaf).is_some() {
-                values.push(plaintext.keep()?);
-            }
-            Ok(())
-        })?;
+        let mut computed =
+            hash(file, leaves, metadata, &cipher, &mut scratch, |leaf, plaintext| {
+                while wanted.next_if_eq(&&leaf).is_some() {
+                    values.push(plaintext.keep()?);
+                }
+                Ok(())
+            })?;
         let path = metadata.last_modified.as_bytes();
         let equal = mac.kind == Kind::Str
             && scratch.open(&cipher, &mac, path).is_ok_and(|mac| mac.ct_eq(&computed).into());

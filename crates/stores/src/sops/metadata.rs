@@ -109,16 +109,17 @@ impl<'a> Reader<'a> {
             return Err(Error::Unsupported { place: self.place(groups), what });
         }
         let Some(list) = self.non_empty("age") else {
-            let kinds: Vec<_> =
-                OTHER_RECIPIENTS.into_iter().filter(|kind| self.non_empty(kind).is_some()).collect();
+            let kinds: Vec<_> = OTHER_RECIPIENTS
+                .into_iter()
+                .filter(|kind| self.non_empty(kind).is_some())
+                .collect();
             return Err(if kinds.is_empty() {
                 self.fail(self.section, "there is no recipient in it")
             } else {
                 Error::NoAgeRecipient { place: self.place(self.section), kinds }
             });
         };
-        let items =
-            list.as_sequence().ok_or_else(|| self.fail(list, "`age` is not a list"))?;
+        let items = list.as_sequence().ok_or_else(|| self.fail(list, "`age` is not a list"))?;
         items
             .iter()
             .map(|item| {
@@ -199,9 +200,18 @@ fn is_known(key: &str) -> bool {
     OTHER_RECIPIENTS.contains(&key)
         || matches!(
             key,
-            "age" | "key_groups" | "shamir_threshold" | "lastmodified" | "mac"
-                | "mac_only_encrypted" | "version" | "unencrypted_suffix" | "encrypted_suffix"
-                | "unencrypted_regex" | "encrypted_regex" | "unencrypted_comment_regex"
+            "age"
+                | "key_groups"
+                | "shamir_threshold"
+                | "lastmodified"
+                | "mac"
+                | "mac_only_encrypted"
+                | "version"
+                | "unencrypted_suffix"
+                | "encrypted_suffix"
+                | "unencrypted_regex"
+                | "encrypted_regex"
+                | "unencrypted_comment_regex"
                 | "encrypted_comment_regex"
         )
 }
@@ -219,9 +229,10 @@ fn authenticated_time(text: &str) -> Option<String> {
     let fraction_ok = fraction.is_empty()
         || fraction.strip_prefix('.').is_some_and(|f| f.bytes().all(|b| b.is_ascii_digit()));
     let zone_ok = zone == "Z"
-        || (zone.len() == 6 && zone[1..].bytes().enumerate().all(|(index, byte)| {
-            if index == 2 { byte == b':' } else { byte.is_ascii_digit() }
-        }));
+        || (zone.len() == 6
+            && zone[1..].bytes().enumerate().all(|(index, byte)| {
+                if index == 2 { byte == b':' } else { byte.is_ascii_digit() }
+            }));
     let zone = if matches!(zone, "+00:00" | "-00:00") { "Z" } else { zone };
     (shaped && fraction_ok && zone_ok).then(|| format!("{}{zone}", &clock[..shape.len()]))
 }

@@ -59,4 +59,4 @@ pub use document::{Document, OpenDocument};
 use error::NULL_KIND;
 pub use error::{Error, Place};
 pub use keyring::{KEY_FILE_VARIABLE, KEY_VARIABLE, Keyring, default_key_file};
-pub use store::{SopsFactory, change, create, read};
+pub use store::{SopsFactory, TYPE, change, create, locate, read};

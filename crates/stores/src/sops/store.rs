@@ -20,6 +20,9 @@ const FILE_LIMIT_BYTES: u64 = 8 << 20;
 /// How long a change waits for another one.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
+/// What stands in `type:`.
+pub const TYPE: &str = "sops";
+
 const PATH: &str = "path";
 const KEY_FILE: &str = "age_key_file";
 
@@ -51,7 +54,7 @@ impl SopsFactory {
 
 impl StoreFactory for SopsFactory {
     fn types(&self) -> &[&str] {
-        &["sops"]
+        &[TYPE]
     }
 
     fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {
@@ -79,16 +82,33 @@ impl StoreFactory for SopsFactory {
         settings: &StoreSettings,
         cx: &OpenContext<'_>,
     ) -> Result<Box<dyn Store>, StoreError> {
-        let path = cx.base_dir.join(settings.required_text(PATH)?);
-        let shared = self.keyring(cx)?;
-        let keyring = match settings.text(KEY_FILE)? {
-            Some(own) => {
-                Arc::new(Keyring::default().with_file(&cx.base_dir.join(own)).joined(&shared))
-            }
-            None => shared,
-        };
+        let (path, keyring) = located(settings, cx, self.keyring(cx)?)?;
         Ok(Box::new(Sops { path, keyring }))
     }
+}
+
+/// The file of a store and the identities that may open it, for [`change`].
+///
+/// # Errors
+/// A setting is wrong, or a variable cannot be moved into protected memory.
+pub fn locate(
+    settings: &StoreSettings,
+    cx: &OpenContext<'_>,
+) -> Result<(PathBuf, Arc<Keyring>), StoreError> {
+    located(settings, cx, Arc::new(Keyring::find(cx.environment)?))
+}
+
+fn located(
+    settings: &StoreSettings,
+    cx: &OpenContext<'_>,
+    shared: Arc<Keyring>,
+) -> Result<(PathBuf, Arc<Keyring>), StoreError> {
+    let path = cx.base_dir.join(settings.required_text(PATH)?);
+    let keyring = match settings.text(KEY_FILE)? {
+        Some(own) => Arc::new(Keyring::default().with_file(&cx.base_dir.join(own)).joined(&shared)),
+        None => shared,
+    };
+    Ok((path, keyring))
 }
 
 struct Sops {
@@ -172,8 +192,7 @@ pub fn change<R>(
 ) -> Result<R, Error> {
     let _lock = file::lock(path, LOCK_PATIENCE)?;
     let document = read(path)?;
-    let mut open =
-        document.open(keyring.identities()).map_err(|error| error.looked_in(keyring))?;
+    let mut open = document.open(keyring.identities()).map_err(|error| error.looked_in(keyring))?;
     let before = open.text().to_owned();
     let result = change(&mut open)?;
     if open.text() != before {

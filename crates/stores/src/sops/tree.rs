@@ -136,9 +136,11 @@ impl<'a> Walk<'a, '_> {
                     let first = self.leaves.all.len();
                     self.node(item, encrypted, false)?;
                     self.key.truncate(key_len);
-                    let comment = self.leaves.all.get(first).is_some_and(|leaf| {
-                        leaf.is_comment() && std::ptr::eq(leaf.node, item)
-                    });
+                    let comment = self
+                        .leaves
+                        .all
+                        .get(first)
+                        .is_some_and(|leaf| leaf.is_comment() && std::ptr::eq(leaf.node, item));
                     index += usize::from(!comment);
                 }
                 Ok(())
@@ -190,9 +192,6 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn unsupported(&self, node: &Node, what: &str) -> Error {
-        Error::Unsupported {
-            place: Place::new(self.file, node.span.start),
-            what: what.to_owned(),
-        }
+        Error::Unsupported { place: Place::new(self.file, node.span.start), what: what.to_owned() }
     }
 }

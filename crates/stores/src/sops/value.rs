@@ -56,7 +56,9 @@ impl Kind {
             }),
             Self::Float => text.is_some_and(|text| {
                 matches!(text, "+Inf" | "-Inf" | "NaN")
-                    || text.parse::<f64>().is_ok_and(|v| v.is_finite() && displays_as(text, format_args!("{v}")))
+                    || text
+                        .parse::<f64>()
+                        .is_ok_and(|v| v.is_finite() && displays_as(text, format_args!("{v}")))
             }),
             Self::Time => text.is_some_and(is_canonical_time),
         };
@@ -318,11 +320,22 @@ mod tests {
     #[test]
     fn canonical_forms_by_type() {
         for (kind, good, bad) in [
-            (Kind::Int, vec!["0", "-1", "9223372036854775807"], vec!["", "01", "+1", "1.0", "9223372036854775808"]),
-            (Kind::Float, vec!["0.5", "1500", "-0.25", "+Inf"], vec!["", ".5", "1.0", "1e3", "inf", "nan"]),
+            (
+                Kind::Int,
+                vec!["0", "-1", "9223372036854775807"],
+                vec!["", "01", "+1", "1.0", "9223372036854775808"],
+            ),
+            (
+                Kind::Float,
+                vec!["0.5", "1500", "-0.25", "+Inf"],
+                vec!["", ".5", "1.0", "1e3", "inf", "nan"],
+            ),
             (Kind::Bool, vec!["True", "False"], vec!["true", "1", ""]),
-            (Kind::Time, vec!["2001-12-14T00:00:00Z", "2001-12-14T21:59:43.1-05:00"],
-             vec!["2001-12-14", "2001-02-29T00:00:00Z", "2001-12-14T00:00:00+00:00", "x"]),
+            (
+                Kind::Time,
+                vec!["2001-12-14T00:00:00Z", "2001-12-14T21:59:43.1-05:00"],
+                vec!["2001-12-14", "2001-02-29T00:00:00Z", "2001-12-14T00:00:00+00:00", "x"],
+            ),
         ] {
             for text in good {
                 assert!(kind.check(text.as_bytes()).is_ok(), "{kind:?} {text}");
