@@ -163,7 +163,7 @@ pub struct Exec {
     #[arg(long)]
     pub require_protection: bool,
     /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
 
@@ -213,11 +213,13 @@ mod tests {
 
     #[test]
     fn flags_of_the_program_are_not_ours() {
-        let args = Args::try_parse_from(["dsops", "exec", "--", "ls", "--env", "x"]).expect("parses");
+        let args =
+            Args::try_parse_from(["dsops", "exec", "--", "ls", "--env", "x"]).expect("parses");
         let Command::Exec(exec) = args.command else { panic!("exec") };
         assert_eq!(exec.command, ["ls", "--env", "x"]);
         assert_eq!(args.global.env, None);
-        let args = Args::try_parse_from(["dsops", "exec", "ls", "--all"]).expect("`--` is optional");
+        let args =
+            Args::try_parse_from(["dsops", "exec", "ls", "--all"]).expect("`--` is optional");
         let Command::Exec(exec) = args.command else { panic!("exec") };
         assert_eq!(exec.command, ["ls", "--all"]);
     }

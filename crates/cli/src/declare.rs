@@ -9,7 +9,7 @@ use dsops_resolver::yaml::{self, Node, Value};
 pub fn declare(text: &str, environment: &str, name: &str, reference: &str) -> Option<String> {
     let document = yaml::parse(text).ok()?;
     let variables = entry(entry(&document, "envs")?, environment)?;
-    let line = format!("{name}: {reference}");
+    let line = declaration(name, reference);
     match &variables.value {
         Value::Mapping(entries) if entries.is_empty() => {
             // `dev: {}` becomes a block, indented deeper than the environment's own name.
@@ -45,6 +45,11 @@ pub fn declare(text: &str, environment: &str, name: &str, reference: &str) -> Op
     }
 }
 
+/// The line that declares a variable, as a person would write it.
+pub fn declaration(name: &str, reference: &str) -> String {
+    format!("{name}: {{ from: {reference} }}")
+}
+
 fn entry<'a>(mapping: &'a Node, key: &str) -> Option<&'a Node> {
     find(mapping, key).map(|(_, value)| value)
 }
@@ -55,7 +60,9 @@ fn entry_key<'a>(mapping: &'a Node, key: &str) -> Option<&'a Node> {
 
 fn find<'a>(mapping: &'a Node, wanted: &str) -> Option<&'a (Node, Node)> {
     let Value::Mapping(entries) = &mapping.value else { return None };
-    entries.iter().find(|(key, _)| matches!(&key.value, Value::Scalar { text, .. } if text == wanted))
+    entries
+        .iter()
+        .find(|(key, _)| matches!(&key.value, Value::Scalar { text, .. } if text == wanted))
 }
 
 fn splice(text: &str, start: usize, end: usize, insert: &str) -> String {
@@ -81,7 +88,7 @@ mod tests {
     fn an_empty_environment_becomes_a_block() {
         assert_eq!(
             declare("version: 1\nenvs:\n  dev: {}\n", "dev", "B", REFERENCE).as_deref(),
-            Some("version: 1\nenvs:\n  dev: \n    B: store://secrets/B\n")
+            Some("version: 1\nenvs:\n  dev: \n    B: { from: store://secrets/B }\n")
         );
     }
 
@@ -89,23 +96,23 @@ mod tests {
     fn an_environment_without_a_value_becomes_a_block() {
         assert_eq!(
             declare("envs:\n  dev: # later\n  prod: {}\n", "dev", "B", REFERENCE).as_deref(),
-            Some("envs:\n  dev: # later\n    B: store://secrets/B\n  prod: {}\n")
+            Some("envs:\n  dev: # later\n    B: { from: store://secrets/B }\n  prod: {}\n")
         );
     }
 
     #[test]
     fn a_block_grows_at_its_end_and_comments_stay() {
-        let text = "envs:\n  dev:\n    A: store://secrets/A # why\n\n  # the real one\n  prod:\n    A: {literal: x}\n";
+        let text = "envs:\n  dev:\n    A: { from: store://secrets/A } # why\n\n  # the real one\n  prod:\n    A: {literal: x}\n";
         assert_eq!(
             declare(text, "dev", "B", REFERENCE).as_deref(),
             Some(
-                "envs:\n  dev:\n    A: store://secrets/A # why\n    B: store://secrets/B\n\n  # the real one\n  prod:\n    A: {literal: x}\n"
+                "envs:\n  dev:\n    A: { from: store://secrets/A } # why\n    B: { from: store://secrets/B }\n\n  # the real one\n  prod:\n    A: {literal: x}\n"
             )
         );
         assert_eq!(
             declare(text, "prod", "B", REFERENCE).as_deref(),
             Some(
-                "envs:\n  dev:\n    A: store://secrets/A # why\n\n  # the real one\n  prod:\n    A: {literal: x}\n    B: store://secrets/B\n"
+                "envs:\n  dev:\n    A: { from: store://secrets/A } # why\n\n  # the real one\n  prod:\n    A: {literal: x}\n    B: { from: store://secrets/B }\n"
             )
         );
     }
@@ -114,7 +121,7 @@ mod tests {
     fn a_flow_mapping_stays_one() {
         assert_eq!(
             declare("envs: {dev: {A: {literal: x}}}", "dev", "B", REFERENCE).as_deref(),
-            Some("envs: {dev: {A: {literal: x}, B: store://secrets/B}}")
+            Some("envs: {dev: {A: {literal: x}, B: { from: store://secrets/B }}}")
         );
     }
 
@@ -122,7 +129,7 @@ mod tests {
     fn a_last_line_without_a_line_break_is_no_obstacle() {
         assert_eq!(
             declare("envs:\n  dev:\n    A: {literal: é}", "dev", "B", REFERENCE).as_deref(),
-            Some("envs:\n  dev:\n    A: {literal: é}\n    B: store://secrets/B\n")
+            Some("envs:\n  dev:\n    A: {literal: é}\n    B: { from: store://secrets/B }\n")
         );
     }
 

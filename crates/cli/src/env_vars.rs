@@ -16,6 +16,3 @@ pub const NON_INTERACTIVE: &str = "DSOPS_NON_INTERACTIVE";
 pub const NO_COLOR: &str = "NO_COLOR";
 /// A terminal that cannot show colours says `dumb` here.
 pub const TERM: &str = "TERM";
-
-/// What `exec` never hands to a child unless it is kept by name: our own settings.
-pub const OWN_PREFIX: &str = "DSOPS_";

@@ -7,19 +7,34 @@ use std::sync::Mutex;
 use dsops_resolver::{Environment, StoreError};
 use dsops_secure_mem::SecretBytes;
 
+use crate::env_vars;
+
 /// The environment `dsops` was started with.
 ///
 /// A variable that a store reads as a credential is moved into protected memory and recorded: the
 /// child does not inherit it unless it is kept by name.
 #[derive(Debug, Default)]
 pub struct ProcessEnvironment {
+    /// Credentials that stay where they are, because the child is to inherit them.
+    kept: BTreeSet<String>,
     credentials: Mutex<BTreeSet<String>>,
 }
 
 impl ProcessEnvironment {
+    /// Leaves these credentials in place for the child, by their exact names.
+    pub fn keep(&mut self, names: &[String]) {
+        self.kept.extend(names.iter().cloned());
+    }
+
     /// The names that were read as credentials so far.
     pub fn credentials(&self) -> BTreeSet<String> {
         self.lock().clone()
+    }
+
+    /// Whether the user's settings allow colours at all.
+    pub fn allows_colour(&self) -> bool {
+        let is_set = |name| self.var(name).is_some_and(|value| !value.is_empty());
+        !is_set(env_vars::NO_COLOR) && self.var(env_vars::TERM).is_none_or(|term| term != "dumb")
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
@@ -29,13 +44,20 @@ impl ProcessEnvironment {
 }
 
 impl Environment for ProcessEnvironment {
-    #[expect(clippy::disallowed_methods, reason = "this is the one home of reading the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one home of reading the environment"
+    )]
     fn var(&self, name: &str) -> Option<OsString> {
         std::env::var_os(name)
     }
 
     fn credential(&self, name: &str) -> Result<Option<SecretBytes>, StoreError> {
         self.lock().insert(name.to_owned());
-        dsops_secure_mem::take_env(OsStr::new(name)).map_err(StoreError::from)
+        if self.kept.contains(name) {
+            let Some(value) = self.var(name) else { return Ok(None) };
+            return Ok(Some(SecretBytes::adopt(&mut value.into_encoded_bytes())?));
+        }
+        Ok(dsops_secure_mem::take_env(OsStr::new(name))?)
     }
 }

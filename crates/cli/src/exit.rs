@@ -11,6 +11,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Everything asked for was done.
     Ok = 0,
+    /// The code the demo's child ends with, to show that codes come through.
+    DemoChild = 42,
     /// A check found something.
     Found = 1,
     /// The command line is wrong.

@@ -1,5 +1,8 @@
-//! `dsops`: run programs with secrets that provably stay secret.
+//! `dsops`: run programs with secrets that provably stay secret. `main` maps a result to an exit code.
+
 mod args;
+mod cmd;
+mod context;
 mod declare;
 mod env_vars;
 mod environment;
@@ -10,4 +13,74 @@ mod prompt;
 mod report;
 mod ui;
 
-fn main() {}
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use dsops_secure_mem::ZeroizingAlloc;
+
+use crate::args::{Args, Command};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::report::Failure;
+
+/// The net under libraries that hold parts of a secret for a moment: what is freed is zeroed.
+#[global_allocator]
+static ALLOCATOR: ZeroizingAlloc = ZeroizingAlloc::system();
+
+fn main() -> ExitCode {
+    panic::install();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    // The demo's child plays an ordinary program, and ordinary programs do not harden themselves.
+    if !matches!(&args.command, Command::Demo(demo) if demo.child) {
+        dsops_secure_mem::harden_process();
+    }
+    let mut cx = Context::new(&args.global);
+    if let Command::Exec(exec) = &args.command {
+        cx.environment.keep(&exec.keep);
+    }
+    match run(&cx, &args.command) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            for report in &failure.reports {
+                cx.ui.report(report);
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cx: &Context, command: &Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(args) => cmd::init::run(cx, args),
+        Command::Set(args) => cmd::set::run(cx, args),
+        Command::Get(args) => cmd::get::run(cx, args),
+        Command::Plan(args) => cmd::plan::run(cx, args),
+        Command::Exec(args) => cmd::exec::run(cx, args)?.exit_like_child(),
+        Command::Doctor(args) => cmd::doctor::run(cx, args),
+        Command::Demo(args) => cmd::demo::run(cx, args),
+    }
+}
+
+/// Help and version are answers; anything else is a usage error, which under `exec` must not look
+/// like an exit code of the child.
+fn usage(error: &clap::Error) -> ExitCode {
+    let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    // A closed pipe is the reader's choice.
+    let _ = error.print();
+    if is_answer {
+        Exit::Ok.into()
+    } else if std::env::args_os().skip(1).find(is_word).is_some_and(|word| word == "exec") {
+        Exit::BeforeChild.into()
+    } else {
+        Exit::Usage.into()
+    }
+}
+
+fn is_word(arg: &OsString) -> bool {
+    !arg.as_encoded_bytes().starts_with(b"-")
+}

@@ -93,7 +93,11 @@ fn try_look(pid: u32, secrets: &[&SecretBytes]) -> io::Result<Sight> {
                     hits += count(&buffer[..read], secrets);
                     searched_bytes += read as u64;
                     // Step back by a window, unless this was the last part.
-                    let step = if at + read as u64 >= end { read } else { read - WINDOW_BYTES.min(read - 1) };
+                    let step = if at + read as u64 >= end {
+                        read
+                    } else {
+                        read - WINDOW_BYTES.min(read - 1)
+                    };
                     at += step as u64;
                 }
             }
@@ -147,7 +151,9 @@ mod tests {
     fn memory_that_holds_a_copy_gives_itself_away() {
         let needle = secret("control-value-that-lies-in-plain-memory");
         let naive = needle.expose_with(|bytes| bytes.to_vec());
-        let Sight::Seen { hits, searched_bytes, .. } = look_at_memory(std::process::id(), &[&needle]) else {
+        let Sight::Seen { hits, searched_bytes, .. } =
+            look_at_memory(std::process::id(), &[&needle])
+        else {
             panic!("a process may read its own memory")
         };
         assert!(hits >= 1 && searched_bytes > 0, "{hits} hits in {searched_bytes} bytes");

@@ -70,7 +70,10 @@ fn read_line(tty: &mut File) -> Result<SecretBytes, Failure> {
                 ));
             };
             let count = tty.read(next).map_err(|error| {
-                Failure::new(Exit::Usage, Report::error("reading from the terminal failed").because(&error))
+                Failure::new(
+                    Exit::Usage,
+                    Report::error("reading from the terminal failed").because(&error),
+                )
             })?;
             if count == 0 {
                 return Ok(used);
@@ -81,7 +84,10 @@ fn read_line(tty: &mut File) -> Result<SecretBytes, Failure> {
                     return Ok(used);
                 }
                 CTRL_C => {
-                    return Err(Failure::new(Exit::Interrupted, Report::error("interrupted; nothing was stored")));
+                    return Err(Failure::new(
+                        Exit::Interrupted,
+                        Report::error("interrupted; nothing was stored"),
+                    ));
                 }
                 BACKSPACE | DELETE => {
                     next[0] = 0;
@@ -109,7 +115,8 @@ impl RawMode {
     fn enter(tty: &File) -> std::io::Result<Self> {
         let before = termios::tcgetattr(tty.as_fd())?;
         let mut raw = before.clone();
-        raw.local_modes &= !(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+        raw.local_modes &=
+            !(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
         raw.special_codes[SpecialCodeIndex::VMIN] = 1;
         raw.special_codes[SpecialCodeIndex::VTIME] = 0;
         // Flush: what was typed before the question is no answer to it.

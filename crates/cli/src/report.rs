@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use dsops_resolver::{Diagnostic, Place};
+use dsops_execenv::ExecError;
+use dsops_resolver::{Diagnostic, Place, ResolveError, StoreError};
 
 use crate::exit::Exit;
 
@@ -97,10 +98,37 @@ impl From<Diagnostic> for Report {
             severity,
             code: Some(diagnostic.code),
             message: diagnostic.message,
-            place: diagnostic.place,
+            place: diagnostic.place.map(|place| *place),
             causes: Vec::new(),
             help: diagnostic.help,
         }
+    }
+}
+
+impl From<ResolveError> for Report {
+    fn from(error: ResolveError) -> Self {
+        let mut report = Self::from_error(&error);
+        report.code = Some(error.code());
+        report.help = error.help();
+        report.place = Some(error.place);
+        report
+    }
+}
+
+impl From<StoreError> for Report {
+    fn from(error: StoreError) -> Self {
+        let mut report = Self::from_error(&error);
+        report.code = Some(error.code());
+        report.help = error.help();
+        report
+    }
+}
+
+impl From<ExecError> for Report {
+    fn from(error: ExecError) -> Self {
+        let mut report = Self::from_error(&error);
+        report.help = error.help().map(str::to_owned);
+        report
     }
 }
 
@@ -127,10 +155,22 @@ impl Failure {
         Self::new(Exit::Usage, Report::error(message).help(help))
     }
 
+    /// A store failed.
+    pub fn from_store(error: StoreError) -> Self {
+        Self::new(Exit::Store, error.into())
+    }
+
     /// The same problems under another exit code.
     pub fn with_exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
+    }
+}
+
+/// Data that could not be written to stdout. Only commands that print use `?` on such an error.
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::Store, Report::error("writing to stdout failed").because(&error))
     }
 }
 

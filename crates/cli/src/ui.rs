@@ -78,7 +78,11 @@ pub fn print(data: &[u8]) -> io::Result<()> {
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
@@ -93,10 +97,17 @@ pub fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// `1 store`, `2 stores`.
+pub fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// Untrusted text (a file's line, a key) on one line of a terminal: control characters escaped.
 pub fn one_line(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() })
+        .map(|c| {
+            if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() }
+        })
         .collect()
 }
 
@@ -111,8 +122,11 @@ fn render_place(place: &Place, paint: Paint) -> String {
     if let Some(line) = &place.line_text {
         let number = place.line.to_string();
         let margin = " ".repeat(number.len());
-        let before: String =
-            line.chars().take(place.column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let before: String = line
+            .chars()
+            .take(place.column.saturating_sub(1))
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
         let rest = line.chars().count().saturating_sub(place.column.saturating_sub(1));
         let marks = "^".repeat(place.width.clamp(1, rest.max(1)));
         let _ = write!(

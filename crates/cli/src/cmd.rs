@@ -1,0 +1,9 @@
+//! The commands, one file each.
+
+pub mod demo;
+pub mod doctor;
+pub mod exec;
+pub mod get;
+pub mod init;
+pub mod plan;
+pub mod set;

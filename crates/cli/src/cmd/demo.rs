@@ -1,0 +1,328 @@
+//! `dsops demo`: the main job on a throw-away project, and what an observer sees of it.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
+
+use dsops_resolver::Environment as _;
+use dsops_secure_mem::SecretBytes;
+use dsops_stores::age::Identity;
+use dsops_stores::file;
+use dsops_stores::sops::OpenDocument;
+use sha2::{Digest, Sha256};
+
+use crate::args;
+use crate::context::Context;
+use crate::declare;
+use crate::exit::Exit;
+use crate::observer::{self, Sight};
+use crate::report::{Failure, Report};
+use crate::ui;
+
+const NAMES: [&str; 2] = ["API_TOKEN", "DATABASE_URL"];
+const STORE_FILE: &str = "secrets.sops.yaml";
+const KEY_FILE: &str = "keys.txt";
+/// The child ends with this, to show that its code comes through.
+const CHILD_CODE: u8 = Exit::DemoChild as u8;
+/// Random bytes per value; each becomes two characters.
+const RANDOM_BYTES: usize = 24;
+
+/// Runs the command.
+///
+/// # Errors
+/// A step failed. A secret that was found where it must not be is exit code 1.
+pub fn run(cx: &Context, args: &args::Demo) -> Result<Exit, Failure> {
+    if args.child { child(cx) } else { parent().map_err(Failure::from_demo) }
+}
+
+/// The program that gets the secrets: says what it got, then waits until it may end.
+fn child(cx: &Context) -> Result<Exit, Failure> {
+    let mut text = format!("pid {}\n", std::process::id());
+    // Kept until the end, as a program that uses its secrets would.
+    let mut kept = Vec::new();
+    for name in NAMES {
+        if let Some(value) = cx.environment.var(name) {
+            let value = value.into_encoded_bytes();
+            text += &format!("{name} {} {}\n", value.len(), hex(&Sha256::digest(&value)));
+            kept.push(value);
+        }
+    }
+    ui::print(text.as_bytes())?;
+    // The end of stdin or a line: either way it is over.
+    let _ = io::stdin().read(&mut [0]);
+    drop(kept);
+    Err(Failure { exit: Exit::DemoChild, reports: Vec::new() })
+}
+
+fn parent() -> Result<Exit, DemoError> {
+    let folder = tempfile::Builder::new()
+        .prefix("dsops-demo-")
+        .tempdir()
+        .map_err(DemoError::step("make a folder"))?;
+    say(&format!("A throw-away project in {}\n\n", folder.path().display()))?;
+    let secrets = make_project(folder.path())?;
+    let values: Vec<&SecretBytes> = secrets.iter().collect();
+    let plan =
+        dsops(folder.path(), &["plan"])?.output().map_err(DemoError::step("run `dsops plan`"))?;
+    if !plan.status.success() {
+        return Err(DemoError::Failed(
+            "`dsops plan`",
+            String::from_utf8_lossy(&plan.stderr).into_owned(),
+        ));
+    }
+    say(&format!(
+        "3. the plan, which touches no secret (`dsops plan`)\n{}",
+        indented(&plan.stdout)
+    ))?;
+    let clean = run_and_observe(folder.path(), &values, &plan.stdout)?;
+    folder.close().map_err(DemoError::step("remove the folder"))?;
+    say("6. removed the project and its key\n\n")?;
+    if clean {
+        say("Try it on your own: `dsops init`, `dsops set NAME`, `dsops exec -- COMMAND`.\n")?;
+        Ok(Exit::Ok)
+    } else {
+        say("A secret was where it must not be, see above.\n")?;
+        Ok(Exit::Found)
+    }
+}
+
+/// Makes identity, store and configuration. Returns the values.
+fn make_project(folder: &Path) -> Result<Vec<SecretBytes>, DemoError> {
+    let identity = Identity::generate().map_err(DemoError::step("make an age identity"))?;
+    let key_text = identity.to_text().map_err(DemoError::step("write the identity"))?;
+    file::publish_new(&folder.join(KEY_FILE), &key_text.expose(), 0o600)
+        .map_err(DemoError::step("write the key file"))?;
+    let mut document =
+        OpenDocument::create(STORE_FILE, &[identity.recipient().clone()], SystemTime::now())
+            .map_err(DemoError::step("make the encrypted store"))?;
+    say(&format!(
+        "1. made an age identity and an encrypted store, {STORE_FILE}\n     recipient {}\n",
+        identity.recipient()
+    ))?;
+    let mut secrets = Vec::new();
+    let mut config = format!(
+        "version: 1\nsecretStores:\n  secrets: {{ type: sops, path: {STORE_FILE}, age_key_file: {KEY_FILE} }}\nenvs:\n  demo:\n"
+    );
+    for name in NAMES {
+        let value = random_text().map_err(DemoError::step("make a secret"))?;
+        document.set(name, &value, SystemTime::now()).map_err(DemoError::step("store a secret"))?;
+        config +=
+            &format!("    {}\n", declare::declaration(name, &format!("store://secrets/{name}")));
+        secrets.push(value);
+    }
+    file::publish_new(&folder.join(STORE_FILE), document.text().as_bytes(), 0o644)
+        .map_err(DemoError::step("write the store"))?;
+    file::publish_new(&folder.join("dsops.yaml"), config.as_bytes(), 0o644)
+        .map_err(DemoError::step("write dsops.yaml"))?;
+    say(&format!(
+        "2. stored two secrets of {} random characters: {}\n",
+        2 * RANDOM_BYTES,
+        NAMES.join(", ")
+    ))?;
+    Ok(secrets)
+}
+
+/// Runs the program under `dsops exec`, looks around while it runs, and says what was seen.
+fn run_and_observe(
+    folder: &Path,
+    secrets: &[&SecretBytes],
+    earlier: &[u8],
+) -> Result<bool, DemoError> {
+    let program = own_path()?;
+    let program = program.to_string_lossy();
+    let mut running =
+        dsops(folder, &["exec", "--mode", "supervise", "--", &program, "demo", "--child"])?
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(DemoError::step("run `dsops exec`"))?;
+    say("4. ran a program with them (`dsops exec --mode supervise -- PROGRAM`)\n")?;
+    let got = hear_child(&mut running, secrets)?;
+    for line in &got.lines {
+        say(&format!("     {line}\n"))?;
+    }
+    // Look now, while the program runs and dsops waits for it.
+    let dsops_memory = observer::look_at_memory(running.id(), secrets);
+    let arguments = fs::read(format!("/proc/{}/cmdline", running.id())).unwrap_or_default();
+    let control = got.pid.map(|pid| observer::look_at_memory(pid, secrets));
+    let (file_hits, files) =
+        observer::search_files(folder, secrets).map_err(DemoError::step("search the files"))?;
+    let ended = running.wait_with_output().map_err(DemoError::step("wait for `dsops exec`"))?;
+    let code = ended.status.code();
+    let mirrored = code == Some(i32::from(CHILD_CODE));
+    let code_text = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+    say(&format!("     it ended with code {CHILD_CODE}, dsops ended with code {code_text}\n"))?;
+    if !mirrored {
+        say(&indented(&ended.stderr))?;
+    }
+    let output_hits = observer::count(&ended.stdout, secrets)
+        + observer::count(&ended.stderr, secrets)
+        + observer::count(earlier, secrets);
+
+    say("5. meanwhile an observer looked for every 16-byte part of the values\n")?;
+    let mut rows = vec![vec!["     in the memory of dsops".into(), describe(&dsops_memory)]];
+    rows.push(vec![
+        "     in the arguments of dsops".into(),
+        found(observer::count(&arguments, secrets)),
+    ]);
+    rows.push(vec!["     in the output of dsops".into(), found(output_hits)]);
+    rows.push(vec![
+        "     in the files of the project".into(),
+        format!("{} ({})", found(file_hits), ui::plural(files, "file")),
+    ]);
+    if let Some(sight) = &control {
+        rows.push(vec![
+            "     control: the program itself".into(),
+            format!("{}, as it must be", describe(sight)),
+        ]);
+    }
+    say(&ui::table(&rows))?;
+    // A search that finds nothing anywhere proves nothing: where the observer may look at the
+    // program, it has to find what the program holds.
+    let control_works = !matches!(control, Some(Sight::Seen { hits: 0, .. }));
+    if !control_works {
+        say("     the control failed: the observer did not find what the program holds\n")?;
+    }
+    let hidden = !matches!(dsops_memory, Sight::Seen { hits, .. } if hits > 0);
+    let nothing_else = file_hits + output_hits + observer::count(&arguments, secrets) == 0;
+    Ok(hidden && nothing_else && control_works && mirrored && got.right)
+}
+
+/// What the child says it got, compared with what was stored.
+struct Heard {
+    pid: Option<u32>,
+    lines: Vec<String>,
+    right: bool,
+}
+
+fn hear_child(running: &mut Child, secrets: &[&SecretBytes]) -> Result<Heard, DemoError> {
+    let mut heard = Heard { pid: None, lines: Vec::new(), right: true };
+    let stdout = running.stdout.as_mut().expect("it was piped");
+    let mut lines = BufReader::new(stdout).lines();
+    let mut next = || lines.next().transpose().map_err(DemoError::step("hear the program"));
+    heard.pid = next()?.and_then(|line| line.strip_prefix("pid ")?.parse().ok());
+    for (name, secret) in NAMES.iter().zip(secrets) {
+        let digest = secret.expose_with(|bytes| hex(&Sha256::digest(bytes)));
+        let expected = format!("{name} {} {digest}", secret.len());
+        let right = next()?.is_some_and(|line| line == expected);
+        heard.right &= right;
+        let verdict =
+            if right { "its SHA-256 is that of the stored value" } else { "NOT the stored value" };
+        heard.lines.push(format!("the program got {name}: {} bytes, {verdict}", secret.len()));
+    }
+    Ok(heard)
+}
+
+fn describe(sight: &Sight) -> String {
+    match sight {
+        Sight::Refused(kind) => format!("the kernel refused to show it ({kind})"),
+        Sight::Seen { hits, searched_bytes, hidden_mappings } => format!(
+            "{} ({} KiB read, {} hidden even from this reader)",
+            found(*hits),
+            searched_bytes / 1024,
+            ui::plural(*hidden_mappings, "mapping"),
+        ),
+    }
+}
+
+fn found(hits: usize) -> String {
+    if hits == 0 { "nothing found".to_owned() } else { format!("FOUND {hits} times") }
+}
+
+/// Random text in protected memory.
+fn random_text() -> Result<SecretBytes, io::Error> {
+    let other = |error| io::Error::other(format!("{error}"));
+    let random = SecretBytes::build(RANDOM_BYTES, |slot: &mut [u8]| {
+        getrandom::fill(slot).map_err(|error| io::Error::other(error.to_string()))?;
+        Ok::<_, BuildError>(slot.len())
+    })
+    .map_err(|BuildError(error)| error)?;
+    SecretBytes::build(2 * RANDOM_BYTES, |slot: &mut [u8]| {
+        for (byte, pair) in random.expose().iter().zip(slot.chunks_exact_mut(2)) {
+            pair.copy_from_slice(&[nibble(byte >> 4), nibble(byte & 0xf)]);
+        }
+        Ok::<_, dsops_secure_mem::Error>(slot.len())
+    })
+    .map_err(other)
+}
+
+struct BuildError(io::Error);
+
+impl From<io::Error> for BuildError {
+    fn from(error: io::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<dsops_secure_mem::Error> for BuildError {
+    fn from(error: dsops_secure_mem::Error) -> Self {
+        Self(io::Error::other(error.to_string()))
+    }
+}
+
+fn nibble(value: u8) -> u8 {
+    b"0123456789abcdef"[usize::from(value & 0xf)]
+}
+
+/// A digest as text. Not for secrets: it makes a `String`.
+fn hex(digest: &[u8]) -> String {
+    digest.iter().flat_map(|byte| [nibble(byte >> 4), nibble(byte & 0xf)]).map(char::from).collect()
+}
+
+/// This program, to be run on the project in `folder` whatever the caller's environment says.
+fn dsops(folder: &Path, args: &[&str]) -> Result<Command, DemoError> {
+    let mut command = Command::new(own_path()?);
+    command.current_dir(folder).args(["--config", "dsops.yaml", "--env", "demo"]).args(args);
+    Ok(command)
+}
+
+fn own_path() -> Result<std::path::PathBuf, DemoError> {
+    std::env::current_exe().map_err(DemoError::step("find this program"))
+}
+
+fn indented(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).lines().map(|line| format!("     {line}\n")).collect()
+}
+
+fn say(text: &str) -> Result<(), DemoError> {
+    ui::print(text.as_bytes())
+        .and_then(|()| io::stdout().flush())
+        .map_err(DemoError::step("write to stdout"))
+}
+
+/// A step of the demo that failed.
+#[derive(Debug, thiserror::Error)]
+enum DemoError {
+    #[error("the demo could not {0}")]
+    Step(&'static str, #[source] Box<dyn std::error::Error>),
+    #[error("{0} failed: {1}")]
+    Failed(&'static str, String),
+}
+
+impl DemoError {
+    fn step<E: std::error::Error + 'static>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| Self::Step(what, Box::new(error))
+    }
+}
+
+impl Failure {
+    fn from_demo(error: DemoError) -> Self {
+        Self::new(Exit::Store, Report::from_error(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_text_is_text_and_random() {
+        let (a, b) = (random_text().expect("random"), random_text().expect("random"));
+        assert!(a.expose().iter().all(u8::is_ascii_hexdigit));
+        assert_eq!(a.len(), 2 * RANDOM_BYTES);
+        assert!(*a.expose() != *b.expose());
+    }
+}

@@ -1,0 +1,142 @@
+//! `dsops exec`: fetch everything, then run the program; fail closed.
+
+use dsops_execenv::{ChildLimits, EnvPolicy, Exec, ExecError, Mode, Name, Outcome, ResourceLimit};
+use dsops_resolver::Plan;
+use dsops_secure_mem::{Limit, original_limits, protection, vault};
+
+use crate::args;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::report::{Failure, Report};
+
+/// Runs the command. In replace mode it does not come back on success.
+///
+/// # Errors
+/// Everything that keeps the program from starting, with exit code 125, 126 or 127.
+pub fn run(cx: &Context, args: &args::Exec) -> Result<Outcome, Failure> {
+    let config = cx.load().map_err(before_child)?;
+    let plan = cx.plan(&config).map_err(before_child)?;
+    // The command is looked up before anything is fetched: a typo costs no secret.
+    let mode = check_command(args, &plan)?;
+    let resolved = cx.resolve(&config, &plan).map_err(before_child)?;
+    for name in resolved.missing() {
+        cx.ui.detail(format!("note: {name} is optional and was left out"));
+    }
+    require_protection(cx, args.require_protection)?;
+    let mut exec = command(args, cx.environment.credentials());
+    for (name, value) in resolved {
+        exec = exec.secret(Name::new(name).map_err(ExecError::from).map_err(failed)?, value);
+    }
+    // The plan holds the literals and defaults of the configuration.
+    drop((plan, config));
+    match mode {
+        Mode::Replace => match exec.replace() {
+            Ok(never) => match never {},
+            Err(error) => Err(failed(error)),
+        },
+        _ => {
+            let running = exec.spawn().map_err(failed)?;
+            // Nothing of a secret is left here. Give the hidden memory back: while any is mapped,
+            // the machine cannot hibernate.
+            vault().trim();
+            running.wait().map_err(failed)
+        }
+    }
+}
+
+/// Says what is missing of the protection; an error if all of it was asked for.
+fn require_protection(cx: &Context, required: bool) -> Result<(), Failure> {
+    let protection = protection();
+    if protection.is_complete() {
+        return Ok(());
+    }
+    let reports = protection.degradations.iter().map(|missing| {
+        let text = format!("memory protection: {missing}");
+        if required { Report::error(text) } else { Report::warning(text) }.help(missing.remedy)
+    });
+    if required {
+        return Err(Failure::many(Exit::BeforeChild, reports));
+    }
+    for report in reports {
+        cx.ui.report(&report);
+    }
+    Ok(())
+}
+
+/// Finds the program and checks the names, before there is any value. Says how it will start.
+fn check_command(args: &args::Exec, plan: &Plan) -> Result<Mode, Failure> {
+    let mut exec = command(args, []);
+    let mut problems = Vec::new();
+    for variable in &plan.variables {
+        match Name::new(variable.name.as_str()) {
+            Ok(name) => exec = exec.announce(name),
+            Err(error) => problems.push(Report::from(ExecError::from(error))),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Failure::many(Exit::BeforeChild, problems));
+    }
+    exec.plan().map(|plan| plan.mode).map_err(failed)
+}
+
+/// The command with everything but its secrets.
+fn command(args: &args::Exec, withheld: impl IntoIterator<Item = String>) -> Exec {
+    let mut policy = match (args.clean, args.pristine) {
+        (true, _) => EnvPolicy::clean(),
+        (_, true) => EnvPolicy::pristine(),
+        _ => EnvPolicy::inherit(),
+    };
+    policy = policy.existing_wins(args.allow_override);
+    policy = args.keep.iter().fold(policy, |policy, pattern| policy.keep(pattern));
+    policy = args.drop.iter().fold(policy, |policy, pattern| policy.drop(pattern));
+    policy = args.allow_dangerous.iter().fold(policy, |policy, name| policy.allow_dangerous(name));
+    policy = withheld.into_iter().fold(policy, |policy, name| policy.withhold(name));
+    let mut words = args.command.iter();
+    let program = words.next().cloned().unwrap_or_default();
+    let mut exec = Exec::new(program)
+        .args(words)
+        .env_policy(policy)
+        .mode(match args.mode {
+            args::Mode::Auto => Mode::Auto,
+            args::Mode::Replace => Mode::Replace,
+            args::Mode::Supervise => Mode::Supervise,
+        })
+        .child_limits(child_limits())
+        .child_no_core(args.no_core);
+    if let Some(limit) = args.timeout {
+        exec = exec.timeout(limit, args.grace);
+    }
+    if let Some(dir) = &args.working_dir {
+        exec = exec.current_dir(dir);
+    }
+    args.keep_fd.iter().fold(exec, |exec, fd| exec.keep_fd(*fd))
+}
+
+/// The limits our caller had: hardening ourselves is no business of the child.
+fn child_limits() -> ChildLimits {
+    let original = original_limits();
+    let mut limits = ChildLimits::default();
+    limits.core = original.core.map(resource_limit);
+    limits.memlock = original.locked_memory.map(resource_limit);
+    limits
+}
+
+fn resource_limit(limit: Limit) -> ResourceLimit {
+    // The system's "unlimited" is its largest number.
+    let finite = |value: u64| (value != u64::MAX).then_some(value);
+    ResourceLimit { soft: finite(limit.soft), hard: finite(limit.hard) }
+}
+
+/// Whatever fails before the child starts is told by one code: the others are the child's.
+fn before_child(failure: Failure) -> Failure {
+    failure.with_exit(Exit::BeforeChild)
+}
+
+fn failed(error: ExecError) -> Failure {
+    let exit = match error.exit_code() {
+        127 => Exit::NotFound,
+        126 => Exit::NotExecutable,
+        _ => Exit::BeforeChild,
+    };
+    Failure::new(exit, error.into())
+}

@@ -1,0 +1,53 @@
+//! `dsops get`: one secret on stdout, and only there.
+
+use std::io::{self, IsTerminal};
+
+use dsops_resolver::{Plan, suggest};
+
+use crate::args;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::report::{Failure, Report};
+use crate::ui;
+
+/// Runs the command: the exact bytes when piped, with a line break behind them on a terminal.
+///
+/// # Errors
+/// The variable is not defined, or its value cannot be had.
+pub fn run(cx: &Context, args: &args::Get) -> Result<Exit, Failure> {
+    let name = args.name.as_ref().or(args.var.as_ref()).map(String::as_str).unwrap_or_default();
+    let config = cx.load()?;
+    let plan = only(cx.plan(&config)?, name)?;
+    let resolved = cx.resolve(&config, &plan)?;
+    let Some(value) = resolved.get(name) else {
+        return Err(Failure::new(
+            Exit::Store,
+            Report::error(format!("`{name}` is optional, and its store has no value for it")),
+        ));
+    };
+    ui::print(&value.expose())?;
+    if io::stdout().is_terminal() {
+        ui::print(b"\n")?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// The plan for one variable: nothing else is fetched.
+fn only(mut plan: Plan, name: &str) -> Result<Plan, Failure> {
+    if !plan.variables.iter().any(|variable| variable.name == name) {
+        let likely = suggest(name, plan.variables.iter().map(|variable| variable.name.as_str()));
+        let mut report = Report::error(format!(
+            "environment `{}` has no variable `{}`",
+            plan.environment,
+            ui::one_line(name)
+        ));
+        report.code = Some("cli/unknown-variable");
+        report.help = Some(likely.map_or_else(
+            || "`dsops plan` lists them".to_owned(),
+            |likely| format!("did you mean `{likely}`?"),
+        ));
+        return Err(Failure::new(Exit::Config, report));
+    }
+    plan.retain(|known| known == name);
+    Ok(plan)
+}

@@ -1,0 +1,232 @@
+//! `dsops set`: one value from a person, a pipe or a file into the encrypted store.
+
+use std::fs::{self, File};
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use dsops_execenv::{ExecError, Name, is_dangerous};
+use dsops_resolver::{Config, OpenContext, PlannedSource, StoreSettings};
+use dsops_secure_mem::SecretBytes;
+use dsops_stores::{file, sops};
+
+use crate::args;
+use crate::context::Context;
+use crate::declare;
+use crate::exit::Exit;
+use crate::prompt;
+use crate::report::{Failure, Report};
+use crate::ui;
+
+/// The largest value taken in.
+const LIMIT_BYTES: usize = 1 << 20;
+
+/// Where a value goes.
+struct Target<'a> {
+    settings: &'a StoreSettings,
+    key: String,
+    /// Whether the environment has the variable already.
+    declared: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The value cannot be read, the store cannot be opened or written. Nothing is changed then.
+pub fn run(cx: &Context, args: &args::Set) -> Result<Exit, Failure> {
+    let name = Name::new(args.name.as_str())
+        .map_err(|error| Failure::new(Exit::Usage, ExecError::from(error).into()))?;
+    let config = cx.load()?;
+    let environment = cx.environment_of(&config)?;
+    let target = find_target(cx, &config, environment, name.as_str())?;
+    // Both files are made ready before the first is written.
+    let declared = if target.declared {
+        None
+    } else {
+        Some(declaration(&config, environment, name.as_str(), &target)?)
+    };
+    let value = read_value(cx, args, name.as_str())?;
+    if value.is_empty() {
+        cx.ui.report(&Report::warning(format!("the value of {name} is empty")));
+    }
+    let path = store(cx, &config, &target, &value)?;
+    drop(value);
+    cx.ui.note(format!("stored {name} in {}", path.display()));
+    if let Some(text) = declared {
+        file::replace(config.path(), text.as_bytes()).map_err(|error| {
+            Failure::new(
+                Exit::Store,
+                Report::from_error(&error).help(format!(
+                    "the value is stored; add `{}` to `envs.{environment}` by hand",
+                    declare::declaration(name.as_str(), &reference(&target))
+                )),
+            )
+        })?;
+        cx.ui.note(format!(
+            "declared {name} in {} (environment `{environment}`)",
+            config.path().display()
+        ));
+    }
+    if is_dangerous(name.as_str()) {
+        cx.ui.report(
+            &Report::warning(format!(
+                "`exec` refuses a secret named {name}: programs run code or load files named by it"
+            ))
+            .help(format!("rename it, or run with `--allow-dangerous {name}`")),
+        );
+    }
+    Ok(Exit::Ok)
+}
+
+/// The store and key that the variable has, or would get.
+fn find_target<'a>(
+    cx: &Context,
+    config: &'a Config,
+    environment: &str,
+    name: &str,
+) -> Result<Target<'a>, Failure> {
+    let plan = cx.plan(config)?;
+    if let Some(variable) = plan.variables.iter().find(|variable| variable.name == name) {
+        let refuse = |what: String| {
+            let mut report = Report::error(what).help("`set` writes to stores of type `sops`");
+            report.place = Some(variable.place.clone());
+            Failure::new(Exit::Config, report)
+        };
+        let PlannedSource::Item { reference, item } = &variable.source else {
+            return Err(refuse(format!("{name} is a literal of the configuration")));
+        };
+        let settings = config.stores().find(|settings| settings.name() == reference.store);
+        return match settings {
+            Some(settings) if settings.store_type() == sops::TYPE => {
+                Ok(Target { settings, key: item.key.clone(), declared: true })
+            }
+            _ => Err(refuse(format!(
+                "{name} comes from the store `{}`, which cannot be written here",
+                reference.store
+            ))),
+        };
+    }
+    let mut writable = config.stores().filter(|settings| settings.store_type() == sops::TYPE);
+    match (writable.next(), writable.next()) {
+        (Some(settings), None) => Ok(Target { settings, key: name.to_owned(), declared: false }),
+        (first, _) => Err(Failure::new(
+            Exit::Config,
+            Report::error(format!(
+                "{} store of type `sops` in {}, so it is not clear where {name} goes",
+                if first.is_none() { "there is no" } else { "there is more than one" },
+                config.path().display()
+            ))
+            .help(format!(
+                "declare it first: `{}` under `envs.{environment}`",
+                declare::declaration(name, &format!("store://STORE/{name}"))
+            )),
+        )),
+    }
+}
+
+fn reference(target: &Target<'_>) -> String {
+    format!("store://{}/{}", target.settings.name(), target.key)
+}
+
+/// The configuration with the variable declared, checked by reading it.
+fn declaration(
+    config: &Config,
+    environment: &str,
+    name: &str,
+    target: &Target<'_>,
+) -> Result<String, Failure> {
+    let path = config.path();
+    let reference = reference(target);
+    let by_hand = || {
+        Failure::new(
+            Exit::Config,
+            Report::error(format!("{} has a shape that cannot be edited here", path.display()))
+                .help(format!(
+                    "add `{}` to `envs.{environment}` by hand, then set it again",
+                    declare::declaration(name, &reference)
+                )),
+        )
+    };
+    let text = fs::read_to_string(path).map_err(|error| {
+        Failure::new(
+            Exit::Config,
+            Report::error(format!("cannot read {}", path.display())).because(&error),
+        )
+    })?;
+    let edited = declare::declare(&text, environment, name, &reference).ok_or_else(by_hand)?;
+    let shown = path.display().to_string();
+    let before = config.environments().count();
+    match Config::parse(&shown, &edited) {
+        Ok(after) if after.environments().count() == before => Ok(edited),
+        _ => Err(by_hand()),
+    }
+}
+
+/// The value, straight into protected memory.
+fn read_value(cx: &Context, args: &args::Set, name: &str) -> Result<SecretBytes, Failure> {
+    let too_large_or = |what: String| {
+        move |error: dsops_secure_mem::Error| {
+            Failure::new(Exit::Usage, Report::error(what).because(&error))
+        }
+    };
+    if let Some(path) = &args.from_file {
+        let mut file = File::open(path).map_err(|error| {
+            Failure::new(
+                Exit::Usage,
+                Report::error(format!("cannot open {}", path.display())).because(&error),
+            )
+        })?;
+        return SecretBytes::from_reader(&mut file, LIMIT_BYTES)
+            .map_err(too_large_or(format!("cannot read the value from {}", path.display())));
+    }
+    if io::stdin().is_terminal() {
+        if cx.non_interactive {
+            return Err(Failure::usage(
+                "the value would have to be asked for, and --non-interactive forbids it",
+                "pipe the value in, or use `--from-file FILE`",
+            ));
+        }
+        return prompt::secret(&format!("Value of {}: ", ui::one_line(name)));
+    }
+    // Not `io::stdin()`: its buffer is ordinary memory.
+    let mut stdin = stdin_unbuffered()?;
+    let mut value = SecretBytes::from_reader(&mut stdin, LIMIT_BYTES)
+        .map_err(too_large_or("cannot read the value from stdin".to_owned()))?;
+    if !args.keep_newline && value.expose().ends_with(b"\n") {
+        value.truncate(value.len() - 1);
+    }
+    Ok(value)
+}
+
+fn stdin_unbuffered() -> Result<File, Failure> {
+    use std::os::fd::AsFd as _;
+    io::stdin().as_fd().try_clone_to_owned().map(File::from).map_err(|error| {
+        Failure::new(Exit::Usage, Report::error("cannot read from stdin").because(&error))
+    })
+}
+
+/// Writes the value into the encrypted file, under its lock.
+fn store(
+    cx: &Context,
+    config: &Config,
+    target: &Target<'_>,
+    value: &SecretBytes,
+) -> Result<PathBuf, Failure> {
+    let open = OpenContext { base_dir: config.base_dir(), environment: &cx.environment };
+    let (path, keyring) = sops::locate(target.settings, &open).map_err(Failure::from_store)?;
+    let failed = |error: sops::Error| {
+        let mut report = Report::from_error(&error);
+        report.help = error.help();
+        Failure::new(Exit::Store, report)
+    };
+    sops::change(&path, &keyring, |document| document.set(&target.key, value, SystemTime::now()))
+        .map_err(failed)?;
+    Ok(shown(&path))
+}
+
+/// A path as people know it: relative where it is below the working directory.
+fn shown(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    let path = path.strip_prefix(here).unwrap_or(path);
+    path.strip_prefix(".").unwrap_or(path).to_owned()
+}

@@ -1,0 +1,159 @@
+//! What the command line means: the configuration, the environment and the way of talking of this run.
+
+use std::path::{Path, PathBuf};
+
+use dsops_resolver::{
+    Config, FILE_NAME, OpenContext, Plan, ResolveOptions, Resolved, find_config, plan, resolve,
+    suggest,
+};
+use dsops_stores::Registry;
+
+use crate::args::Global;
+use crate::environment::ProcessEnvironment;
+use crate::exit::Exit;
+use crate::report::{Failure, Report};
+use crate::ui::Ui;
+
+/// Everything a command needs to know about this run.
+#[derive(Debug)]
+pub struct Context {
+    pub ui: Ui,
+    pub environment: ProcessEnvironment,
+    pub non_interactive: bool,
+    config: Option<PathBuf>,
+    environment_name: Option<String>,
+}
+
+impl Context {
+    /// Settles what the global flags mean.
+    pub fn new(global: &Global) -> Self {
+        let environment = ProcessEnvironment::default();
+        let colour = !global.no_color && environment.allows_colour();
+        Self {
+            ui: Ui::new(global.quiet, global.verbose, colour),
+            environment,
+            non_interactive: global.non_interactive,
+            config: global.config.clone(),
+            environment_name: global.env.clone(),
+        }
+    }
+
+    /// The environment asked for by flag or variable.
+    pub fn requested_environment(&self) -> Option<&str> {
+        self.environment_name.as_deref()
+    }
+
+    /// The file asked for, or the one found by walking up.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn config_path(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.config {
+            return Ok(path.clone());
+        }
+        let here = current_dir()?;
+        find_config(&here).ok_or_else(|| {
+            Failure::new(
+                Exit::Config,
+                Report::error(format!(
+                    "there is no {FILE_NAME} in {} or in a folder above it",
+                    here.display()
+                ))
+                .help("make one with `dsops init`, or name one with `--config FILE`"),
+            )
+        })
+    }
+
+    /// Where `init` writes: the file asked for, or `dsops.yaml` here.
+    pub fn new_config_path(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| PathBuf::from(FILE_NAME))
+    }
+
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// There is none, or all that is wrong with it.
+    pub fn load(&self) -> Result<Config, Failure> {
+        let path = self.config_path()?;
+        // The path as people know it: relative where it is in the working directory.
+        let shown =
+            current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+        let config = Config::load(shown.as_deref().unwrap_or(&path))
+            .map_err(|errors| Failure::many(Exit::Config, errors))?;
+        for warning in config.warnings() {
+            if self.ui.verbose {
+                self.ui.report(&warning.clone().into());
+            }
+        }
+        Ok(config)
+    }
+
+    /// The environment to work on: the one asked for, else the only one there is.
+    ///
+    /// # Errors
+    /// It is not defined, or there are several and none was asked for.
+    pub fn environment_of<'a>(&'a self, config: &'a Config) -> Result<&'a str, Failure> {
+        let names: Vec<&str> = config.environments().collect();
+        let list = names.join(", ");
+        if let Some(wanted) = self.requested_environment() {
+            if names.contains(&wanted) {
+                return Ok(wanted);
+            }
+            let help = suggest(wanted, names.iter().copied()).map_or_else(
+                || format!("it has: {list}"),
+                |likely| format!("did you mean `{likely}`?"),
+            );
+            return Err(Failure::new(
+                Exit::Config,
+                Report::error(format!("{} has no environment `{wanted}`", config.path().display()))
+                    .help(help),
+            ));
+        }
+        config.only_environment().ok_or_else(|| {
+            let (message, help) = if names.is_empty() {
+                ("has no environment", "add one under `envs:`".to_owned())
+            } else {
+                (
+                    "has several environments",
+                    format!("choose one with `--env` or DSOPS_ENV: {list}"),
+                )
+            };
+            Failure::new(
+                Exit::Config,
+                Report::error(format!("{} {message}", config.path().display())).help(help),
+            )
+        })
+    }
+
+    /// Plans the environment to work on.
+    ///
+    /// # Errors
+    /// All that stands in the way.
+    pub fn plan(&self, config: &Config) -> Result<Plan, Failure> {
+        plan(config, self.environment_of(config)?, &Registry::new())
+            .map_err(|errors| Failure::many(Exit::Config, errors))
+    }
+
+    /// Fetches what a plan says.
+    ///
+    /// # Errors
+    /// Every failure.
+    pub fn resolve(&self, config: &Config, plan: &Plan) -> Result<Resolved, Failure> {
+        let cx = OpenContext { base_dir: config.base_dir(), environment: &self.environment };
+        resolve(plan, &Registry::new(), &cx, &ResolveOptions::default())
+            .map_err(|errors| Failure::many(Exit::Store, errors))
+    }
+}
+
+/// The working directory.
+///
+/// # Errors
+/// It was removed, or may not be looked at.
+pub fn current_dir() -> Result<PathBuf, Failure> {
+    std::env::current_dir().map_err(|error| {
+        Failure::new(
+            Exit::Config,
+            Report::error("the working directory cannot be found").because(&error),
+        )
+    })
+}

@@ -1,0 +1,325 @@
+//! The commands together, on the real binary and the real embedded store.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+
+use common::{Project, code, files, stderr};
+
+#[test]
+fn init_makes_a_project_that_works_and_never_overwrites() {
+    let project = Project::empty();
+    let output = project.run(&["init"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let key = project.path("home/.config/sops/age/keys.txt");
+    assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(key.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    let before: Vec<_> =
+        files(project.folder.path()).iter().map(|path| std::fs::read(path).unwrap()).collect();
+    let again = project.run(&["init"]);
+    assert_eq!(code(&again), 3);
+    assert!(stderr(&again).contains("dsops.yaml is already there"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("secrets.sops.yaml is already there"), "{}", stderr(&again));
+    let after: Vec<_> =
+        files(project.folder.path()).iter().map(|path| std::fs::read(path).unwrap()).collect();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn init_uses_the_identity_there_is() {
+    let first = Project::new();
+    let key = first.read("home/.config/sops/age/keys.txt");
+    let second = Project::empty();
+    second.write("key.txt", &key);
+    let output =
+        second.command().args(["init"]).env("SOPS_AGE_KEY_FILE", "key.txt").output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(!stderr(&output).contains("fresh identity"));
+    assert!(!second.path("home").exists());
+}
+
+#[test]
+fn a_value_goes_in_and_comes_out_byte_for_byte() {
+    let project = Project::new();
+    for (name, value) in [
+        ("PLAIN", b"simple".as_slice()),
+        ("LINES", b"one\ntwo\nthree"),
+        ("SPACES", b"  around  "),
+        ("QUOTES", br#"'"$HOME`\"#),
+        ("UNICODE", "grüße ☃".as_bytes()),
+        ("YAMLISH", b"- {a: b} # no"),
+        ("NUMBER", b"0123"),
+        ("EMPTY", b""),
+    ] {
+        project.set(name, value);
+        let output = project.run(&["get", name]);
+        assert_eq!(output.stdout, value, "{name}: {}", stderr(&output));
+        assert_eq!(code(&output), 0);
+    }
+    // The store and the configuration name them and hold none of them.
+    let text = project.read("secrets.sops.yaml") + &project.read("dsops.yaml");
+    assert!(text.contains("UNICODE") && !text.contains("grüße") && !text.contains("simple"));
+}
+
+#[test]
+fn one_final_line_break_of_stdin_is_not_part_of_the_value() {
+    let project = Project::new();
+    project.set("A", b"value\n");
+    assert_eq!(project.run(&["get", "A"]).stdout, b"value");
+    assert_eq!(code(&project.feed(&["set", "A", "--keep-newline"], b"value\n")), 0);
+    assert_eq!(project.run(&["get", "A"]).stdout, b"value\n");
+    project.write("file", "from a file\n");
+    project.ok(&["set", "A", "--from-file", "file"]);
+    assert_eq!(project.run(&["get", "--var", "A"]).stdout, b"from a file\n");
+}
+
+#[test]
+fn a_value_is_never_an_argument() {
+    let project = Project::new();
+    let output = project.run(&["set", "A", "value"]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+}
+
+#[test]
+fn exec_hands_over_and_mirrors() {
+    let project = Project::new();
+    project.set("A", b"value of a");
+    for mode in ["auto", "replace", "supervise"] {
+        let output =
+            project.run(&["exec", "--mode", mode, "--", "sh", "-c", "printf %s \"$A\"; exit 9"]);
+        assert_eq!(output.stdout, b"value of a", "{mode}: {}", stderr(&output));
+        assert_eq!(code(&output), 9);
+        assert_eq!(stderr(&output), "");
+        let killed = project.run(&["exec", "--mode", mode, "--", "sh", "-c", "kill -TERM $$"]);
+        assert_eq!(killed.status.signal(), Some(15), "{mode}");
+    }
+}
+
+#[test]
+fn exec_fails_closed_before_the_child() {
+    let project = Project::new();
+    project.set("A", b"value");
+    let config = project.read("dsops.yaml");
+    project.write(
+        "dsops.yaml",
+        &format!(
+            "{config}    B: {{ from: store://secrets/B }}\n    C: {{ from: store://secrets/C }}\n"
+        ),
+    );
+    let output = project.run(&["exec", "--", "touch", "ran"]);
+    assert_eq!(code(&output), 125);
+    // All that is missing, each once.
+    let text = stderr(&output);
+    assert_eq!(text.matches("cannot get `B`").count(), 1, "{text}");
+    assert_eq!(text.matches("cannot get `C`").count(), 1, "{text}");
+    assert!(!project.path("ran").exists());
+}
+
+#[test]
+fn exec_tells_its_own_failures_by_code() {
+    let project = Project::new();
+    project.write("not-a-program", "x");
+    for (expected, args) in [
+        (127, vec!["exec", "--", "no-such-command-anywhere"]),
+        (126, vec!["exec", "--", "./not-a-program"]),
+        (125, vec!["exec", "--no-such-flag", "--", "true"]),
+        (125, vec!["exec", "--env", "prod", "--", "true"]),
+        (125, vec!["exec", "--config", "absent.yaml", "--", "true"]),
+        (125, vec!["exec", "--working-dir", "absent", "--", "true"]),
+        (124, vec!["exec", "--timeout", "200ms", "--", "sleep", "60"]),
+        (0, vec!["exec", "--", "true"]),
+    ] {
+        let output = project.run(&args);
+        assert_eq!(code(&output), expected, "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_command_that_is_not_there_costs_no_fetch() {
+    let project = Project::new();
+    project.set("A", b"value");
+    std::fs::remove_file(project.path("secrets.sops.yaml")).unwrap();
+    // With the store gone, a fetch would fail with 125.
+    assert_eq!(code(&project.run(&["exec", "--", "no-such-command-anywhere"])), 127);
+    assert_eq!(code(&project.run(&["exec", "--", "true"])), 125);
+}
+
+#[test]
+fn the_environment_policy_is_kept() {
+    let project = Project::new();
+    project.set("A", b"from the store");
+    let env = |args: &[&str]| {
+        let output = project
+            .command()
+            .args(["exec"])
+            .args(args)
+            .args(["--", "env"])
+            .env("A", "inherited")
+            .env("OTHER", "x")
+            .env("DSOPS_QUIET", "1")
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let inherited = env(&[]);
+    assert!(inherited.contains("A=from the store\n") && inherited.contains("OTHER=x\n"));
+    assert!(!inherited.contains("DSOPS_"), "our own settings are not the child's");
+    assert!(env(&["--allow-override"]).contains("A=inherited\n"));
+    assert!(!env(&["--clean"]).contains("OTHER="));
+    assert_eq!(env(&["--pristine"]), "A=from the store\n");
+    assert!(env(&["--pristine", "--keep", "OTH*"]).contains("OTHER=x\n"));
+    assert!(!env(&["--drop", "OTHER"]).contains("OTHER="));
+}
+
+#[test]
+fn a_store_credential_stays_here_unless_it_is_kept() {
+    let project = Project::new();
+    project.set("A", b"value");
+    let key = project.read("home/.config/sops/age/keys.txt");
+    let env = |args: &[&str]| {
+        let output = project
+            .command()
+            .arg("exec")
+            .args(args)
+            .args(["--", "env"])
+            .env("HOME", "/nonexistent")
+            .env("SOPS_AGE_KEY", key.trim())
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let without = env(&[]);
+    assert!(
+        without.contains("A=value\n") && !without.contains("SOPS_AGE_KEY"),
+        "{}",
+        without.contains("SOPS_")
+    );
+    assert!(env(&["--keep", "SOPS_AGE_KEY"]).contains(key.trim()));
+}
+
+#[test]
+fn plan_opens_nothing() {
+    let project = Project::new();
+    project.set("A", b"value");
+    std::fs::remove_file(project.path("secrets.sops.yaml")).unwrap();
+    assert!(project.ok(&["plan"]).contains("store://secrets/A"));
+    let json: serde_json::Value = serde_json::from_str(&project.ok(&["plan", "--json"])).unwrap();
+    assert_eq!(json["version"], 1);
+    assert_eq!(json["variables"][0]["name"], "A");
+    assert_eq!(json["stores"][0]["type"], "sops");
+}
+
+#[test]
+fn the_environment_is_chosen_or_asked_for() {
+    let project = Project::new();
+    let config = project.read("dsops.yaml");
+    project.write("dsops.yaml", &format!("{config}  prod:\n    P: {{ literal: p }}\n"));
+    let output = project.run(&["plan"]);
+    assert_eq!(code(&output), 3);
+    assert!(stderr(&output).contains("dev, prod"), "{}", stderr(&output));
+    assert!(project.ok(&["plan", "--env", "prod"]).contains("literal"));
+    let by_variable = project.command().arg("plan").env("DSOPS_ENV", "prod").output().unwrap();
+    assert_eq!(code(&by_variable), 0);
+    let unknown = project.run(&["plan", "--env", "prd"]);
+    assert!(stderr(&unknown).contains("did you mean `prod`?"), "{}", stderr(&unknown));
+}
+
+#[test]
+fn the_configuration_is_found_from_below() {
+    let project = Project::new();
+    project.set("A", b"value");
+    std::fs::create_dir_all(project.path("deep/er")).unwrap();
+    let output =
+        project.command().args(["get", "A"]).current_dir(project.path("deep/er")).output().unwrap();
+    assert_eq!(output.stdout, b"value", "{}", stderr(&output));
+}
+
+#[test]
+fn a_tampered_store_gives_nothing() {
+    let project = Project::new();
+    project.set("A", b"value a");
+    project.set("B", b"value b");
+    let text = project.read("secrets.sops.yaml");
+    // B's entry is removed: A is untouched, and still nothing is handed out.
+    let without: String = text
+        .lines()
+        .filter(|line| !line.starts_with("B:"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    project.write("secrets.sops.yaml", &without);
+    let output = project.run(&["get", "A"]);
+    assert_eq!(code(&output), 4);
+    assert_eq!(output.stdout, b"");
+    assert!(stderr(&output).contains("MAC"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_stranger_cannot_open_the_store() {
+    let project = Project::new();
+    project.set("A", b"value");
+    std::fs::remove_dir_all(project.path("home")).unwrap();
+    let output = project.run(&["get", "A"]);
+    assert_eq!(code(&output), 4);
+    assert!(stderr(&output).contains("SOPS_AGE_KEY"), "says where it looked: {}", stderr(&output));
+}
+
+#[test]
+fn set_changes_nothing_when_it_fails() {
+    let project = Project::new();
+    project.set("A", b"value");
+    let before = (project.read("dsops.yaml"), project.read("secrets.sops.yaml"));
+    for (args, input) in [
+        (vec!["set", "B", "--from-file", "absent"], b"".as_slice()),
+        (vec!["set", "not a name"], b"x"),
+        (vec!["set", "B", "--env", "prod"], b"x"),
+        (vec!["set", "B"], vec![b'x'; (1 << 20) + 1].leak()),
+    ] {
+        let output = project.feed(&args, input);
+        assert_ne!(code(&output), 0, "{args:?}");
+        assert!(!stderr(&output).is_empty());
+        assert_eq!(
+            (project.read("dsops.yaml"), project.read("secrets.sops.yaml")),
+            before,
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn doctor_tells_and_its_code_follows() {
+    let project = Project::new();
+    let text = project.ok(&["doctor"]);
+    assert!(text.contains("store secrets") && text.contains("memory"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&project.ok(&["doctor", "--json"])).unwrap();
+    assert_eq!(json["verdict"], "pass");
+    assert_eq!(json["protection"]["dumpable"], false);
+    std::fs::remove_file(project.path("secrets.sops.yaml")).unwrap();
+    let output = project.run(&["doctor"]);
+    assert_eq!(code(&output), 1, "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn the_demo_works_and_leaves_nothing() {
+    let project = Project::empty();
+    let temporary = project.path("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let output = project.command().arg("demo").env("TMPDIR", &temporary).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(code(&output), 0, "{text}{}", stderr(&output));
+    assert_eq!(text.matches("its SHA-256 is that of the stored value").count(), 2, "{text}");
+    assert!(text.contains("dsops ended with code 42"), "{text}");
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "nothing is left");
+    assert!(!project.path("home").exists(), "the user's own folders are not touched");
+}
+
+#[test]
+fn version_and_help_are_answers() {
+    let project = Project::empty();
+    assert_eq!(project.ok(&["--version"]), format!("dsops {}\n", env!("CARGO_PKG_VERSION")));
+    assert!(project.ok(&["exec", "--help"]).contains("--mode"));
+    assert_eq!(code(&project.run(&["frobnicate"])), 2);
+}
