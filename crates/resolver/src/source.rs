@@ -17,6 +17,8 @@ const MAX_LINE_CHARS: usize = 200;
 pub(crate) struct Source {
     file: Arc<str>,
     masked: String,
+    /// Where each line of `masked` starts.
+    lines: Vec<usize>,
 }
 
 impl Source {
@@ -31,12 +33,25 @@ impl Source {
         let mut scalars = Vec::new();
         collect(root, &mut Vec::new(), shown, &mut scalars);
         scalars.sort_by_key(|(range, _)| range.start);
-        Self { file: file.into(), masked: mask(text, &scalars) }
+        Self::masked(file, mask(text, &scalars))
     }
 
     /// Masks a text that could not be parsed: words stay only where they look like keys.
     pub(crate) fn unparsed(file: &str, text: &str) -> Self {
-        Self { file: file.into(), masked: mask_unparsed(text) }
+        Self::masked(file, mask_unparsed(text))
+    }
+
+    fn masked(file: &str, masked: String) -> Self {
+        let after_break =
+            masked.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(n, _)| n + 1);
+        let lines = std::iter::once(0).chain(after_break).collect();
+        Self { file: file.into(), masked, lines }
+    }
+
+    fn line(&self, number: usize) -> &str {
+        let Some(&start) = self.lines.get(number.saturating_sub(1)) else { return "" };
+        let end = self.lines.get(number).map_or(self.masked.len(), |next| next - 1);
+        &self.masked[start..end]
     }
 
     pub(crate) fn file(&self) -> &str {
@@ -44,7 +59,7 @@ impl Source {
     }
 
     pub(crate) fn place(&self, span: Span) -> Place {
-        let line = self.masked.lines().nth(span.start.line - 1).unwrap_or_default();
+        let line = self.line(span.start.line);
         let line_chars = line.chars().count();
         let end = if span.end.line == span.start.line { span.end.column } else { line_chars + 1 };
         Place {

@@ -1,5 +1,6 @@
 //! Every error of the configuration, as it is shown: `cases/config-errors.txt` holds each text and
 //! what is said about it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fakes;
 
