@@ -135,7 +135,8 @@ pub fn lock(path: &Path, patience: Duration) -> Result<Lock, FileError> {
         }
         match file.try_lock() {
             Ok(()) if is_still(path, &opened)? => return Ok(Lock { _file: file }),
-            Ok(()) => continue,
+            // Replaced while we waited: the new file is the one to lock.
+            Ok(()) => {}
             Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
                 thread::sleep(LOCK_POLL);
             }
@@ -302,7 +303,7 @@ fn is_still(_: &Path, _: &fs::Metadata) -> Result<bool, FileError> {
 }
 
 #[cfg(all(test, unix))]
-#[allow(clippy::disallowed_methods)]
+#[allow(clippy::disallowed_methods, clippy::unwrap_used)]
 mod tests {
     use std::{
         env,

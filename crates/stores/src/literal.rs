@@ -24,9 +24,9 @@ impl StoreFactory for LiteralFactory {
         let mut problems = settings.unknown_keys(&[VALUES]);
         match settings.mapping(VALUES) {
             Ok(values) => {
-                problems.extend(values.unwrap_or_default().iter().filter_map(|(key, value)| {
-                    text(value).is_none().then(|| not_text(settings, key))
-                }))
+                let values = values.unwrap_or_default().iter();
+                let wrong = values.filter(|(_, value)| text(value).is_none());
+                problems.extend(wrong.map(|(key, _)| not_text(settings, key)));
             }
             Err(problem) => problems.push(problem),
         }

@@ -78,7 +78,7 @@ impl Vector {
             match key {
                 "expect" => value.clone_into(&mut vector.expect),
                 "payload" => vector.payload = Some(value.to_owned()),
-                "identity" => vector.identities.push_str(&format!("{value}\n")),
+                "identity" => vector.identities.extend([value, "\n"]),
                 "passphrase" => vector.passphrase = true,
                 "armored" => vector.armored = true,
                 "compressed" => {
@@ -111,10 +111,8 @@ impl Vector {
         };
         match plaintext {
             Ok(plaintext) => {
-                let digest: String = Sha256::digest(&*plaintext.expose())
-                    .iter()
-                    .map(|b| format!("{b:02x}"))
-                    .collect();
+                let digest = Sha256::digest(&*plaintext.expose());
+                let digest = base16(&digest);
                 if Some(digest) == self.payload { "success" } else { "another payload" }
             }
             Err(Error::Armor { .. }) => "armor failure",
@@ -125,4 +123,9 @@ impl Vector {
             Err(_) => "another error",
         }
     }
+}
+
+fn base16(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from_digit(digit.into(), 16).unwrap()).collect()
 }

@@ -53,7 +53,7 @@ fn the_same_value_again_changes_nothing() {
     let (mut document, _) = created();
     document.set("a", &secret("x"), now()).unwrap();
     let before = document.text().to_owned();
-    let later = now() + Duration::from_secs(60);
+    let later = now() + Duration::from_mins(1);
     assert!(!document.set("a", &secret("x"), later).unwrap());
     assert_eq!(document.text(), before);
     assert!(document.set("a", &secret("y"), later).unwrap());
@@ -73,7 +73,7 @@ fn an_edit_touches_its_line_and_the_metadata_only() {
     );
     let mut document =
         Document::parse("new.yaml", commented.clone()).unwrap().open(&[identity]).unwrap();
-    let later = now() + Duration::from_secs(60);
+    let later = now() + Duration::from_mins(1);
     document.set("b", &secret("new"), later).unwrap();
     let changed: Vec<(&str, &str)> =
         commented.lines().zip(document.text().lines()).filter(|(old, new)| old != new).collect();

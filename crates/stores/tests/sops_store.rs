@@ -66,8 +66,7 @@ impl Project {
         let identity = Identity::generate().unwrap();
         let key_file = folder.path().join("key.txt");
         write_private(&key_file, &identity.to_text().unwrap().expose());
-        let project =
-            Self { key_file, recipient: identity.recipient().to_string(), folder };
+        let project = Self { key_file, recipient: identity.recipient().to_string(), folder };
         sops::create(&project.file(), &[identity.recipient().clone()]).unwrap();
         project.set("TOKEN", "hunter2");
         project.set("db/password", "p4ss");

@@ -75,6 +75,7 @@ fn variant(error: &Error) -> String {
 }
 
 /// What was done, the document after it, and the error that has to come of it.
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn tamperings() -> Vec<(&'static str, String, &'static str)> {
     let first = line(TEXT, "first");
     let second = line(TEXT, "second");
@@ -88,9 +89,21 @@ fn tamperings() -> Vec<(&'static str, String, &'static str)> {
         ("tag flipped", flipped("first", "tag"), "Changed"),
         ("data flipped in a group", flipped("inner", "data"), "Changed"),
         ("data emptied", with_value("first", "ENC[AES256_GCM,data:,iv:,tag:,type:str]"), "Value"),
-        ("data cut", with_value("second", &value(TEXT, "second").replacen("data:JZe0", "data:", 1)), "Changed"),
-        ("tag cut", with_value("first", &value(TEXT, "first").replacen("==,type", ",type", 1)), "Value"),
-        ("iv cut", with_value("first", &value(TEXT, "first").replacen("iv:e5PD", "iv:", 1)), "Value"),
+        (
+            "data cut",
+            with_value("second", &value(TEXT, "second").replacen("data:JZe0", "data:", 1)),
+            "Changed",
+        ),
+        (
+            "tag cut",
+            with_value("first", &value(TEXT, "first").replacen("==,type", ",type", 1)),
+            "Value",
+        ),
+        (
+            "iv cut",
+            with_value("first", &value(TEXT, "first").replacen("iv:e5PD", "iv:", 1)),
+            "Value",
+        ),
         ("value cut off", with_value("first", &value(TEXT, "first")[..60]), "Value"),
         ("value replaced by plain text", with_value("first", "hunter2"), "Value"),
         ("value replaced by a number", with_value("first", "42"), "Value"),
@@ -108,14 +121,38 @@ fn tamperings() -> Vec<(&'static str, String, &'static str)> {
         ("last item of a list removed", TEXT.replacen(&format!("{}\n", alphas[1]), "", 1), "Mac"),
         ("entry doubled", TEXT.replacen(first, &format!("{first}\n{first}"), 1), "Syntax"),
         ("entry added in the clear", TEXT.replacen(first, &format!("{first}\nnew: x"), 1), "Value"),
-        ("clear entry added", TEXT.replacen(first, &format!("{first}\nnew_unencrypted: x"), 1), "Mac"),
-        ("item of a list repeated", TEXT.replacen(alphas[0], &format!("{0}\n{0}", alphas[0]), 1), "Mac"),
+        (
+            "clear entry added",
+            TEXT.replacen(first, &format!("{first}\nnew_unencrypted: x"), 1),
+            "Mac",
+        ),
+        (
+            "item of a list repeated",
+            TEXT.replacen(alphas[0], &format!("{0}\n{0}", alphas[0]), 1),
+            "Mac",
+        ),
         ("items of a list reordered", swapped(alphas[0], alphas[1]), "Mac"),
         ("entries reordered", swapped(first, second), "Mac"),
-        ("type of a number changed", with_value("third", &value(TEXT, "third").replace("type:str", "type:bool")), "Value"),
-        ("type of text changed to int", with_value("first", &value(TEXT, "first").replace("type:str", "type:int")), "Value"),
-        ("value relabelled a comment", with_value("first", &value(TEXT, "first").replace("type:str", "type:comment")), "Mac"),
-        ("type unknown", with_value("first", &value(TEXT, "first").replace("type:str", "type:other")), "Value"),
+        (
+            "type of a number changed",
+            with_value("third", &value(TEXT, "third").replace("type:str", "type:bool")),
+            "Value",
+        ),
+        (
+            "type of text changed to int",
+            with_value("first", &value(TEXT, "first").replace("type:str", "type:int")),
+            "Value",
+        ),
+        (
+            "value relabelled a comment",
+            with_value("first", &value(TEXT, "first").replace("type:str", "type:comment")),
+            "Mac",
+        ),
+        (
+            "type unknown",
+            with_value("first", &value(TEXT, "first").replace("type:str", "type:other")),
+            "Value",
+        ),
         ("clear text changed", with_value("note_unencrypted", "other"), "Mac"),
         ("clear number changed", with_value("port_unencrypted", "8081"), "Mac"),
         ("clear entry removed", without_line("note_unencrypted"), "Mac"),
@@ -128,36 +165,121 @@ fn tamperings() -> Vec<(&'static str, String, &'static str)> {
         ("mac emptied", with_value("mac", "\"\""), "Metadata"),
         ("mac flipped", flipped("mac", "data"), "Mac"),
         ("mac of an older version", with_value("mac", value(OLDER, "mac")), "Mac"),
-        ("mac and time of an older version", TEXT.replacen(mac, value(OLDER, "mac"), 1).replacen(value(TEXT, "lastmodified"), value(OLDER, "lastmodified"), 1), "Mac"),
+        (
+            "mac and time of an older version",
+            TEXT.replacen(mac, value(OLDER, "mac"), 1).replacen(
+                value(TEXT, "lastmodified"),
+                value(OLDER, "lastmodified"),
+                1,
+            ),
+            "Mac",
+        ),
         ("mac of another file", with_value("mac", value(OTHER, "mac")), "Mac"),
         ("mac replaced by a value", with_value("mac", value(TEXT, "first")), "Mac"),
         ("mac in the clear", with_value("mac", &"0".repeat(128)), "Mac"),
         ("mac relabelled", with_value("mac", &mac.replace("type:str", "type:bytes")), "Mac"),
-        ("mac_only_encrypted added", TEXT.replacen("    version:", "    mac_only_encrypted: true\n    version:", 1), "Mac"),
-        ("mac_only_encrypted removed", MAC_ONLY.replacen("    mac_only_encrypted: true\n", "", 1), "Mac"),
+        (
+            "mac_only_encrypted added",
+            TEXT.replacen("    version:", "    mac_only_encrypted: true\n    version:", 1),
+            "Mac",
+        ),
+        (
+            "mac_only_encrypted removed",
+            MAC_ONLY.replacen("    mac_only_encrypted: true\n", "", 1),
+            "Mac",
+        ),
         ("suffix changed", with_value("unencrypted_suffix", "st"), "Value"),
         ("suffix made to fit an encrypted key", with_value("unencrypted_suffix", "irst"), "Value"),
-        ("rule turned round", TEXT.replacen("unencrypted_suffix: _un", "encrypted_suffix: _un", 1), "Value"),
-        ("two rules", TEXT.replacen("    version:", "    encrypted_suffix: x\n    version:", 1), "Metadata"),
-        ("rule by regular expression", TEXT.replacen("unencrypted_suffix: _unencrypted", "encrypted_regex: ^x", 1), "Unsupported"),
+        (
+            "rule turned round",
+            TEXT.replacen("unencrypted_suffix: _un", "encrypted_suffix: _un", 1),
+            "Value",
+        ),
+        (
+            "two rules",
+            TEXT.replacen("    version:", "    encrypted_suffix: x\n    version:", 1),
+            "Metadata",
+        ),
+        (
+            "rule by regular expression",
+            TEXT.replacen("unencrypted_suffix: _unencrypted", "encrypted_regex: ^x", 1),
+            "Unsupported",
+        ),
         ("wrapped key of another file", TEXT.replacen(wrapped(TEXT), wrapped(OTHER), 1), "Changed"),
-        ("wrapped key made by a stranger", TEXT.replacen(wrapped(TEXT), &wrap(&[7; 32]), 1), "Changed"),
+        (
+            "wrapped key made by a stranger",
+            TEXT.replacen(wrapped(TEXT), &wrap(&[7; 32]), 1),
+            "Changed",
+        ),
         ("wrapped key too short", TEXT.replacen(wrapped(TEXT), &wrap(&[7; 16]), 1), "Metadata"),
-        ("wrapped key flipped", TEXT.replacen(&wrapped(TEXT)[wrapped(TEXT).len() - 30..], &wrapped(TEXT)[wrapped(TEXT).len() - 30..].replace(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'], "Z"), 1), "WrappedKey"),
+        (
+            "wrapped key flipped",
+            TEXT.replacen(
+                &wrapped(TEXT)[wrapped(TEXT).len() - 30..],
+                &wrapped(TEXT)[wrapped(TEXT).len() - 30..]
+                    .replace(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'], "Z"),
+                1,
+            ),
+            "WrappedKey",
+        ),
         ("armor broken", TEXT.replacen("-----BEGIN AGE", "-----BEGIN", 1), "WrappedKey"),
-        ("recipients removed", format!("{}    age: []\n{}", &TEXT[..TEXT.find("    age:").unwrap()], &TEXT[TEXT.find("    lastmodified").unwrap()..]), "Metadata"),
-        ("only a pgp recipient", format!("{}    pgp:\n        - fp: X\n          enc: X\n{}", &TEXT[..TEXT.find("    age:").unwrap()], &TEXT[TEXT.find("    lastmodified").unwrap()..]), "NoAgeRecipient"),
-        ("key groups", TEXT.replacen("    age:", "    key_groups:\n        - age: []\n    age:", 1), "Unsupported"),
+        (
+            "recipients removed",
+            format!(
+                "{}    age: []\n{}",
+                &TEXT[..TEXT.find("    age:").unwrap()],
+                &TEXT[TEXT.find("    lastmodified").unwrap()..]
+            ),
+            "Metadata",
+        ),
+        (
+            "only a pgp recipient",
+            format!(
+                "{}    pgp:\n        - fp: X\n          enc: X\n{}",
+                &TEXT[..TEXT.find("    age:").unwrap()],
+                &TEXT[TEXT.find("    lastmodified").unwrap()..]
+            ),
+            "NoAgeRecipient",
+        ),
+        (
+            "key groups",
+            TEXT.replacen("    age:", "    key_groups:\n        - age: []\n    age:", 1),
+            "Unsupported",
+        ),
         ("version removed", without_line("version"), "Metadata"),
         ("version of another format", with_value("version", "1.14"), "Unsupported"),
         ("sops section removed", TEXT[..TEXT.find("sops:").unwrap()].to_owned(), "NotSops"),
-        ("sops section not a mapping", format!("{}sops: x\n", &TEXT[..TEXT.find("sops:").unwrap()]), "Metadata"),
-        ("cut off in the wrapped key", TEXT[..TEXT.find("-----END").unwrap()].to_owned(), "Metadata"),
+        (
+            "sops section not a mapping",
+            format!("{}sops: x\n", &TEXT[..TEXT.find("sops:").unwrap()]),
+            "Metadata",
+        ),
+        (
+            "cut off in the wrapped key",
+            TEXT[..TEXT.find("-----END").unwrap()].to_owned(),
+            "Metadata",
+        ),
         ("cut off in the data", TEXT[..TEXT.find("number:").unwrap()].to_owned(), "NotSops"),
         ("a second document", format!("{TEXT}---\nfirst: x\n"), "Syntax"),
-        ("an alias", TEXT.replacen("first: ENC", "first: &x ENC", 1).replacen(value(TEXT, "second"), "*x", 1), "Unsupported"),
+        (
+            "an alias",
+            TEXT.replacen("first: ENC", "first: &x ENC", 1).replacen(
+                value(TEXT, "second"),
+                "*x",
+                1,
+            ),
+            "Unsupported",
+        ),
         ("a list at the top", "- a\n- sops\n".to_owned(), "NotSops"),
-        ("a merge conflict", TEXT.replacen(second, &format!("<<<<<<< ours\n{second}\n=======\n{second}\n>>>>>>> theirs"), 1), "Syntax"),
+        (
+            "a merge conflict",
+            TEXT.replacen(
+                second,
+                &format!("<<<<<<< ours\n{second}\n=======\n{second}\n>>>>>>> theirs"),
+                1,
+            ),
+            "Syntax",
+        ),
         ("empty", String::new(), "NotSops"),
     ]
 }
@@ -196,7 +318,7 @@ fn no_error_shows_a_value() {
         let mut shown = format!("{error} {error:?} {:?}", error.help());
         let mut source = error.source();
         while let Some(cause) = source {
-            shown.push_str(&format!(" {cause} {cause:?}"));
+            shown.extend([" ", &cause.to_string(), " ", &format!("{cause:?}")]);
             source = cause.source();
         }
         let data = value(TEXT, "first").get(20..40).unwrap();
@@ -238,10 +360,20 @@ fn what_the_format_does_not_protect() {
         ("an empty entry removed", TEXT.replacen("empty: \"\"\n", "", 1)),
         ("an empty entry added", TEXT.replacen(first, &format!("{first}\nnew: \"\""), 1)),
         ("a null entry added", TEXT.replacen(first, &format!("{first}\nnew: null"), 1)),
-        ("where clear values end", TEXT.replacen("note_unencrypted: clear", "note_unencrypted: clear8", 1).replacen("8080", "\"080\"", 1)),
+        (
+            "where clear values end",
+            TEXT.replacen("note_unencrypted: clear", "note_unencrypted: clear8", 1)
+                .replacen("8080", "\"080\"", 1),
+        ),
         ("the type of a clear value", TEXT.replacen("8080", "\"8080\"", 1)),
-        ("the type of a value whose text fits both", with_value("third", &value(TEXT, "third").replace("type:str", "type:int"))),
-        ("clear values, with mac_only_encrypted", MAC_ONLY.replacen("note_unencrypted: clear", "note_unencrypted: other", 1)),
+        (
+            "the type of a value whose text fits both",
+            with_value("third", &value(TEXT, "third").replace("type:str", "type:int")),
+        ),
+        (
+            "clear values, with mac_only_encrypted",
+            MAC_ONLY.replacen("note_unencrypted: clear", "note_unencrypted: other", 1),
+        ),
         ("an older version of the file", OLDER.to_owned()),
     ] {
         assert_ne!(text, TEXT, "{what}");

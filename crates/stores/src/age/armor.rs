@@ -14,7 +14,7 @@ const LINE_BYTES: usize = 48;
 /// LF or CRLF.
 pub(super) fn decode(armored: &[u8]) -> Result<Vec<u8>, Error> {
     let lead = armored.iter().take_while(|byte| is_space(**byte)).count();
-    let first_line = 1 + armored[..lead].iter().filter(|byte| **byte == b'\n').count();
+    let first_line = armored[..lead].split(|byte| *byte == b'\n').count();
     let mut lines = armored[lead..].split_inclusive(|byte| *byte == b'\n').enumerate();
     let fail = |index: usize, reason| Error::Armor { line: first_line + index, reason };
 

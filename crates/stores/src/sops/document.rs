@@ -219,16 +219,13 @@ impl OpenDocument {
             }
             let wrapped = age::encrypt_armored(&data_key.expose(), std::slice::from_ref(recipient))
                 .map_err(Error::DataKey)?;
-            text.push_str(&format!("        - recipient: {recipient}\n          enc: |\n"));
-            for line in wrapped.lines() {
-                text.push_str(&format!("            {line}\n"));
-            }
+            let recipient = recipient.to_string();
+            text.extend(["        - recipient: ", &recipient, "\n          enc: |\n"]);
+            text.extend(wrapped.lines().flat_map(|line| ["            ", line, "\n"]));
         }
-        // The MAC is a placeholder until `render` seals the document.
-        text.push_str(&format!(
-            "    lastmodified: \"{}\"\n    mac: none\n    unencrypted_suffix: _unencrypted\n    version: {FORMAT_VERSION}\n",
-            time_text(now),
-        ));
+        // Time and MAC are placeholders until the document is sealed.
+        text.extend(["    lastmodified: \"", &time_text(now), "\"\n    mac: none\n"]);
+        text.extend(["    unencrypted_suffix: _unencrypted\n    version: ", FORMAT_VERSION, "\n"]);
         let document = Document::parse(file, text)?;
         let mut open = Self { document, data_key };
         open.seal(now)?;
@@ -259,7 +256,7 @@ impl OpenDocument {
     /// [`Error::Key`], [`Error::NotFound`], [`Error::NotAValue`], [`Error::Memory`].
     pub fn get(&self, key: &str) -> Result<SecretBytes, Error> {
         let mut values = self.document.fetch_with(&[key], &self.data_key)?;
-        values.pop().expect("one key was asked for")
+        values.swap_remove(0)
     }
 
     /// Sets a value, adding the key and the groups it is in where they are missing. Returns

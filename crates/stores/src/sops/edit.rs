@@ -7,6 +7,7 @@ use dsops_resolver::yaml::{Node, Position, Value};
 use super::{
     document::Document,
     path::{self, SOPS_SECTION},
+    quote::{key_text, value_text},
     value::{Encrypted, Kind},
 };
 
@@ -133,12 +134,11 @@ pub(super) fn list_indices(root: &Node, parts: &[String]) -> Vec<bool> {
     let mut node = Some(root);
     parts
         .iter()
-        .map(|part| match node.map(|node| &node.value) {
-            Some(Value::Sequence(items)) => {
+        .map(|part| {
+            if let Some(Value::Sequence(items)) = node.map(|node| &node.value) {
                 node = item(items, part).map(|position| &items[position]);
                 true
-            }
-            _ => {
+            } else {
                 node = node.and_then(|node| node.get(part));
                 false
             }
@@ -349,39 +349,6 @@ fn flow_entry(parts: &[String], value: &str) -> String {
     }
 }
 
-/// Between brackets the commas of an encrypted value would end it, so there it is quoted.
-fn value_text(sealed: &str, flow: bool) -> String {
-    if flow || sealed.is_empty() { format!("\"{sealed}\"") } else { sealed.to_owned() }
-}
-
-/// A key plain where every reader of YAML takes it for text, else in double quotes.
-fn key_text(part: &str, flow: bool) -> String {
-    let plain = part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
-        && !matches!(
-            part.to_ascii_lowercase().as_str(),
-            "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null"
-        );
-    if plain && !flow {
-        return part.to_owned();
-    }
-    let mut quoted = String::from("\"");
-    for c in part.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            '\n' => quoted.push_str("\\n"),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            // Outside of the character set of YAML.
-            '\u{fffe}' | '\u{ffff}' => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 /// How far the document indents a level, seen on its `sops` section.
 fn step(root: &Node) -> usize {
     root.get(SOPS_SECTION)
@@ -430,21 +397,9 @@ fn newline(text: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use dsops_resolver::yaml::{self, Scalar};
-    use proptest::prelude::*;
+    use dsops_resolver::yaml;
 
     use super::*;
-
-    /// Whether a text is a key to YAML, and not a number, a date, a boolean or null.
-    fn reads_back(part: &str) -> bool {
-        [false, true].into_iter().all(|flow| {
-            let key = key_text(part, flow);
-            let text = if flow { format!("{{{key}: x}}") } else { format!("{key}: x\n") };
-            let root = yaml::parse(&text).unwrap();
-            let (name, _) = &root.as_mapping().unwrap()[0];
-            name.scalar() == Some(Scalar::Str(part))
-        })
-    }
 
     fn parts(key: &str) -> Vec<String> {
         key.split('/').map(str::to_owned).collect()
@@ -541,32 +496,5 @@ mod tests {
             assert_eq!(unset_in(text, key), want, "{text}");
         }
         assert_eq!(unset_in("a: x\n", "b"), "refused");
-    }
-
-    #[test]
-    fn odd_keys_are_quoted() {
-        for part in [
-            "",
-            "yes",
-            "12",
-            "1e3",
-            "a: b",
-            "- x",
-            "#",
-            "\"",
-            "a\nb\u{85}\u{2028}",
-            "ü 🦀",
-            "null",
-            "~",
-        ] {
-            assert!(reads_back(part), "{part:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_key_reads_back(part in "\\PC{1,20}") {
-            prop_assert!(reads_back(&part));
-        }
     }
 }

@@ -201,7 +201,6 @@ impl Error {
             Self::File(FileError::Locked { .. }) => {
                 "try again; if it stays so, look for a dsops that hangs"
             }
-            Self::File(_) => return None,
             Self::NotText { .. } | Self::NotSops { .. } => {
                 "encrypt it with `sops encrypt --in-place`, or make a new one with `dsops init`"
             }
@@ -233,7 +232,7 @@ impl Error {
             }
             Self::Edit { .. } => "edit the file with `sops edit`",
             Self::Memory(_) => "raise the limit of locked memory (`ulimit -l`), see `dsops doctor`",
-            Self::NoRecipients | Self::DataKey(_) | Self::Random(_) => return None,
+            Self::File(_) | Self::NoRecipients | Self::DataKey(_) | Self::Random(_) => return None,
         };
         Some(help.to_owned())
     }

@@ -51,6 +51,7 @@ mod keyring;
 mod mac;
 mod metadata;
 mod path;
+mod quote;
 mod store;
 mod tree;
 mod value;
