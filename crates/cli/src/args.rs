@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::builder::{FalseyValueParser, OsStringValueParser};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::env_vars;
 
@@ -30,8 +30,8 @@ pub struct Args {
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Global {
     /// The configuration file (default: `dsops.yaml` here or in a folder above)
-    #[arg(long, global = true, value_name = "FILE", env = env_vars::CONFIG, hide_env_values = true)]
-    pub config: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE", env = env_vars::CONFIG, hide_env_values = true, value_parser = OsStringValueParser::new(), value_hint = ValueHint::FilePath)]
+    pub config: Option<OsString>,
     /// The environment of the configuration (default: the only one there is)
     #[arg(long, global = true, value_name = "NAME", env = env_vars::ENV, hide_env_values = true)]
     pub env: Option<String>,

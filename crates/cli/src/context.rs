@@ -33,8 +33,9 @@ impl Context {
             ui: Ui::new(global.quiet, global.verbose, colour),
             environment,
             non_interactive: global.non_interactive,
-            config: global.config.clone(),
-            environment_name: global.env.clone(),
+            // A variable that is set to nothing is one that is not set.
+            config: global.config.clone().filter(|path| !path.is_empty()).map(PathBuf::from),
+            environment_name: global.env.clone().filter(|name| !name.is_empty()),
         }
     }
 

@@ -127,7 +127,16 @@ impl From<StoreError> for Report {
 impl From<ExecError> for Report {
     fn from(error: ExecError) -> Self {
         let mut report = Self::from_error(&error);
-        report.help = error.help().map(str::to_owned);
+        // Where a flag is the answer, name the flag.
+        report.help = match &error {
+            ExecError::Dangerous { name } => {
+                Some(format!("rename the secret, or run with `--allow-dangerous {name}`"))
+            }
+            ExecError::NeedsParent { .. } => {
+                Some("use `--mode supervise`, or leave it out".to_owned())
+            }
+            _ => error.help().map(str::to_owned),
+        };
         report
     }
 }
