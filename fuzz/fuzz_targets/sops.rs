@@ -29,6 +29,7 @@ fuzz_target!(|text: &str| {
         let got = open.get(key).expect("it was set");
         assert_eq!(&*got.expose(), value.as_bytes());
         open.unset(key, SystemTime::UNIX_EPOCH).expect("it is there");
-        assert!(open.get(key).is_err());
+        // In a list the next item moves up.
+        assert!(key.contains('/') || open.get(key).is_err());
     }
 });

@@ -32,19 +32,25 @@ impl Registry {
         Self::default()
     }
 
+    #[cfg_attr(
+        not(any(feature = "literal", feature = "env", feature = "sops")),
+        expect(clippy::unused_self, reason = "without stores there is nothing to find")
+    )]
     fn factory(&self, store_type: &str) -> Result<&dyn StoreFactory, StoreError> {
-        match store_type {
+        let factories: [&dyn StoreFactory; TYPES.len()] = [
             #[cfg(feature = "literal")]
-            "literal" => Ok(&self.literal),
+            &self.literal,
             #[cfg(feature = "env")]
-            "env" => Ok(&self.env),
+            &self.env,
             #[cfg(feature = "sops")]
-            "sops" => Ok(&self.sops),
-            other => Err(StoreError::Setting {
-                message: format!("the store type `{other}` is not known"),
+            &self.sops,
+        ];
+        factories.into_iter().find(|factory| factory.types().contains(&store_type)).ok_or_else(
+            || StoreError::Setting {
+                message: format!("the store type `{store_type}` is not known"),
                 help: Some(format!("known types: {}", TYPES.join(", "))),
-            }),
-        }
+            },
+        )
     }
 }
 

@@ -101,7 +101,7 @@ impl Sops {
             let same = match &want {
                 Value::String(text) => got == *text,
                 Value::Number(number) if number.is_f64() => got.parse().ok() == number.as_f64(),
-                other => got == other.to_string(),
+                other => format!("{other}") == got,
             };
             assert!(same, "{name} {key}: {got:?} is not {want}");
         }
@@ -204,7 +204,7 @@ fn we_read_what_sops_writes() {
     let Some(sops) = Sops::find() else { return };
     for (name, plain, args) in DOCUMENTS {
         let plain = match plain {
-            "MANY" => (0..200).map(|n| format!("key{n}: value {n}\n")).collect(),
+            "MANY" => (0..200).map(|n| format!("key{n}: value {n}")).collect::<Vec<_>>().join("\n"),
             plain => plain.replace("LONG", &"0123456789abcdef".repeat(1000)),
         };
         sops.write("plain.yaml", &plain);
@@ -290,17 +290,14 @@ fn sops_reads_what_we_create_and_edit() {
         ("tab", Some("a\tb")),
     ];
     for (key, value) in steps {
-        match value {
-            Some(value) => {
-                let secret = SecretBytes::copy_from(value.as_bytes()).unwrap();
-                ours.set(key, &secret, SystemTime::now()).unwrap();
-                expected.insert(key.to_owned(), Value::String(value.to_owned()));
-            }
-            None => {
-                ours.unset(key, SystemTime::now()).unwrap();
-                let below = format!("{key}/");
-                expected.retain(|known, _| known != key && !known.starts_with(&below));
-            }
+        if let Some(value) = value {
+            let secret = SecretBytes::copy_from(value.as_bytes()).unwrap();
+            ours.set(key, &secret, SystemTime::now()).unwrap();
+            expected.insert(key.to_owned(), Value::String(value.to_owned()));
+        } else {
+            ours.unset(key, SystemTime::now()).unwrap();
+            let below = format!("{key}/");
+            expected.retain(|known, _| known != key && !known.starts_with(&below));
         }
         fs::write(&path, ours.text()).unwrap();
         assert_eq!(sops.values("ours.yaml"), expected, "after {key}\n{}", ours.text());
