@@ -3,11 +3,54 @@
 //! On Windows the system's `CryptProtectMemory` does the same and keeps the key outside the process.
 #![allow(unsafe_code)]
 
-pub(crate) use platform::{CIPHER_BYTES, Cipher, Tag, make_cipher, open, seal, sealed_len};
+pub(crate) use platform::{CIPHER_BYTES, Cipher, Tag, make_cipher, sealed_len};
+
+use crate::{
+    error::Error,
+    vault::{self, Shared},
+};
+use platform::{open, seal};
+use std::ptr::NonNull;
 
 /// A sealed value was changed, or the key is gone.
 #[derive(Debug)]
 pub(crate) struct Rejected;
+
+/// The right to use a vault's cipher: it stays where it is until this drops.
+pub(crate) struct CipherUse {
+    cipher: NonNull<Cipher>,
+    shared: &'static Shared,
+}
+
+// SAFETY: the cipher isn't changed after it was made, but for the wipe, which makes it useless to everybody.
+unsafe impl Send for CipherUse {}
+// SAFETY: as above.
+unsafe impl Sync for CipherUse {}
+
+impl CipherUse {
+    pub(crate) fn new(shared: &'static Shared) -> Result<Self, Error> {
+        Ok(Self { cipher: shared.lock().acquire_cipher()?, shared })
+    }
+
+    /// Encrypts in place; answers the fresh number that was used, and the tag.
+    pub(crate) fn seal(&self, bytes: &mut [u8]) -> Result<(u64, Tag), Rejected> {
+        let number = self.shared.fresh_number();
+        seal(self.cipher, number, bytes).map(|tag| (number, tag))
+    }
+
+    /// Decrypts in place.
+    pub(crate) fn open(&self, number: u64, tag: &Tag, bytes: &mut [u8]) -> Result<(), Rejected> {
+        open(self.cipher, number, tag, bytes)
+    }
+}
+
+impl Drop for CipherUse {
+    fn drop(&mut self) {
+        if !vault::is_forked() {
+            self.shared.lock().release_cipher();
+        }
+    }
+}
 
 #[cfg(not(windows))]
 mod platform {
@@ -198,7 +241,7 @@ mod platform {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
-    use std::{collections::HashSet, fs::File, os::unix::fs::FileExt, ptr::NonNull};
+    use std::{collections::HashSet, fs::File, os::unix::fs::FileExt};
 
     /// A place for a cipher, aligned as a slot is.
     #[repr(align(16))]

@@ -4,7 +4,7 @@ use crate::{
     error::Error,
     guard::{Exposed, ExposedMut, ExposedStr},
     protection::Backend,
-    seal,
+    seal::{self, CipherUse},
     slab::Purpose,
     slot::Slot,
     vault::{self, AtRest, Shared},
@@ -57,6 +57,7 @@ enum Body {
 
 /// Ciphertext, and the plain text while somebody reads it.
 struct Sealed {
+    cipher: CipherUse,
     home: Slot,
     state: Mutex<Seal>,
 }
@@ -386,11 +387,11 @@ impl Sealed {
     fn new(mut plain: Slot) -> Result<Self, Error> {
         let sealed_len = seal::sealed_len(plain.len());
         plain.widen(sealed_len);
+        let cipher = CipherUse::new(plain.shared())?;
         let mut home = Slot::new(plain.shared(), Purpose::Ciphertext, sealed_len)?;
-        let (number, tag) = seal_over(&mut plain, &mut home)?;
-        home.shared().lock().sealed += 1;
+        let (number, tag) = seal_over(&cipher, &mut plain, &mut home)?;
         let state = Mutex::new(Seal { readers: 0, number, tag, window: None });
-        Ok(Self { home, state })
+        Ok(Self { cipher, home, state })
     }
 
     /// Decrypts for the first reader; answers where the plain text is.
@@ -410,8 +411,7 @@ impl Sealed {
     fn decrypt(&self, number: u64, tag: &seal::Tag, len: usize) -> Result<Slot, Error> {
         let mut window = Slot::new(self.home.shared(), Purpose::Plain, self.home.len())?;
         window.write_at(0, self.home.bytes());
-        let cipher = self.home.shared().lock().cipher()?;
-        let opened = seal::open(cipher, number, tag, window.bytes_mut());
+        let opened = self.cipher.open(number, tag, window.bytes_mut());
         // A wipe under way blanks the key, which looks like tampering.
         opened.map_err(|_| self.home.ensure_live().err().unwrap_or(Error::Altered { len }))?;
         Ok(window)
@@ -434,7 +434,7 @@ impl Sealed {
         state.readers = 0;
         if let Some(mut window) = state.window.take() {
             self.home.ensure_live()?;
-            (state.number, state.tag) = seal_over(&mut window, &mut self.home)?;
+            (state.number, state.tag) = seal_over(&self.cipher, &mut window, &mut self.home)?;
         }
         Ok(())
     }
@@ -451,22 +451,15 @@ impl Sealed {
     }
 }
 
-impl Drop for Sealed {
-    fn drop(&mut self) {
-        if !vault::is_forked() {
-            self.home.shared().lock().sealed -= 1;
-        }
-    }
-}
-
 /// Encrypts the plain text where it lies and copies the ciphertext over `home`.
-fn seal_over(plain: &mut Slot, home: &mut Slot) -> Result<(u64, seal::Tag), Error> {
-    let shared = home.shared();
-    let cipher = shared.lock().cipher()?;
-    let number = shared.fresh_number();
-    let tag = seal::seal(cipher, number, plain.bytes_mut()).map_err(|_| vault::why_stale())?;
+fn seal_over(
+    cipher: &CipherUse,
+    plain: &mut Slot,
+    home: &mut Slot,
+) -> Result<(u64, seal::Tag), Error> {
+    let sealed = cipher.seal(plain.bytes_mut()).map_err(|_| vault::why_stale())?;
     home.write_at(0, plain.bytes());
-    Ok((number, tag))
+    Ok(sealed)
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ pub(crate) struct Slab {
     tiers: [Tier; 4],
     cipher: Option<CipherHome>,
     /// Values that need the cipher to be read again.
-    pub(crate) sealed: usize,
+    sealed: usize,
     /// Blocks in use, of any kind.
     live: usize,
     /// Nobody makes new secrets here any more.
@@ -236,8 +236,8 @@ impl Slab {
         if !stale {
             self.verify(block, len)?;
         }
-        // SAFETY: the block is the owner's until it is given back.
-        unsafe { wipe::wipe(block.address.as_ptr(), block.size()) };
+        // SAFETY: the block is the owner's until it is given back; it is aligned to its granules.
+        unsafe { wipe::wipe_granules(block.address.cast(), block.granules()) };
         if self.settings.guarded {
             self.close(block, true);
         }
@@ -340,8 +340,20 @@ impl Slab {
         let _ = self.tiers[block.tier()].region(block.region()).close(write);
     }
 
+    /// Counts a user of the cipher in: it stays until [`Slab::release_cipher`].
+    pub(crate) fn acquire_cipher(&mut self) -> Result<NonNull<seal::Cipher>, Error> {
+        let cipher = self.cipher()?;
+        self.sealed += 1;
+        Ok(cipher)
+    }
+
+    /// Counts a user of the cipher out.
+    pub(crate) fn release_cipher(&mut self) {
+        self.sealed -= 1;
+    }
+
     /// The cipher, made on first use in the best memory there is.
-    pub(crate) fn cipher(&mut self) -> Result<NonNull<seal::Cipher>, Error> {
+    fn cipher(&mut self) -> Result<NonNull<seal::Cipher>, Error> {
         if self.cipher.is_none() {
             self.prepare()?;
         }

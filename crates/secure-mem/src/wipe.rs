@@ -1,11 +1,14 @@
 //! Wiping, copying and scrubbing that leave nothing behind in memory, on the stack or in registers.
 #![allow(unsafe_code)]
 
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 /// Up to this size a copy doesn't go through vector registers, which end up in core files.
 #[cfg(target_arch = "x86_64")]
 const SMALL_COPY_BYTES: usize = 256;
+
+/// Up to this many granules a loop is quicker than `memset`.
+const FEW_GRANULES: usize = 8;
 
 /// How much stack [`scrub_stack`] clears.
 const SCRUB_BYTES: usize = 64 * 1024;
@@ -21,6 +24,23 @@ pub(crate) unsafe fn wipe(start: *mut u8, len: usize) {
     // The barrier takes the pointer, so the compiler must assume the zeros are read.
     // SAFETY: the range was just written, so it is initialised and readable.
     zeroize::optimization_barrier(unsafe { std::slice::from_raw_parts(start, len) });
+}
+
+/// As [`wipe`] for granules of 16 bytes; spares a few of them the call of `memset`.
+///
+/// # Safety
+/// `count` granules from `start` must be writable and ours alone.
+#[inline]
+pub(crate) unsafe fn wipe_granules(start: NonNull<u128>, count: usize) {
+    if count > FEW_GRANULES {
+        // SAFETY: the caller promises a writable range.
+        unsafe { wipe(start.as_ptr().cast(), count * size_of::<u128>()) };
+        return;
+    }
+    for index in 0..count {
+        // SAFETY: the caller promises that many granules.
+        unsafe { start.as_ptr().wrapping_add(index).write_volatile(0) };
+    }
 }
 
 /// Copies between two ranges without leaving the bytes in a vector register.
