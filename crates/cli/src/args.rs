@@ -28,6 +28,7 @@ pub struct Args {
 
 /// Flags that every command takes, before or after its name.
 #[derive(Clone, Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags are independent of each other")]
 pub struct Global {
     /// The configuration file (default: `dsops.yaml` here or in a folder above)
     #[arg(long, global = true, value_name = "FILE", env = env_vars::CONFIG, hide_env_values = true, value_parser = OsStringValueParser::new(), value_hint = ValueHint::FilePath)]
@@ -122,6 +123,7 @@ pub enum Mode {
 
 /// `dsops exec`
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags are independent of each other")]
 pub struct Exec {
     /// How to start the program
     #[arg(long, value_enum, default_value_t)]

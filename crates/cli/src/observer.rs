@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn memory_that_holds_a_copy_gives_itself_away() {
         let needle = secret("control-value-that-lies-in-plain-memory");
-        let naive = needle.expose_with(|bytes| bytes.to_vec());
+        let naive = needle.expose_with(<[u8]>::to_vec);
         let Sight::Seen { hits, searched_bytes, .. } =
             look_at_memory(std::process::id(), &[&needle])
         else {

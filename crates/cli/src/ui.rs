@@ -116,7 +116,7 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// The place as rustc shows it: file:line:column, the line, and a mark under the part that is meant.
+/// The place as rustc shows it: file, line and column, the line, and a mark under the part that is meant.
 fn render_place(place: &Place, paint: Paint) -> String {
     let mut text = format!("\n  --> {}:{}:{}", place.file, place.line, place.column);
     if let Some(line) = &place.line_text {

@@ -245,11 +245,8 @@ fn a_tampered_store_gives_nothing() {
     project.set("B", b"value b");
     let text = project.read("secrets.sops.yaml");
     // B's entry is removed: A is untouched, and still nothing is handed out.
-    let without: String = text
-        .lines()
-        .filter(|line| !line.starts_with("B:"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let without: Vec<&str> = text.lines().filter(|line| !line.starts_with("B:")).collect();
+    let without = without.join("\n");
     project.write("secrets.sops.yaml", &without);
     let output = project.run(&["get", "A"]);
     assert_eq!(code(&output), 4);

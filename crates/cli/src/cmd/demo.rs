@@ -1,5 +1,6 @@
 //! `dsops demo`: the main job on a throw-away project, and what an observer sees of it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::path::Path;
@@ -34,7 +35,7 @@ const RANDOM_BYTES: usize = 24;
 /// # Errors
 /// A step failed. A secret that was found where it must not be is exit code 1.
 pub fn run(cx: &Context, args: &args::Demo) -> Result<Exit, Failure> {
-    if args.child { child(cx) } else { parent().map_err(Failure::from_demo) }
+    if args.child { child(cx) } else { parent().map_err(|error| Failure::from_demo(&error)) }
 }
 
 /// The program that gets the secrets: says what it got, then waits until it may end.
@@ -45,7 +46,7 @@ fn child(cx: &Context) -> Result<Exit, Failure> {
     for name in NAMES {
         if let Some(value) = cx.environment.var(name) {
             let value = value.into_encoded_bytes();
-            text += &format!("{name} {} {}\n", value.len(), hex(&Sha256::digest(&value)));
+            let _ = writeln!(text, "{name} {} {}", value.len(), hex(&Sha256::digest(&value)));
             kept.push(value);
         }
     }
@@ -108,8 +109,8 @@ fn make_project(folder: &Path) -> Result<Vec<SecretBytes>, DemoError> {
     for name in NAMES {
         let value = random_text().map_err(DemoError::step("make a secret"))?;
         document.set(name, &value, SystemTime::now()).map_err(DemoError::step("store a secret"))?;
-        config +=
-            &format!("    {}\n", declare::declaration(name, &format!("store://secrets/{name}")));
+        let declaration = declare::declaration(name, &format!("store://secrets/{name}"));
+        let _ = writeln!(config, "    {declaration}");
         secrets.push(value);
     }
     file::publish_new(&folder.join(STORE_FILE), document.text().as_bytes(), 0o644)
@@ -284,7 +285,11 @@ fn own_path() -> Result<std::path::PathBuf, DemoError> {
 }
 
 fn indented(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).lines().map(|line| format!("     {line}\n")).collect()
+    let mut indented = String::new();
+    for line in String::from_utf8_lossy(text).lines() {
+        let _ = writeln!(indented, "     {line}");
+    }
+    indented
 }
 
 fn say(text: &str) -> Result<(), DemoError> {
@@ -309,8 +314,8 @@ impl DemoError {
 }
 
 impl Failure {
-    fn from_demo(error: DemoError) -> Self {
-        Self::new(Exit::Store, Report::from_error(&error))
+    fn from_demo(error: &DemoError) -> Self {
+        Self::new(Exit::Store, Report::from_error(error))
     }
 }
 

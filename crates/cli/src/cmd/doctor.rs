@@ -1,5 +1,6 @@
 //! `dsops doctor`: what protects secrets here, and whether configuration and stores would work.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -289,7 +290,7 @@ fn as_text(findings: &[Finding]) -> String {
         .map(|finding| {
             let mut message = finding.message.clone();
             if let Some(help) = &finding.help {
-                message += &format!(" (help: {help})");
+                let _ = write!(message, " (help: {help})");
             }
             vec![finding.outcome.word().into(), finding.subject.clone(), ui::one_line(&message)]
         })

@@ -29,19 +29,17 @@ pub fn run(cx: &Context, args: &args::Exec) -> Result<Outcome, Failure> {
     }
     // The plan holds the literals and defaults of the configuration.
     drop((plan, config));
-    match mode {
-        Mode::Replace => match exec.replace() {
+    if mode == Mode::Replace {
+        return match exec.replace() {
             Ok(never) => match never {},
             Err(error) => Err(failed(error)),
-        },
-        _ => {
-            let running = exec.spawn().map_err(failed)?;
-            // Nothing of a secret is left here. Give the hidden memory back: while any is mapped,
-            // the machine cannot hibernate.
-            vault().trim();
-            running.wait().map_err(failed)
-        }
+        };
     }
+    let running = exec.spawn().map_err(failed)?;
+    // Nothing of a secret is left here. Give the hidden memory back: while any is mapped, the
+    // machine cannot hibernate.
+    vault().trim();
+    running.wait().map_err(failed)
 }
 
 /// Says what is missing of the protection; an error if all of it was asked for.
@@ -87,10 +85,10 @@ fn command(args: &args::Exec, withheld: impl IntoIterator<Item = String>) -> Exe
         _ => EnvPolicy::inherit(),
     };
     policy = policy.existing_wins(args.allow_override);
-    policy = args.keep.iter().fold(policy, |policy, pattern| policy.keep(pattern));
-    policy = args.drop.iter().fold(policy, |policy, pattern| policy.drop(pattern));
-    policy = args.allow_dangerous.iter().fold(policy, |policy, name| policy.allow_dangerous(name));
-    policy = withheld.into_iter().fold(policy, |policy, name| policy.withhold(name));
+    policy = args.keep.iter().fold(policy, EnvPolicy::keep);
+    policy = args.drop.iter().fold(policy, EnvPolicy::drop);
+    policy = args.allow_dangerous.iter().fold(policy, EnvPolicy::allow_dangerous);
+    policy = withheld.into_iter().fold(policy, EnvPolicy::withhold);
     let mut words = args.command.iter();
     let program = words.next().cloned().unwrap_or_default();
     let mut exec = Exec::new(program)
