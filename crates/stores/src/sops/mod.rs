@@ -22,6 +22,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Keys and values
+//! A key is the parts of the path joined by `/`, as in `database/password`; `~1` stands for `/` and
+//! `~0` for `~` inside a part, and an item of a list is named by its number from 0. Numbers count
+//! values only: `sops --extract` also counts the comments that sops keeps inside of lists.
+//!
+//! Values are handed out as the bytes that were encrypted, with two exceptions: a boolean is `true`
+//! or `false` (sops keeps `True`), and a value in the clear has the canonical form of its type. A
+//! fraction has all its digits and no exponent. What is set is always text.
+//!
 //! # What the format does not protect
 //! SOPS authenticates values, not the file. These changes are not noticed, by the real `sops` as
 //! little as by us:
