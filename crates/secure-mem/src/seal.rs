@@ -183,7 +183,8 @@ mod platform {
 
     /// The system holds the key.
     pub(crate) const CIPHER_BYTES: usize = size_of::<Cipher>();
-    pub(crate) type Tag = [u8; 0];
+    /// The system keeps no tag: a changed value opens to other bytes.
+    pub(crate) type Tag = [u8; 16];
     pub(crate) struct Cipher(#[allow(dead_code, reason = "keeps a place")] u64);
 
     /// The system encrypts whole blocks.
@@ -208,7 +209,7 @@ mod platform {
                 return Err(Rejected);
             }
         }
-        Ok([])
+        Ok([0; 16])
     }
 
     pub(crate) fn open(

@@ -1,4 +1,5 @@
 //! Windows: `VirtualLock` through the `region` crate with a larger working set, error reports that leave regions out.
+#![allow(clippy::unnecessary_wraps, reason = "the interface of the other platforms")]
 
 use super::{Access, Mapping, Refusal, Resource, page_size};
 use crate::protection::{Backend, Limit};
