@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             // Forgotten, not dropped: only the kernel knows of the bond now.
             let worker = thread::spawn(|| sleeper().map(std::mem::forget));
             worker.join().map_err(|_| "the worker panicked")??;
-            thread::sleep(Duration::from_secs(300));
+            thread::sleep(Duration::from_mins(5));
         }
         Some("many") => many(),
         Some("large") => large()?,

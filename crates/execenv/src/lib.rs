@@ -21,6 +21,8 @@
 //!   inherited by what the child starts. That is how environments are.
 //! - The bond that kills the child with its parent is undone by set-uid programs such as `sudo`,
 //!   and does not reach the child's own children.
+//! - A signal that a process of the child's tree sends to this process is not handed back to it,
+//!   unless its sender has ended and been reaped before this process could look at it.
 //! - A process can leave the tree that a timeout ends only by other means than forking: asking a
 //!   service manager to start something for it, or gaining other rights.
 //!

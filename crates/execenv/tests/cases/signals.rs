@@ -5,7 +5,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::{Talking, bit, exec, has, not_run, send, signal_set, state, tool, wait_for};
+use crate::support::{
+    Talking, bit, exec, has, not_run, send, signal_set, sleepers, state, tool, unique, wait_for,
+};
 
 /// Logs every signal with its code and sender, and goes on.
 const LOGGER: &str = "import os, signal, sys
@@ -49,28 +51,25 @@ fn t19_helpers_in_the_childs_group_hear_it_too() {
 
 #[test]
 fn t18_a_signal_from_the_child_or_its_group_does_not_come_back() {
-    for sender in [
-        "kill -TERM $PPID",
-        // A process of the child's group; it stays until the parent has looked at it.
-        "sh -c 'kill -TERM '$PPID'; read wait' &",
-        // One that has left the group and lost its parent.
-        "(setsid sh -c 'kill -TERM '$PPID'; sleep 300' &)",
-    ] {
+    let tag = unique();
+    let by_others = [
+        // By the child itself.
+        "kill -TERM $parent".to_owned(),
+        // By a process of its group; it stays until the parent has looked at it.
+        format!("sh -c 'kill -TERM '$parent'; exec sleep {tag}' &"),
+        // By one that has left the group and lost its parent.
+        format!("(setsid sh -c 'kill -TERM '$parent'; exec sleep {tag}' &)"),
+    ];
+    for (index, sender) in by_others.iter().enumerate() {
         let script = format!(
             "parent=$PPID; trap 'echo term' TERM; trap 'echo marker; exit 6' USR1; {sender}
              echo sent; while :; do sleep 0.02; done"
         );
-        let mut command = exec(&["--supervise", "--kill-tree", "--", "sh", "-c", &script]);
-        let mut run = Talking::start(command.stdin(Stdio::piped()));
+        let mut run = Talking::start(&mut exec(&["--kill-tree", "--", "sh", "-c", &script]));
         assert_eq!(run.line(), "sent");
         let pid = run.id();
-        if !sender.starts_with("kill") {
-            // The sender runs beside the script, so it may not have come to it yet. What it sends is
-            // taken at once; that it was sent shows by the senders being asleep.
-            wait_for("the sender", || {
-                let all = crate::support::tagged("kill -TERM");
-                all.iter().all(|&pid| state(pid) == Some('S')).then_some(())
-            });
+        if index > 0 {
+            wait_for("the sender", || (sleepers(&tag).len() == 1).then_some(()));
         }
         wait_for("the parent to have taken it", || {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
@@ -95,7 +94,7 @@ fn t17_a_stopped_child_stops_us_and_cont_continues_both() {
     if !has("bash") {
         return not_run("bash is missing");
     }
-    let script = "echo child $$; trap 'echo on' CONT; while :; do sleep 0.02; done";
+    let script = "trap 'echo on' CONT; echo child $$; while :; do sleep 0.02; done";
     let mut run = under_job_control(&["--supervise", "--", "sh", "-c", script]);
     let (mut job, mut child) = (0, 0);
     for _ in 0..2 {

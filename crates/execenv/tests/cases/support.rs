@@ -5,12 +5,13 @@ use std::{
     io::{BufRead, BufReader, Write},
     os::unix::process::ExitStatusExt,
     path::PathBuf,
-    process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::mpsc::{Receiver, channel},
     time::{Duration, Instant},
 };
 
 /// Nothing here takes long; this is for a machine that has better things to do.
-pub const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_mins(1);
 
 pub const MODES: [&str; 2] = ["--replace", "--supervise"];
 
@@ -91,21 +92,29 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// A program that talks to the test line by line. It is killed when the test ends.
 pub struct Talking {
     pub child: Child,
-    lines: BufReader<ChildStdout>,
+    lines: Receiver<String>,
 }
 
 impl Talking {
     pub fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("starts");
-        let lines = BufReader::new(child.stdout.take().expect("piped"));
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
         Self { child, lines }
     }
 
     pub fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).expect("text");
-        assert!(!line.is_empty(), "no more lines; {:?}", self.child.try_wait());
-        line.trim_end().to_owned()
+        match self.lines.recv_timeout(LONG) {
+            Ok(line) => line,
+            Err(error) => panic!("no line: {error}; {:?}", self.child.try_wait()),
+        }
     }
 
     /// The number at the end of the next line.
@@ -161,23 +170,29 @@ pub const fn bit(signal: u32) -> u64 {
     1 << (signal - 1)
 }
 
-/// Living processes that have `tag` in their command line.
-pub fn tagged(tag: &str) -> Vec<i32> {
+/// Living processes that are `sleep TAG`.
+pub fn sleepers(tag: &str) -> Vec<i32> {
+    with_command_line(|line| line == format!("sleep\0{tag}\0"))
+}
+
+/// Living processes whose command lines (arguments ended by NUL) are wanted.
+pub fn with_command_line(is_wanted: impl Fn(&str) -> bool) -> Vec<i32> {
     fs::read_dir("/proc")
         .expect("proc")
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(|pid| {
             fs::read(format!("/proc/{pid}/cmdline"))
-                .is_ok_and(|line| String::from_utf8_lossy(&line).contains(tag))
+                .is_ok_and(|line| is_wanted(&String::from_utf8_lossy(&line)))
                 && !is_dead(*pid)
         })
         .collect()
 }
 
-/// A text that occurs nowhere else: processes carry it as an argument.
-pub fn unique(name: &str) -> String {
+/// A number of seconds, longer than any test, that nobody else sleeps: so it marks a process.
+pub fn unique() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    let own = u64::from(std::process::id()) * 100;
+    (1_000_000_000 + own + u64::from(NEXT.fetch_add(1, Ordering::Relaxed))).to_string()
 }
