@@ -192,6 +192,7 @@ impl ExecError {
         })
     }
 
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
     pub(crate) fn os(step: &'static str, source: impl Into<io::Error>) -> Self {
         Self::Os { step, source: source.into() }
     }
