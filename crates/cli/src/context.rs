@@ -140,7 +140,7 @@ impl Context {
     /// # Errors
     /// Every failure.
     pub fn resolve(&self, config: &Config, plan: &Plan) -> Result<Resolved, Failure> {
-        let cx = OpenContext { base_dir: config.base_dir(), environment: &self.environment };
+        let cx = OpenContext::new(config.base_dir(), &self.environment);
         resolve(plan, &Registry::new(), &cx, &ResolveOptions::default())
             .map_err(|errors| Failure::many(Exit::Store, errors))
     }

@@ -1,6 +1,6 @@
 //! The one place that reads the process environment for stores, and remembers what they asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::sync::Mutex;
 
@@ -17,7 +17,8 @@ use crate::env_vars;
 pub struct ProcessEnvironment {
     /// Credentials that stay where they are, because the child is to inherit them.
     kept: BTreeSet<String>,
-    credentials: Mutex<BTreeSet<String>>,
+    /// What was read, by name: a second reader finds what the first one took out.
+    credentials: Mutex<BTreeMap<String, Option<SecretBytes>>>,
 }
 
 impl ProcessEnvironment {
@@ -28,7 +29,12 @@ impl ProcessEnvironment {
 
     /// The names that were read as credentials so far.
     pub fn credentials(&self) -> BTreeSet<String> {
-        self.lock().clone()
+        self.lock().keys().cloned().collect()
+    }
+
+    /// Drops the values, keeps the names. Nobody can read the credentials again.
+    pub fn forget(&self) {
+        self.lock().values_mut().for_each(|value| *value = None);
     }
 
     /// Whether the user's settings allow colours at all.
@@ -37,8 +43,8 @@ impl ProcessEnvironment {
         !is_set(env_vars::NO_COLOR) && self.var(env_vars::TERM).is_none_or(|term| term != "dumb")
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        // A set of names is whole whatever a panicking thread did.
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Option<SecretBytes>>> {
+        // A map of names is whole whatever a panicking thread did.
         self.credentials.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
@@ -53,11 +59,20 @@ impl Environment for ProcessEnvironment {
     }
 
     fn credential(&self, name: &str) -> Result<Option<SecretBytes>, StoreError> {
-        self.lock().insert(name.to_owned());
-        if self.kept.contains(name) {
-            let Some(value) = self.var(name) else { return Ok(None) };
-            return Ok(Some(SecretBytes::adopt(&mut value.into_encoded_bytes())?));
+        let copy = |value: &SecretBytes| SecretBytes::copy_from(&value.expose());
+        let mut credentials = self.lock();
+        if let Some(known) = credentials.get(name) {
+            return Ok(known.as_ref().map(copy).transpose()?);
         }
-        Ok(dsops_secure_mem::take_env(OsStr::new(name))?)
+        let value = if self.kept.contains(name) {
+            self.var(name)
+                .map(|value| SecretBytes::adopt(&mut value.into_encoded_bytes()))
+                .transpose()?
+        } else {
+            dsops_secure_mem::take_env(OsStr::new(name))?
+        };
+        let answer = value.as_ref().map(copy).transpose()?;
+        credentials.insert(name.to_owned(), value);
+        Ok(answer)
     }
 }

@@ -202,6 +202,30 @@ fn a_store_credential_stays_here_unless_it_is_kept() {
 }
 
 #[test]
+fn several_stores_answer_together_and_the_environment_is_one() {
+    let project = Project::new();
+    project.set("A", b"from sops");
+    let config = project.read("dsops.yaml").replace(
+        "secretStores:\n",
+        "secretStores:\n  ci: { type: env, prefix: CI_ }\n  ci2: { type: env, prefix: CI_ }\n  plain: { type: literal, values: { p: from plain } }\n",
+    );
+    project.write(
+        "dsops.yaml",
+        &format!("{config}    B: {{ from: store://ci/TOKEN }}\n    C: {{ from: store://plain/p }}\n    D: {{ from: store://ci2/TOKEN }}\n"),
+    );
+    let script = r#"echo "$A|$B|$C|$D|${CI_TOKEN-gone}""#;
+    let run = |args: &[&str]| {
+        let mut command = project.command();
+        command.arg("exec").args(args).args(["--", "sh", "-c", script]).env("CI_TOKEN", "from ci");
+        let output = command.output().unwrap();
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(run(&[]), "from sops|from ci|from plain|from ci|gone\n");
+    assert_eq!(run(&["--keep", "CI_TOKEN"]), "from sops|from ci|from plain|from ci|from ci\n");
+}
+
+#[test]
 fn plan_opens_nothing() {
     let project = Project::new();
     project.set("A", b"value");

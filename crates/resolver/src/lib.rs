@@ -71,7 +71,7 @@
 //! let plan = plan(&config, "dev", &Factory)?;
 //! assert_eq!(plan.variables[1].source_text(), "store://demo/some/key");
 //!
-//! let cx = OpenContext { base_dir: config.base_dir(), environment: &NoEnvironment };
+//! let cx = OpenContext::new(config.base_dir(), &NoEnvironment);
 //! let resolved = resolve(&plan, &Factory, &cx, &ResolveOptions::default())?;
 //! assert_eq!(&*resolved.get("SIZE").expect("resolved").expose(), b"8");
 //! assert_eq!(&*resolved.get("PORT").expect("resolved").expose(), b"8080");

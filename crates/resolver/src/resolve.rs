@@ -109,7 +109,8 @@ fn open(
     deadline: Option<Instant>,
 ) -> Opened {
     FetchContext::new(deadline).check_deadline()?;
-    guarded(|| factory.open(&store.settings, cx)).unwrap_or(Err(StoreError::Panicked))
+    guarded(|| factory.open(&store.settings, &cx.for_items(&store.items)))
+        .unwrap_or(Err(StoreError::Panicked))
 }
 
 fn fetch_all(

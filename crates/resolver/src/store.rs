@@ -73,7 +73,7 @@
 //! ";
 //! let config = Config::parse("dsops.yaml", text)?;
 //! let plan = plan(&config, "dev", &Folders)?;
-//! let cx = OpenContext { base_dir: dir.path(), environment: &NoEnvironment };
+//! let cx = OpenContext::new(dir.path(), &NoEnvironment);
 //! let resolved = resolve(&plan, &Folders, &cx, &ResolveOptions::default())?;
 //! assert_eq!(&*resolved.get("TOKEN").expect("resolved").expose(), b"hunter2");
 //! # Ok(())
@@ -186,6 +186,22 @@ pub struct OpenContext<'a> {
     pub base_dir: &'a Path,
     /// The environment `dsops` was started with.
     pub environment: &'a dyn Environment,
+    /// What the store will be asked for, when that is known. A store that has to fetch on the main
+    /// thread, as one of the environment has, can do it while it is opened.
+    pub items: &'a [Item],
+}
+
+impl<'a> OpenContext<'a> {
+    /// A context that does not say yet what will be asked for.
+    pub fn new(base_dir: &'a Path, environment: &'a dyn Environment) -> Self {
+        Self { base_dir, environment, items: &[] }
+    }
+
+    /// The same, for a store that will be asked for these items.
+    #[must_use]
+    pub fn for_items(self, items: &'a [Item]) -> Self {
+        Self { items, ..self }
+    }
 }
 
 /// What a store may use while it fetches.

@@ -71,7 +71,7 @@ fn planned(environment: &str) -> Plan {
 }
 
 fn resolved(environment: &str, fakes: &Fakes) -> Result<Resolved, ResolveErrors> {
-    let cx = OpenContext { base_dir: Path::new("."), environment: &NoEnvironment };
+    let cx = OpenContext::new(Path::new("."), &NoEnvironment);
     resolve(&planned(environment), fakes, &cx, &ResolveOptions::default())
 }
 
@@ -256,7 +256,7 @@ fn a_panic_while_opening_is_a_failure_too() {
     let text = "secretStores: { s: { type: fake, broken: panic } }\nenvs: { dev: { A: { from: store://s/a } } }\n";
     let config = Config::parse("dsops.yaml", text).unwrap();
     let plan = plan(&config, "dev", &Fakes::default()).unwrap();
-    let cx = OpenContext { base_dir: Path::new("."), environment: &NoEnvironment };
+    let cx = OpenContext::new(Path::new("."), &NoEnvironment);
     let errors = resolve(&plan, &Fakes::default(), &cx, &ResolveOptions::default()).unwrap_err();
     assert_eq!(errors.errors()[0].code(), codes::STORE_BUG);
 }
@@ -264,7 +264,7 @@ fn a_panic_while_opening_is_a_failure_too() {
 #[test]
 fn a_passed_deadline_fails_all_without_asking() {
     let fakes = Fakes::default();
-    let cx = OpenContext { base_dir: Path::new("."), environment: &NoEnvironment };
+    let cx = OpenContext::new(Path::new("."), &NoEnvironment);
     let mut options = ResolveOptions::default();
     options.deadline = Some(Instant::now());
     let errors = resolve(&planned("both"), &fakes, &cx, &options).unwrap_err();

@@ -115,6 +115,10 @@ pub fn restore_original_limits() -> io::Result<()> {
 /// overwrite: the variable is removed, its old bytes may stay there.
 #[allow(unsafe_code)]
 pub fn take_env(name: &OsStr) -> Result<Option<SecretBytes>, Error> {
+    // Most variables that are asked for are not there, and looking is cheap.
+    if !sys::is_set(name) {
+        return Ok(None);
+    }
     let threads =
         sys::threads().map_err(|source| Error::System { what: "counting threads", source })?;
     if threads != 1 {

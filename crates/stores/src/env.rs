@@ -1,6 +1,6 @@
 //! The store `env`: variables of the environment that `dsops` was started with.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
 
 use dsops_resolver::{
     Diagnostic, FetchContext, Health, Item, OpenContext, Store, StoreError, StoreFactory,
@@ -14,8 +14,8 @@ const PREFIX: &str = "prefix";
 /// name that is asked for.
 ///
 /// # Security
-/// A variable is moved: the child does not inherit it under its old name, and no copy stays in our
-/// own environment.
+/// A variable is taken as a credential: the child does not inherit it under its old name unless the
+/// user keeps it. It is read while the store is opened, before any other thread runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EnvFactory;
 
@@ -33,15 +33,25 @@ impl StoreFactory for EnvFactory {
     fn open(
         &self,
         settings: &StoreSettings,
-        _: &OpenContext<'_>,
+        cx: &OpenContext<'_>,
     ) -> Result<Box<dyn Store>, StoreError> {
         let prefix = settings.text(PREFIX)?.unwrap_or_default().to_owned();
-        Ok(Box::new(Env { prefix }))
+        let mut values = BTreeMap::new();
+        for item in cx.items {
+            let name = format!("{prefix}{}", item.key);
+            let is_name = !name.is_empty() && !name.contains(['=', '\0']);
+            if is_name && let Some(value) = cx.environment.credential(&name)? {
+                values.insert(name, value);
+            }
+        }
+        Ok(Box::new(Env { prefix, values }))
     }
 }
 
 struct Env {
     prefix: String,
+    /// By name, prefix included.
+    values: BTreeMap<String, SecretBytes>,
 }
 
 impl Store for Env {
@@ -60,17 +70,9 @@ impl Env {
             return Err(StoreError::unsupported("a version"));
         }
         let name = format!("{}{}", self.prefix, item.key);
-        if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(StoreError::not_found(name));
-        }
-        match dsops_secure_mem::take_env(OsStr::new(&name)) {
-            Ok(Some(value)) => Ok(value),
-            Ok(None) => Err(StoreError::not_found(name)),
-            Err(error @ dsops_secure_mem::Error::Threads { .. }) => Err(StoreError::unavailable(
-                format!("the variable {name} cannot be moved"),
-                Some(std::sync::Arc::new(error) as _),
-            )),
-            Err(error) => Err(error.into()),
+        match self.values.get(&name) {
+            Some(value) => Ok(SecretBytes::copy_from(&value.expose())?),
+            None => Err(StoreError::not_found(name)),
         }
     }
 }

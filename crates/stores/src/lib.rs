@@ -40,7 +40,7 @@
 //! // Fetch it as the resolver does.
 //! let settings = "type: sops\npath: secrets.sops.yaml\nage_key_file: key.txt\n";
 //! let settings = StoreSettings::parse("local", settings).map_err(|problem| problem.message)?;
-//! let cx = OpenContext { base_dir: folder.path(), environment: &NoEnvironment };
+//! let cx = OpenContext::new(folder.path(), &NoEnvironment);
 //! let store = Registry::new().open(&settings, &cx)?;
 //! let item = Item { key: "TOKEN".to_owned(), version: None };
 //! let value = store.fetch(&[item], &FetchContext::default()).remove(0)?;

@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn open(text: &str) -> Result<Box<dyn Store>, StoreError> {
-        let cx = OpenContext { base_dir: Path::new("."), environment: &NoEnvironment };
+        let cx = OpenContext::new(Path::new("."), &NoEnvironment);
         LiteralFactory.open(&settings(text), &cx)
     }
 

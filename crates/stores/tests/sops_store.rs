@@ -90,12 +90,12 @@ impl Project {
     }
 
     fn open(&self, registry: &Registry, environment: &dyn Environment) -> Box<dyn Store> {
-        let cx = OpenContext { base_dir: self.folder.path(), environment };
+        let cx = OpenContext::new(self.folder.path(), environment);
         registry.open(&settings("path: secrets.sops.yaml"), &cx).unwrap()
     }
 
     fn with_key_file(&self) -> Box<dyn Store> {
-        let cx = OpenContext { base_dir: self.folder.path(), environment: &NoEnvironment };
+        let cx = OpenContext::new(self.folder.path(), &NoEnvironment);
         let settings = settings("path: secrets.sops.yaml\nage_key_file: key.txt");
         Registry::new().open(&settings, &cx).unwrap()
     }

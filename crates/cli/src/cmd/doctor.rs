@@ -246,12 +246,13 @@ fn project_findings(cx: &Context) -> Vec<Finding> {
             ),
         }
     }
-    let open = OpenContext { base_dir: config.base_dir(), environment: &cx.environment };
+    let open = OpenContext::new(config.base_dir(), &cx.environment);
     findings.extend(config.stores().map(|settings| check_store(settings, &registry, &open)));
     findings
 }
 
 /// A configuration that others may change is a way to another store.
+#[cfg(unix)]
 fn mode_findings(path: &Path) -> Option<Finding> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = fs::metadata(path).ok()?.permissions().mode();
@@ -264,6 +265,16 @@ fn mode_findings(path: &Path) -> Option<Finding> {
         finding.help = Some(format!("chmod go-w {}", path.display()));
         finding
     })
+}
+
+/// Who may change a file is in an access control list here, which is not read.
+#[cfg(not(unix))]
+fn mode_findings(path: &Path) -> Option<Finding> {
+    Some(Finding::new(
+        Outcome::NotChecked,
+        "configuration",
+        format!("who may change {} is not checked on this system", path.display()),
+    ))
 }
 
 fn check_store(settings: &StoreSettings, registry: &Registry, open: &OpenContext<'_>) -> Finding {

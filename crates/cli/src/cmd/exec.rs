@@ -28,6 +28,7 @@ pub fn run(cx: &Context, args: &args::Exec) -> Result<Outcome, Failure> {
         exec = exec.secret(Name::new(name).map_err(ExecError::from).map_err(failed)?, value);
     }
     // The plan holds the literals and defaults of the configuration.
+    cx.environment.forget();
     drop((plan, config));
     if mode == Mode::Replace {
         return match exec.replace() {

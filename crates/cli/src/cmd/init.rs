@@ -137,8 +137,11 @@ fn own_recipient(cx: &Context) -> Result<Recipient, Failure> {
 }
 
 fn private_folder(path: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| {
         Failure::new(
             Exit::Store,
             Report::error(format!("cannot make {}", path.display())).because(&error),

@@ -199,8 +199,11 @@ fn read_value(cx: &Context, args: &args::Set, name: &str) -> Result<SecretBytes,
 }
 
 fn stdin_unbuffered() -> Result<File, Failure> {
-    use std::os::fd::AsFd as _;
-    io::stdin().as_fd().try_clone_to_owned().map(File::from).map_err(|error| {
+    #[cfg(unix)]
+    let owned = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned();
+    #[cfg(windows)]
+    let owned = std::os::windows::io::AsHandle::as_handle(&io::stdin()).try_clone_to_owned();
+    owned.map(File::from).map_err(|error| {
         Failure::new(Exit::Usage, Report::error("cannot read from stdin").because(&error))
     })
 }
@@ -212,7 +215,7 @@ fn store(
     target: &Target<'_>,
     value: &SecretBytes,
 ) -> Result<PathBuf, Failure> {
-    let open = OpenContext { base_dir: config.base_dir(), environment: &cx.environment };
+    let open = OpenContext::new(config.base_dir(), &cx.environment);
     let (path, keyring) = sops::locate(target.settings, &open).map_err(Failure::from_store)?;
     let failed = |error: sops::Error| {
         let mut report = Report::from_error(&error);

@@ -1,7 +1,7 @@
 //! Linux: `memfd_secret`, `mlock2`, `madvise`, `prctl`.
 
 use super::unix;
-pub(crate) use super::unix::{limit, on_fork, set_limit, take_variable, unmap};
+pub(crate) use super::unix::{is_set, limit, on_fork, set_limit, take_variable, unmap};
 use super::{Access, Mapping, Refusal};
 use crate::protection::Backend;
 use std::{

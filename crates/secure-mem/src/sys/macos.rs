@@ -1,7 +1,7 @@
 //! macOS: `mlock` through the `region` crate, `minherit`, `PT_DENY_ATTACH`.
 
 use super::unix;
-pub(crate) use super::unix::{limit, on_fork, set_limit, take_variable, unmap};
+pub(crate) use super::unix::{is_set, limit, on_fork, set_limit, take_variable, unmap};
 use super::{Access, Mapping, Refusal};
 use crate::protection::Backend;
 use std::{

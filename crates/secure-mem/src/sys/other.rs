@@ -1,7 +1,7 @@
 //! Other Unix systems: `mlock` and `mprotect` through the `region` crate, limits, and no more than that.
 
 use super::unix;
-pub(crate) use super::unix::{limit, on_fork, set_limit, take_variable, unmap};
+pub(crate) use super::unix::{is_set, limit, on_fork, set_limit, take_variable, unmap};
 use super::{Access, Mapping, Refusal};
 use crate::protection::Backend;
 use std::{ffi::c_char, io, mem};

@@ -74,6 +74,13 @@ pub(crate) fn on_fork(handler: unsafe extern "C" fn()) {
     unsafe { libc::pthread_atfork(None, None, Some(handler)) };
 }
 
+/// Whether the environment has `name`. The value is not looked at.
+pub(crate) fn is_set(name: &OsStr) -> bool {
+    // SAFETY: reads the array as `environ` does: it races only with a change of the environment,
+    // which the callers rule out.
+    !unsafe { values_of(name.as_bytes()) }.is_empty()
+}
+
 /// Hands the value of `name` to `keep`; when that succeeds, wipes every copy in the environment and removes it.
 ///
 /// # Safety

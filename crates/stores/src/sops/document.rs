@@ -14,7 +14,7 @@ use super::{
     metadata::{Metadata, WrappedKey},
     path::{self, SOPS_SECTION},
     tree::{Content, Leaves},
-    value::{Cipher, KEY_BYTES},
+    value::{Cipher, KEY_BYTES, Sealing},
 };
 use crate::{
     age::{self, Identity, Recipient},
@@ -287,9 +287,11 @@ impl OpenDocument {
             .filter(|(_, in_list)| !**in_list)
             .flat_map(|(part, _)| [part.as_str(), ":"])
             .collect();
+        let sealing = Sealing::new(value.len())?;
         let sealed = scrubbed(|| {
-            Cipher::new(&self.data_key).seal(&value.expose(), authenticated.as_bytes())
-        })?;
+            let path = authenticated.as_bytes();
+            Cipher::new(&self.data_key).seal(sealing, &value.expose(), path)
+        });
         let text = edit::set(&self.document.text, &self.document.root, &parts, &sealed)
             .map_err(|refused| self.refuse(key, &refused))?;
         self.replace(key, text, now, Some(&sealed))?;

@@ -8,8 +8,8 @@ use zeroize::Zeroize;
 use super::{
     Error, Place,
     metadata::Metadata,
-    tree::{Content, Leaf, Leaves},
-    value::{Cipher, Encrypted, Kind, Refused},
+    tree::{Content, Leaves},
+    value::{Cipher, Encrypted, Kind, Refused, Sealing},
 };
 use crate::scrub::scrubbed;
 
@@ -23,6 +23,9 @@ const HEX_BYTES: usize = 128;
 
 /// Decrypts and hashes every value, compares the MAC, and only then hands out the values of the
 /// leaves that are wanted, in the order of `wanted`, which is sorted and may have a leaf twice.
+///
+/// All memory is had before the first value is decrypted: while plaintext may stand on the stack
+/// or in a register, there is no system call at which an observer could look.
 pub(super) fn verify(
     file: &str,
     leaves: &Leaves<'_>,
@@ -32,27 +35,32 @@ pub(super) fn verify(
 ) -> Result<Vec<SecretBytes>, Error> {
     let mac_error = || Error::Mac { place: metadata.mac_place.clone() };
     let mac = Encrypted::parse(&metadata.mac).map_err(|_| mac_error())?;
-    let mut values = Vec::with_capacity(wanted.len());
-    let mut wanted = wanted.iter().peekable();
-    let mut plaintext = room(leaves.max_len().max(mac.max_len()))?;
+    let mut values = wanted
+        .iter()
+        .map(|leaf| room(leaves.all[*leaf].max_len()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let longest = leaves.max_len().max(mac.max_len());
+    let mut plaintext = room(longest)?;
     let mut plaintext = plaintext.expose_mut();
-    scrubbed(|| {
+    let mut ciphertext = Vec::with_capacity(longest);
+    let mut filled = 0;
+    let equal = scrubbed(|| {
         let cipher = Cipher::new(data_key);
-        let mut scratch = Scratch { plaintext: &mut plaintext, ciphertext: Vec::new() };
-        let mut computed =
-            hash(file, leaves, metadata, &cipher, &mut scratch, |leaf, plaintext| {
-                while wanted.next_if_eq(&&leaf).is_some() {
-                    values.push(plaintext.keep()?);
-                }
-                Ok(())
-            })?;
+        let mut scratch = Scratch { plaintext: &mut plaintext, ciphertext: &mut ciphertext };
+        let mut computed = hash(leaves, metadata, &cipher, &mut scratch, |leaf, plaintext| {
+            while wanted.get(filled) == Some(&leaf) {
+                plaintext.keep(&mut values[filled]);
+                filled += 1;
+            }
+        })?;
         let path = metadata.last_modified.as_bytes();
         let equal = mac.kind == Kind::Str
             && scratch.open(&cipher, &mac, path).is_ok_and(|mac| mac.ct_eq(&computed).into());
         computed.zeroize();
-        if equal { Ok(()) } else { Err(mac_error()) }
-    })?;
-    Ok(values)
+        Ok(equal)
+    })
+    .map_err(|fault| refuse(file, leaves, &fault))?;
+    if equal { Ok(values) } else { Err(mac_error()) }
 }
 
 /// Computes the MAC of a document and encrypts it for the time of the change.
@@ -63,16 +71,20 @@ pub(super) fn seal(
     data_key: &SecretBytes,
     last_modified: &str,
 ) -> Result<String, Error> {
-    let mut plaintext = room(leaves.max_len())?;
+    let longest = leaves.max_len();
+    let mut plaintext = room(longest)?;
     let mut plaintext = plaintext.expose_mut();
+    let mut ciphertext = Vec::with_capacity(longest);
+    let sealing = Sealing::new(HEX_BYTES)?;
     scrubbed(|| {
         let cipher = Cipher::new(data_key);
-        let mut scratch = Scratch { plaintext: &mut plaintext, ciphertext: Vec::new() };
-        let mut computed = hash(file, leaves, metadata, &cipher, &mut scratch, |_, _| Ok(()))?;
-        let sealed = cipher.seal(&computed, last_modified.as_bytes());
+        let mut scratch = Scratch { plaintext: &mut plaintext, ciphertext: &mut ciphertext };
+        let mut computed = hash(leaves, metadata, &cipher, &mut scratch, |_, _| ())?;
+        let sealed = cipher.seal(sealing, &computed, last_modified.as_bytes());
         computed.zeroize();
-        sealed
+        Ok(sealed)
     })
+    .map_err(|fault| refuse(file, leaves, &fault))
 }
 
 /// A plaintext while it is looked at.
@@ -84,23 +96,28 @@ struct Plaintext<'a> {
 impl Plaintext<'_> {
     /// Copies it into a slot of its own, in the form that users expect: a boolean is `true` or
     /// `false` although sops keeps it as Python writes it.
-    fn keep(&self) -> Result<SecretBytes, Error> {
-        let mut value = SecretBytes::copy_from(self.bytes)?;
+    fn keep(&self, value: &mut SecretBytes) {
+        let mut open = value.expose_mut();
+        let used = &mut open[..self.bytes.len()];
+        used.copy_from_slice(self.bytes);
         if self.kind == Kind::Bool {
-            value.expose_mut().make_ascii_lowercase();
+            used.make_ascii_lowercase();
         }
-        Ok(value)
+        drop(open);
+        value.truncate(self.bytes.len());
     }
 }
 
+/// A leaf, by its place, and what is wrong with it.
+type Fault = (usize, Refused);
+
 fn hash(
-    file: &str,
     leaves: &Leaves<'_>,
     metadata: &Metadata,
     cipher: &Cipher,
     scratch: &mut Scratch<'_>,
-    mut see: impl FnMut(usize, &Plaintext<'_>) -> Result<(), Error>,
-) -> Result<[u8; HEX_BYTES], Error> {
+    mut see: impl FnMut(usize, &Plaintext<'_>),
+) -> Result<[u8; HEX_BYTES], Fault> {
     let mut hasher = Sha512::new();
     if metadata.mac_only_encrypted {
         hasher.update(ONLY_ENCRYPTED_PREFIX);
@@ -110,9 +127,9 @@ fn hash(
             Content::Encrypted(value) => {
                 let bytes = scratch
                     .open(cipher, value, leaves.path(leaf))
-                    .map_err(|refused| refuse(file, leaves, leaf, &refused))?;
+                    .map_err(|refused| (index, refused))?;
                 let form = value.kind.check(bytes);
-                form.map_err(|reason| refuse(file, leaves, leaf, &Refused::Form(reason)))?;
+                form.map_err(|reason| (index, Refused::Form(reason)))?;
                 Plaintext { kind: value.kind, bytes }
             }
             Content::Clear { form, kind } => Plaintext { kind: *kind, bytes: form.as_bytes() },
@@ -121,7 +138,7 @@ fn hash(
         if (leaf.encrypted || !metadata.mac_only_encrypted) && !leaf.is_comment() {
             hasher.update(plaintext.bytes);
         }
-        see(index, &plaintext)?;
+        see(index, &plaintext);
     }
     let mut digest = hasher.finalize();
     let mut hex = [0u8; HEX_BYTES];
@@ -133,7 +150,8 @@ fn hash(
     Ok(hex)
 }
 
-fn refuse(file: &str, leaves: &Leaves<'_>, leaf: &Leaf<'_>, refused: &Refused) -> Error {
+fn refuse(file: &str, leaves: &Leaves<'_>, (leaf, refused): &Fault) -> Error {
+    let leaf = &leaves.all[*leaf];
     let place = Place::new(file, leaf.node.span.start);
     let key = leaves.key(leaf).to_owned();
     match refused {
@@ -145,7 +163,7 @@ fn refuse(file: &str, leaves: &Leaves<'_>, leaf: &Leaf<'_>, refused: &Refused) -
 /// Protected memory in which one value after the other is decrypted, and a buffer for ciphertext.
 struct Scratch<'a> {
     plaintext: &'a mut [u8],
-    ciphertext: Vec<u8>,
+    ciphertext: &'a mut Vec<u8>,
 }
 
 impl Scratch<'_> {
@@ -155,7 +173,7 @@ impl Scratch<'_> {
         value: &Encrypted<'_>,
         path: &[u8],
     ) -> Result<&[u8], Refused> {
-        let used = cipher.open(value, path, &mut self.ciphertext, self.plaintext)?;
+        let used = cipher.open(value, path, self.ciphertext, self.plaintext)?;
         Ok(&self.plaintext[..used])
     }
 }

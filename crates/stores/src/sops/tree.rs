@@ -39,6 +39,15 @@ impl Leaf<'_> {
     pub(super) fn is_comment(&self) -> bool {
         matches!(&self.content, Content::Encrypted(value) if value.kind == Kind::Comment)
     }
+
+    /// At least as many bytes as the value has.
+    pub(super) fn max_len(&self) -> usize {
+        match &self.content {
+            Content::Encrypted(value) => value.max_len(),
+            Content::Clear { form, .. } => form.len(),
+            Content::Empty => 0,
+        }
+    }
 }
 
 /// All values of a document but null, in order. Keys and paths share one text each.
@@ -85,14 +94,7 @@ impl<'a> Leaves<'a> {
 
     /// The longest plaintext there can be.
     pub(super) fn max_len(&self) -> usize {
-        self.all
-            .iter()
-            .map(|leaf| match &leaf.content {
-                Content::Encrypted(value) => value.max_len(),
-                Content::Clear { .. } | Content::Empty => 0,
-            })
-            .max()
-            .unwrap_or(0)
+        self.all.iter().map(Leaf::max_len).max().unwrap_or(0)
     }
 }
 

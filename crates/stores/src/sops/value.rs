@@ -139,20 +139,20 @@ impl Cipher {
         Ok(sealed.len())
     }
 
-    /// Encrypts as type `str` under a fresh iv. An empty value stays empty, as in sops.
-    pub(super) fn seal(&self, plaintext: &[u8], path: &[u8]) -> Result<String, Error> {
+    /// Encrypts as type `str`. An empty value stays empty, as in sops.
+    ///
+    /// # Panics
+    /// When `sealing` was made for another length.
+    pub(super) fn seal(&self, sealing: Sealing, plaintext: &[u8], path: &[u8]) -> String {
+        let Sealing { iv, mut sealed, mut text } = sealing;
         if plaintext.is_empty() {
-            return Ok(String::new());
+            return text;
         }
-        let mut iv = [0u8; IV_BYTES];
-        getrandom::fill(&mut iv).map_err(Error::Random)?;
-        let mut sealed = vec![0u8; plaintext.len()];
-        let buffer = InOutBuf::new(plaintext, &mut sealed).expect("sized alike");
+        let buffer = InOutBuf::new(plaintext, &mut sealed).expect("made for this length");
         let tag = self
             .0
             .encrypt_inout_detached(&Array(iv), path, buffer)
             .expect("a value in memory is below the limit of the cipher, 64 GiB");
-        let mut text = String::with_capacity(sealed.len() / 3 * 4 + 120);
         text.push_str("ENC[AES256_GCM,data:");
         push_base64(&mut text, &sealed);
         text.push_str(",iv:");
@@ -160,7 +160,25 @@ impl Cipher {
         text.push_str(",tag:");
         push_base64(&mut text, &tag);
         text.push_str(",type:str]");
-        Ok(text)
+        text
+    }
+}
+
+/// What encrypting one value takes from the system: randomness and memory. It is had before the
+/// key and the value are touched, so that no system call is made while they stand on the stack.
+pub(super) struct Sealing {
+    iv: [u8; IV_BYTES],
+    sealed: Vec<u8>,
+    text: String,
+}
+
+impl Sealing {
+    /// For a plaintext of this length, under a fresh iv.
+    pub(super) fn new(len: usize) -> Result<Self, Error> {
+        let mut iv = [0u8; IV_BYTES];
+        getrandom::fill(&mut iv).map_err(Error::Random)?;
+        let text = String::with_capacity(len.div_ceil(3) * 4 + 120);
+        Ok(Self { iv, sealed: vec![0; len], text })
     }
 }
 
@@ -280,6 +298,10 @@ mod tests {
         SecretBytes::copy_from(&[7; KEY_BYTES]).unwrap()
     }
 
+    fn seal(plaintext: &[u8], path: &[u8]) -> String {
+        Cipher::new(&key()).seal(Sealing::new(plaintext.len()).unwrap(), plaintext, path)
+    }
+
     fn open(text: &str, path: &[u8]) -> Result<Vec<u8>, &'static str> {
         let value = Encrypted::parse(text)?;
         let mut plaintext = vec![0; value.max_len()];
@@ -292,17 +314,17 @@ mod tests {
 
     #[test]
     fn what_is_sealed_opens_under_its_path_only() {
-        let text = Cipher::new(&key()).seal(b"value", b"a:b:").unwrap();
+        let text = seal(b"value", b"a:b:");
         assert_eq!(open(&text, b"a:b:").unwrap(), b"value");
         assert_eq!(open(&text, b"a:c:").unwrap_err(), "authentication");
-        let again = Cipher::new(&key()).seal(b"value", b"a:b:").unwrap();
+        let again = seal(b"value", b"a:b:");
         assert_ne!(text, again, "a fresh iv each time");
-        assert_eq!(Cipher::new(&key()).seal(b"", b"a:").unwrap(), "");
+        assert_eq!(seal(b"", b"a:"), "");
     }
 
     #[test]
     fn malformed_values_are_refused_with_the_part_at_fault() {
-        let good = Cipher::new(&key()).seal(b"value", b"a:").unwrap();
+        let good = seal(b"value", b"a:");
         let iv = good.split_once(",iv:").unwrap().1.split_once(',').unwrap().0;
         for (text, reason) in [
             ("hunter2".to_owned(), "not encrypted"),

@@ -1,0 +1,146 @@
+//! The prompt on a Unix terminal: `/dev/tty` in raw mode, read byte by byte.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+
+use dsops_secure_mem::SecretBytes;
+use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
+
+use crate::exit::Exit;
+use crate::report::{Failure, Report};
+
+/// The longest value a person can type. Longer ones come from a file or a pipe.
+const LIMIT_BYTES: usize = 64 * 1024;
+
+const BACKSPACE: u8 = 0x08;
+const CTRL_C: u8 = 0x03;
+const CTRL_D: u8 = 0x04;
+const CTRL_U: u8 = 0x15;
+const DELETE: u8 = 0x7f;
+
+/// Asks for a secret on the controlling terminal, twice, until both answers agree.
+///
+/// # Errors
+/// No terminal, a failed read, ^C, an answer over 64 KiB, or two different answers.
+pub fn secret(question: &str) -> Result<SecretBytes, Failure> {
+    let mut tty = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|error| {
+        Failure::new(
+            Exit::Usage,
+            Report::error("there is no terminal to ask on")
+                .because(&error)
+                .help("pipe the value in, or use `--from-file FILE`"),
+        )
+    })?;
+    let first = ask(&mut tty, question)?;
+    let second = ask(&mut tty, "Once more: ")?;
+    if bool::from(subtle_eq(&first, &second)) {
+        Ok(first)
+    } else {
+        Err(Failure::new(Exit::Usage, Report::error("the two values differ; nothing was stored")))
+    }
+}
+
+fn subtle_eq(a: &SecretBytes, b: &SecretBytes) -> subtle::Choice {
+    subtle::ConstantTimeEq::ct_eq(a, b)
+}
+
+fn ask(tty: &mut File, question: &str) -> Result<SecretBytes, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(Exit::Usage, Report::error("reading from the terminal failed").because(&error))
+    };
+    // First no echo, then the question: an answer typed at once is neither shown nor lost.
+    let raw = RawMode::enter(tty).map_err(failed)?;
+    tty.write_all(question.as_bytes()).map_err(failed)?;
+    let answer = read_line(tty);
+    drop(raw);
+    tty.write_all(b"\n").map_err(failed)?;
+    answer
+}
+
+/// Reads up to the end of the line, one byte at a time, so that nothing is left in a buffer.
+fn read_line(tty: &mut File) -> Result<SecretBytes, Failure> {
+    SecretBytes::build(LIMIT_BYTES, |slot: &mut [u8]| {
+        let mut used = 0;
+        loop {
+            // The byte lands in the slot itself: the slice starts where the next one belongs.
+            let Some(next) = slot.get_mut(used..=used) else {
+                return Err(Failure::usage(
+                    format!("the value is longer than {LIMIT_BYTES} bytes"),
+                    "use `--from-file FILE`",
+                ));
+            };
+            let count = tty.read(next).map_err(|error| {
+                Failure::new(
+                    Exit::Usage,
+                    Report::error("reading from the terminal failed").because(&error),
+                )
+            })?;
+            if count == 0 {
+                return Ok(used);
+            }
+            match next[0] {
+                b'\r' | b'\n' | CTRL_D => {
+                    next[0] = 0;
+                    return Ok(used);
+                }
+                CTRL_C => {
+                    return Err(Failure::new(
+                        Exit::Interrupted,
+                        Report::error("interrupted; nothing was stored"),
+                    ));
+                }
+                BACKSPACE | DELETE => {
+                    next[0] = 0;
+                    used = without_last_character(&slot[..used]);
+                }
+                CTRL_U => used = 0,
+                _ => used += 1,
+            }
+        }
+    })
+}
+
+/// The length that remains when the last UTF-8 character is rubbed out.
+fn without_last_character(typed: &[u8]) -> usize {
+    typed.iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(0)
+}
+
+/// The terminal without echo and without signals, until dropped.
+struct RawMode {
+    tty: File,
+    before: Termios,
+}
+
+impl RawMode {
+    fn enter(tty: &File) -> std::io::Result<Self> {
+        let before = termios::tcgetattr(tty.as_fd())?;
+        let mut raw = before.clone();
+        raw.local_modes &=
+            !(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+        raw.special_codes[SpecialCodeIndex::VMIN] = 1;
+        raw.special_codes[SpecialCodeIndex::VTIME] = 0;
+        // Flush: what was typed before the question is no answer to it.
+        termios::tcsetattr(tty.as_fd(), OptionalActions::Flush, &raw)?;
+        Ok(Self { tty: tty.try_clone()?, before })
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        // Nothing better can be done when the terminal is gone.
+        let _ = termios::tcsetattr(self.tty.as_fd(), OptionalActions::Flush, &self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backspace_takes_whole_characters() {
+        assert_eq!(without_last_character("aé".as_bytes()), 1);
+        assert_eq!(without_last_character(b"ab"), 1);
+        assert_eq!(without_last_character(b""), 0);
+    }
+}

@@ -1,0 +1,124 @@
+//! The prompt of `set` on a real terminal: nothing is echoed, and the terminal is left as it was.
+#![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Child, Stdio};
+
+use common::Project;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+
+/// A terminal with `dsops` on it.
+struct Terminal {
+    ours: File,
+    theirs: File,
+    child: Child,
+    seen: Vec<u8>,
+}
+
+impl Terminal {
+    fn start(project: &Project, args: &[&str]) -> Self {
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&ours).unwrap();
+        unlockpt(&ours).unwrap();
+        let name = ptsname(&ours, Vec::new()).unwrap();
+        let path = std::ffi::OsStr::from_bytes(name.as_bytes()).to_owned();
+        let theirs = OpenOptions::new().read(true).write(true).open(path).unwrap();
+        let end = || Stdio::from(theirs.try_clone().unwrap());
+        // A session of its own, with the terminal as its controlling one.
+        let dsops = project.command();
+        let mut command = std::process::Command::new("setsid");
+        command.args(["--ctty", "--wait"]).arg(dsops.get_program()).args(args);
+        command.current_dir(project.folder.path()).env_clear();
+        command.envs(dsops.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        Self { ours: File::from(ours), theirs, child, seen: Vec::new() }
+    }
+
+    /// Reads until the text is on the screen.
+    fn wait_for(&mut self, text: &str) {
+        let mut byte = [0];
+        while !self.seen.ends_with(text.as_bytes()) {
+            assert_eq!(
+                self.ours.read(&mut byte).unwrap(),
+                1,
+                "{}",
+                String::from_utf8_lossy(&self.seen)
+            );
+            self.seen.push(byte[0]);
+        }
+    }
+
+    fn type_in(&mut self, keys: &str) {
+        self.ours.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// The exit code and all that was on the screen.
+    fn end(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        let echo = LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
+        assert!(
+            tcgetattr(&self.theirs).unwrap().local_modes.contains(echo),
+            "the terminal is as it was"
+        );
+        drop(self.theirs);
+        let mut rest = Vec::new();
+        // The last reader sees an error when the other end is gone.
+        let _ = self.ours.read_to_end(&mut rest);
+        self.seen.extend(rest);
+        (code, String::from_utf8_lossy(&self.seen).into_owned())
+    }
+}
+
+#[test]
+fn a_typed_value_is_stored_and_never_shown() {
+    let project = Project::new();
+    let mut terminal = Terminal::start(&project, &["set", "A"]);
+    terminal.wait_for("Value of A: ");
+    // Corrections work: backspace, also over a character of two bytes, and ^U.
+    terminal.type_in("wrong\x15hunterx\x7f2\u{e9}\x7f-typed\r");
+    terminal.wait_for("Once more: ");
+    terminal.type_in("hunter2-typed\r");
+    terminal.wait_for("declared A in dsops.yaml");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(!screen.contains("hunter") && !screen.contains("typed"), "{screen}");
+    assert_eq!(project.run(&["get", "A"]).stdout, b"hunter2-typed");
+}
+
+#[test]
+fn two_different_answers_store_nothing() {
+    let project = Project::new();
+    let before = project.read("secrets.sops.yaml");
+    let mut terminal = Terminal::start(&project, &["set", "A"]);
+    terminal.wait_for("Value of A: ");
+    terminal.type_in("one\r");
+    terminal.wait_for("Once more: ");
+    terminal.type_in("two\r");
+    terminal.wait_for("nothing was stored");
+    assert_eq!(terminal.end().0, Some(2));
+    assert_eq!(project.read("secrets.sops.yaml"), before);
+}
+
+#[test]
+fn control_c_leaves_all_as_it_was() {
+    let project = Project::new();
+    let mut terminal = Terminal::start(&project, &["set", "A"]);
+    terminal.wait_for("Value of A: ");
+    terminal.type_in("half a val\x03");
+    terminal.wait_for("nothing was stored");
+    assert_eq!(terminal.end().0, Some(130));
+}
+
+#[test]
+fn non_interactive_never_asks() {
+    let project = Project::new();
+    let mut terminal = Terminal::start(&project, &["set", "A", "--non-interactive"]);
+    terminal.wait_for("--from-file FILE`");
+    assert_eq!(terminal.end().0, Some(2));
+}
