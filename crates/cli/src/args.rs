@@ -88,6 +88,9 @@ pub struct Set {
     /// Keep a final newline that comes from stdin
     #[arg(long)]
     pub keep_newline: bool,
+    /// What people take for the place of the value; taken in to be refused without repeating it
+    #[arg(hide = true)]
+    pub extra: Vec<OsString>,
 }
 
 /// `dsops get`

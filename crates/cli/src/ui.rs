@@ -74,6 +74,24 @@ pub fn print(data: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
+/// Writes a secret to stdout.
+///
+/// # Errors
+/// As [`print`].
+///
+/// # Security
+/// On Unix straight from where it lies: the buffer of [`io::stdout`] would keep a copy.
+pub fn print_secret(secret: &[u8]) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd as _;
+        let out = io::stdout().lock().as_fd().try_clone_to_owned()?;
+        std::fs::File::from(out).write_all(secret)
+    }
+    #[cfg(not(unix))]
+    print(secret)
+}
+
 /// A table with columns as wide as their widest cell, two spaces apart, no trailing blanks.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

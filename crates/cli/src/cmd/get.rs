@@ -25,7 +25,7 @@ pub fn run(cx: &Context, args: &args::Get) -> Result<Exit, Failure> {
             Report::error(format!("`{name}` is optional, and its store has no value for it")),
         ));
     };
-    ui::print(&value.expose())?;
+    ui::print_secret(&value.expose())?;
     if io::stdout().is_terminal() {
         ui::print(b"\n")?;
     }

@@ -34,6 +34,11 @@ struct Target<'a> {
 /// # Errors
 /// The value cannot be read, the store cannot be opened or written. Nothing is changed then.
 pub fn run(cx: &Context, args: &args::Set) -> Result<Exit, Failure> {
+    if !args.extra.is_empty() {
+        let report = Report::error("a value is never taken from the command line")
+            .help("others on this machine can read it there; type it at the prompt, pipe it in, or use --from-file");
+        return Err(Failure::new(Exit::Usage, report));
+    }
     let name = Name::new(args.name.as_str())
         .map_err(|error| Failure::new(Exit::Usage, ExecError::from(error).into()))?;
     let config = cx.load()?;
