@@ -30,12 +30,17 @@ fn build(package: &str, program: &str) -> anyhow::Result<PathBuf> {
     let root = workspace::root();
     let target = root.join("target/static");
     let triple = host_triple()?;
+    // By `--config`, which adds to the flags of `.cargo/config.toml`; `RUSTFLAGS` would replace them.
+    let flags = format!(
+        "target.{triple}.rustflags=['-C','target-feature=+crt-static','-C','relocation-model=static']"
+    );
     process::run(
         process::cargo()
+            .args(["--config", &flags])
             .args(["build", "--quiet", "--release", "--locked", "--target", &triple])
             .args(["--package", package])
             .current_dir(&root)
-            .env("RUSTFLAGS", "-C target-feature=+crt-static")
+            .env_remove("RUSTFLAGS")
             .env("CARGO_TARGET_DIR", &target),
     )?;
     Ok(target.join(&triple).join("release").join(program))

@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use nix::{
+    libc,
     sys::{
         resource::{Resource, getrlimit, setrlimit},
         signal::{Signal, kill},
@@ -23,7 +24,7 @@ use super::{
     readers::start,
     report::{self, Report},
     stages::{Marked, user_name},
-    tracer::{End, Event, Launch, Next, Stopped, trace},
+    tracer::{Call, End, Event, Launch, Next, Stopped, trace},
 };
 use crate::process::is_on_path;
 
@@ -122,7 +123,7 @@ fn kernel(marked: &Marked, control: &Path, report: &mut Report) -> anyhow::Resul
             report::details(&marked.search.describe_all(core));
         }
     }
-    let process = stand(&marked.control(control, SLEEP_SECS)?, Stage::Running, Next::Leave)?;
+    let process = start(&marked.control(control, SLEEP_SECS)?, project.folder())?;
     let status = end(process, Signal::SIGABRT)?;
     let cores = take_cores(&project.work())?;
     let hits: usize = cores.iter().map(|core| marked.search.describe_all(core).len()).sum();
@@ -131,14 +132,14 @@ fn kernel(marked: &Marked, control: &Path, report: &mut Report) -> anyhow::Resul
     Ok(())
 }
 
-/// Runs `launch` to where `stage` begins and leaves it standing there: before the call that makes
-/// the child, or before the first call with the child running.
+/// Runs `launch` to a stage and leaves it standing there: before the call that makes the child, or
+/// before the call that waits for it.
 fn stand(launch: &Launch, stage: Stage, leave: Next) -> anyhow::Result<Stopped> {
     let mut runs = false;
     let end = trace(launch, &mut |stop| {
         let reached = match stop.event {
             Event::Entry(call) if stop.is_main && stage == Stage::Resolved => makes_a_child(call),
-            Event::Entry(_) => stop.is_main && runs,
+            Event::Entry(call) => stop.is_main && runs && waits(call),
             Event::ChildRuns => {
                 runs = true;
                 false
@@ -155,6 +156,21 @@ fn stand(launch: &Launch, stage: Stage, leave: Next) -> anyhow::Result<Stopped> 
     }
 }
 
+/// The calls in which a parent waits for its child, or for anything at all.
+fn waits(call: Call) -> bool {
+    matches!(
+        call.number,
+        libc::SYS_wait4
+            | libc::SYS_waitid
+            | libc::SYS_poll
+            | libc::SYS_ppoll
+            | libc::SYS_select
+            | libc::SYS_pselect6
+            | libc::SYS_epoll_wait
+            | libc::SYS_epoll_pwait
+    )
+}
+
 /// Sends a signal, lets the process run if it stands, and waits for its end.
 fn end(process: Stopped, signal: Signal) -> anyhow::Result<ExitStatus> {
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -163,7 +179,10 @@ fn end(process: Stopped, signal: Signal) -> anyhow::Result<ExitStatus> {
     kill(pid, Signal::SIGCONT)?;
     let deadline = Instant::now() + PATIENCE;
     while !ended(pid) {
-        anyhow::ensure!(Instant::now() < deadline, "{signal} did not end the program");
+        if Instant::now() > deadline {
+            let state = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            anyhow::bail!("{signal} did not end the program:\n{state}");
+        }
         sleep(Duration::from_millis(5));
     }
     Ok(process.wait()?)

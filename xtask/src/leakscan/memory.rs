@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{IoSliceMut, Read as _, Seek as _},
+    ops::Range,
     os::unix::fs::FileExt as _,
 };
 
@@ -37,11 +38,11 @@ pub struct Mapping {
 
 /// Adjacent readable pages.
 #[derive(Debug)]
-pub struct Run {
+pub struct Run<'a> {
     /// Address of the first byte.
     pub start: usize,
     /// What was read.
-    pub bytes: Vec<u8>,
+    pub bytes: &'a [u8],
 }
 
 /// A view of one process, opened while it may still be read and kept open.
@@ -50,6 +51,8 @@ pub struct Memory {
     pid: Pid,
     maps: File,
     mem: File,
+    /// What was read last, kept so that the next look need not ask the system for memory.
+    buffer: Vec<u8>,
 }
 
 impl Memory {
@@ -60,7 +63,7 @@ impl Memory {
             let path = format!("/proc/{pid}/{name}");
             File::open(&path).with_context(|| format!("cannot open {path}"))
         };
-        Ok(Self { pid, maps: open("maps")?, mem: open("mem")? })
+        Ok(Self { pid, maps: open("maps")?, mem: open("mem")?, buffer: Vec::new() })
     }
 
     /// The mappings there are now.
@@ -75,30 +78,35 @@ impl Memory {
 
     /// Everything that can be read, as runs of adjacent pages: a secret that lies across two
     /// mappings lies in one run.
-    pub fn runs(&mut self, way: Way) -> anyhow::Result<Vec<Run>> {
-        let mut runs: Vec<Run> = Vec::new();
-        for mapping in self.mappings()? {
-            let mut bytes = vec![0; mapping.end - mapping.start];
-            let mut done = 0;
-            while done < bytes.len() {
-                let at = mapping.start + done;
-                let read = self.read(way, at, &mut bytes[done..]);
-                let new = &bytes[done..done + read];
+    pub fn runs(&mut self, way: Way) -> anyhow::Result<Vec<Run<'_>>> {
+        let mappings = self.mappings()?;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let total = mappings.iter().map(|mapping| mapping.end - mapping.start).sum();
+        if buffer.len() < total {
+            buffer.resize(total, 0);
+        }
+        let mut used = 0;
+        let mut runs: Vec<(usize, Range<usize>)> = Vec::new();
+        for mapping in mappings {
+            let mut at = mapping.start;
+            while at < mapping.end {
+                let read = self.read(way, at, &mut buffer[used..used + (mapping.end - at)]);
                 match runs.last_mut() {
-                    Some(run) if run.start + run.bytes.len() == at => {
-                        run.bytes.extend_from_slice(new);
-                    }
-                    _ if new.is_empty() => {}
-                    _ => runs.push(Run { start: at, bytes: new.to_vec() }),
+                    Some((start, run)) if *start + run.len() == at => run.end += read,
+                    _ if read == 0 => {}
+                    _ => runs.push((at, used..used + read)),
                 }
-                done += read;
-                if done < bytes.len() {
+                used += read;
+                at += read;
+                if at < mapping.end {
                     // Refused here: go on behind this page.
-                    done = (done / PAGE_BYTES + 1) * PAGE_BYTES;
+                    at = (at / PAGE_BYTES + 1) * PAGE_BYTES;
                 }
             }
         }
-        Ok(runs)
+        self.buffer = buffer;
+        let run = |(start, range): (usize, Range<usize>)| Run { start, bytes: &self.buffer[range] };
+        Ok(runs.into_iter().map(run).collect())
     }
 
     /// Reads from `at` on, as far as the kernel allows; returns how many bytes.
@@ -174,7 +182,7 @@ mod tests {
                 .find(|run| (run.start..run.start + run.bytes.len()).contains(&at))
                 .expect("the marker lies in a readable run");
             let from = at - run.start;
-            assert_eq!(&run.bytes[from..from + marker.len()], marker, "{way:?}");
+            assert_eq!(run.bytes[from..from + marker.len()], marker, "{way:?}");
         }
     }
 

@@ -22,10 +22,10 @@ pub enum Stage {
     Start,
     /// The configuration is open or read.
     Config,
-    /// The store's file is open or read.
-    Store,
     /// The identity's file is open or read.
     Identity,
+    /// The store's file is open or read.
+    Store,
     /// The child is about to be made: every secret is there.
     Resolved,
     /// The child runs.
@@ -238,7 +238,7 @@ impl<'a> Look<'a> {
             let bytes: usize = runs.iter().map(|run| run.bytes.len()).sum();
             let mut new = Vec::new();
             for run in &runs {
-                for hit in self.search.scanner.scan(&run.bytes) {
+                for hit in self.search.scanner.scan(run.bytes) {
                     let address = run.start + hit.at;
                     if self.seen.insert((way == Way::ProcMem, hit.needle, hit.from, address)) {
                         new.push((hit, address));
