@@ -26,6 +26,35 @@ pub struct Args {
     pub command: Command,
 }
 
+/// `dsops exec …` alone: what [`Args`] says of it, without building all other commands first.
+///
+/// `exec` is run often and measured in microseconds; building the whole command line takes 100 of them.
+#[derive(Debug, Parser)]
+#[command(name = "dsops exec", disable_help_flag = true)]
+struct ExecAlone {
+    #[command(flatten)]
+    global: Global,
+    #[command(flatten)]
+    exec: Exec,
+}
+
+impl Args {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// What is wrong with it; also a request for help or for the version.
+    pub fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        if words.get(1).is_some_and(|word| word == "exec") {
+            let alone = std::iter::once(&words[0]).chain(&words[2..]);
+            // What is wrong is told by the whole parser, in its words.
+            if let Ok(ExecAlone { global, exec }) = ExecAlone::try_parse_from(alone) {
+                return Ok(Self { global, command: Command::Exec(exec) });
+            }
+        }
+        Self::try_parse_from(words)
+    }
+}
+
 /// Flags that every command takes, before or after its name.
 #[derive(Clone, Debug, ClapArgs)]
 #[expect(clippy::struct_excessive_bools, reason = "flags are independent of each other")]
@@ -207,6 +236,27 @@ mod tests {
     #[test]
     fn the_declaration_is_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_short_way_for_exec_reads_what_the_whole_parser_reads() {
+        for words in [
+            "dsops exec true",
+            "dsops exec --env dev -q --timeout 5s --keep A --keep B* -- ls --all -x",
+            "dsops exec --clean --no-core --mode supervise --config x.yaml sh -c true",
+        ] {
+            let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+            let short = Args::read(&words).expect("parses");
+            let whole = Args::try_parse_from(&words).expect("parses");
+            assert_eq!(format!("{short:?}"), format!("{whole:?}"));
+        }
+        for words in
+            ["dsops exec", "dsops exec --bogus x", "dsops exec --help", "dsops exec --version"]
+        {
+            let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+            let short = Args::read(&words).expect_err("no command").to_string();
+            assert_eq!(short, Args::try_parse_from(&words).expect_err("no command").to_string());
+        }
     }
 
     #[test]

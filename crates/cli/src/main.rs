@@ -13,10 +13,9 @@ mod prompt;
 mod report;
 mod ui;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
 use dsops_secure_mem::ZeroizingAlloc;
 
@@ -31,9 +30,10 @@ static ALLOCATOR: ZeroizingAlloc = ZeroizingAlloc::system();
 
 fn main() -> ExitCode {
     panic::install();
-    let args = match Args::try_parse() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let args = match Args::read(&words) {
         Ok(args) => args,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, &words),
     };
     // The demo's child plays an ordinary program, and ordinary programs do not harden themselves.
     if !matches!(&args.command, Command::Demo(demo) if demo.child) {
@@ -68,19 +68,19 @@ fn run(cx: &Context, command: &Command) -> Result<Exit, Failure> {
 
 /// Help and version are answers; anything else is a usage error, which under `exec` must not look
 /// like an exit code of the child.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     // A closed pipe is the reader's choice.
     let _ = error.print();
     if is_answer {
         Exit::Ok.into()
-    } else if std::env::args_os().skip(1).find(is_word).is_some_and(|word| word == "exec") {
+    } else if words.iter().skip(1).find(|word| is_word(word)).is_some_and(|word| word == "exec") {
         Exit::BeforeChild.into()
     } else {
         Exit::Usage.into()
     }
 }
 
-fn is_word(arg: &OsString) -> bool {
+fn is_word(arg: &OsStr) -> bool {
     !arg.as_encoded_bytes().starts_with(b"-")
 }

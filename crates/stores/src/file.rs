@@ -67,7 +67,9 @@ impl FileError {
 /// [`FileError::Io`], [`FileError::TooLarge`].
 pub fn read(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, FileError> {
     let file = File::open(path).map_err(FileError::io("open", path))?;
-    let mut bytes = Vec::new();
+    // The size is a hint: the limit holds whatever the system says.
+    let size = file.metadata().map_err(FileError::io("read", path))?.len().min(limit_bytes);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     file.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(FileError::io("read", path))?;
     if bytes.len() as u64 > limit_bytes {
         return Err(FileError::TooLarge { path: path.to_owned(), limit_bytes });

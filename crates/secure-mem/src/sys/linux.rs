@@ -126,6 +126,28 @@ pub(crate) fn threads() -> io::Result<usize> {
     fs::read_dir("/proc/self/task").map(Iterator::count)
 }
 
+/// Fills `bytes` from the kernel's generator.
+///
+/// The system call itself: in a static program the `getrandom` crate cannot look the C function up,
+/// and opens two devices instead.
+pub(crate) fn random(bytes: &mut [u8]) -> Result<(), super::Refusal> {
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        // SAFETY: writes at most `rest.len()` bytes to `rest`.
+        let got = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
+        match usize::try_from(got) {
+            Ok(count) => filled += count,
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(super::Refusal { step: "getrandom", error });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The array of the environment.
 pub(super) fn environ() -> *mut *mut c_char {
     unsafe extern "C" {

@@ -71,6 +71,7 @@ pub(crate) fn page_size() -> usize {
 }
 
 /// Fills `bytes` from the kernel's generator.
+#[cfg(not(target_os = "linux"))]
 pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Refusal> {
     getrandom::fill(bytes)
         .map_err(|error| Refusal { step: "getrandom", error: io::Error::other(error) })
