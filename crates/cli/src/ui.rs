@@ -77,7 +77,7 @@ pub fn print(data: &[u8]) -> io::Result<()> {
 /// Writes a secret to stdout.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 ///
 /// # Security
 /// On Unix straight from where it lies: the buffer of [`io::stdout`] would keep a copy.

@@ -186,21 +186,6 @@ mod x86 {
         }
     }
 
-    #[cfg(test)]
-    mod tests {
-        #[test]
-        fn detection_agrees_with_the_standard_library() {
-            let expected = if std::arch::is_x86_feature_detected!("avx512f") {
-                super::AVX512
-            } else if std::arch::is_x86_feature_detected!("avx") {
-                super::AVX
-            } else {
-                super::SSE
-            };
-            assert_eq!(super::detect(), expected);
-        }
-    }
-
     // Under the System V convention every vector register belongs to the callee, so these may clear them all.
     #[unsafe(naked)]
     unsafe extern "sysv64" fn clear_avx512() {
@@ -252,6 +237,21 @@ mod x86 {
             "pxor xmm15, xmm15",
             "ret",
         )
+    }
+
+    #[cfg(test)]
+    mod tests {
+        #[test]
+        fn detection_agrees_with_the_standard_library() {
+            let expected = if std::arch::is_x86_feature_detected!("avx512f") {
+                super::AVX512
+            } else if std::arch::is_x86_feature_detected!("avx") {
+                super::AVX
+            } else {
+                super::SSE
+            };
+            assert_eq!(super::detect(), expected);
+        }
     }
 }
 

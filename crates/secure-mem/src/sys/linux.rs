@@ -135,14 +135,13 @@ pub(crate) fn random(bytes: &mut [u8]) -> Result<(), super::Refusal> {
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         // SAFETY: writes at most `rest.len()` bytes to `rest`.
         let got = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
-        match usize::try_from(got) {
-            Ok(count) => filled += count,
-            Err(_) => {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(super::Refusal { step: "getrandom", error });
-                }
-            }
+        if let Ok(count) = usize::try_from(got) {
+            filled += count;
+            continue;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(super::Refusal { step: "getrandom", error });
         }
     }
     Ok(())
