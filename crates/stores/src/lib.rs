@@ -61,3 +61,29 @@ pub mod literal;
 pub mod sops;
 
 pub use registry::Registry;
+
+/// Variables that hold or point to a store's credential. A runner withholds them from children,
+/// whether or not a store used them.
+#[cfg(feature = "sops")]
+pub const CREDENTIAL_VARIABLES: &[&str] = &[
+    sops::KEY_VARIABLE,
+    sops::KEY_FILE_VARIABLE,
+    sops::UNSUPPORTED_VARIABLES[0],
+    sops::UNSUPPORTED_VARIABLES[1],
+    sops::UNSUPPORTED_VARIABLES[2],
+];
+
+#[cfg(all(test, feature = "sops"))]
+mod tests {
+    #[test]
+    fn all_variables_of_sops_are_credentials() {
+        let want = [
+            "SOPS_AGE_KEY",
+            "SOPS_AGE_KEY_FILE",
+            "SOPS_AGE_KEY_CMD",
+            "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
+            "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
+        ];
+        assert_eq!(super::CREDENTIAL_VARIABLES, want);
+    }
+}

@@ -18,7 +18,7 @@ pub const KEY_VARIABLE: &str = "SOPS_AGE_KEY";
 /// Names a file of identities.
 pub const KEY_FILE_VARIABLE: &str = "SOPS_AGE_KEY_FILE";
 /// Ways to get an identity that sops knows and that are not supported.
-const UNSUPPORTED_VARIABLES: [&str; 3] =
+pub(crate) const UNSUPPORTED_VARIABLES: [&str; 3] =
     ["SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_CMD"];
 /// Below the user's configuration folder.
 const DEFAULT_KEY_FILE: &str = "sops/age/keys.txt";

@@ -68,5 +68,6 @@ mod value;
 pub use document::{Document, OpenDocument};
 use error::NULL_KIND;
 pub use error::{Error, Place};
+pub(crate) use keyring::UNSUPPORTED_VARIABLES;
 pub use keyring::{KEY_FILE_VARIABLE, KEY_VARIABLE, Keyring, default_key_file};
 pub use store::{SopsFactory, TYPE, change, create, locate, read};
