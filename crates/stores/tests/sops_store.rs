@@ -194,6 +194,40 @@ fn without_an_identity_the_error_lists_recipients_and_places() {
 }
 
 #[test]
+fn a_key_in_the_place_of_a_path_is_shown_nowhere() {
+    let project = Project::new();
+    let key = Identity::generate().unwrap().to_text().unwrap();
+    let key = String::from_utf8(key.expose().to_vec()).unwrap();
+    let key = key.lines().find(|line| line.starts_with("AGE-SECRET-KEY-")).unwrap();
+    let (start, end) = ("AGE-SECRET-KEY-", &key[20..]);
+    let unseen = |text: &str| {
+        let text = text.to_ascii_uppercase();
+        assert!(!text.contains(start) && !text.contains(end), "{text}");
+    };
+    for wrong in [key.to_owned(), format!(" {}\n", key.to_lowercase()), format!("# mine\n{key}")] {
+        let environment = Variables::default().with_secret("SOPS_AGE_KEY_FILE", wrong.as_bytes());
+        let store = project.open(&Registry::new(), &environment);
+        let error = fetch(&*store, &["TOKEN"])[0].clone().unwrap_err();
+        let want = "SOPS_AGE_KEY_FILE (holds a key, not a path; use SOPS_AGE_KEY)";
+        assert!(error.to_string().contains(want), "{error}");
+        unseen(&format!("{error} {error:?} {:?}", error.help()));
+        let environment = Variables::default().with_secret("SOPS_AGE_KEY_FILE", wrong.as_bytes());
+        let keyring = Keyring::find(&environment).unwrap();
+        unseen(&format!("{keyring} {keyring:?}"));
+
+        let setting = wrong.replace('\n', "\\n");
+        let settings = settings(&format!("path: secrets.sops.yaml\nage_key_file: \"{setting}\""));
+        let problems = Registry::new().validate(&settings);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].message, "`age_key_file` holds a key, not a path");
+        unseen(&format!("{problems:?} {}", problems[0].render()));
+        let cx = OpenContext::new(project.folder.path(), &NoEnvironment);
+        let error = Registry::new().open(&settings, &cx).err().unwrap();
+        unseen(&format!("{error} {error:?} {:?}", error.help()));
+    }
+}
+
+#[test]
 fn stores_of_one_registry_share_a_credential_that_is_given_once() {
     let project = Project::new();
     let key = fs::read(&project.key_file).unwrap();

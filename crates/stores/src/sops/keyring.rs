@@ -51,6 +51,9 @@ impl Keyring {
             None => ring.looked.push(format!("{KEY_VARIABLE} (not set)")),
         }
         match environment.credential(KEY_FILE_VARIABLE)? {
+            Some(path) if is_key(&path.expose()) => ring
+                .looked
+                .push(format!("{KEY_FILE_VARIABLE} (holds a key, not a path; use {KEY_VARIABLE})")),
             Some(path) => ring.add_file(&path_from(&path), Some(KEY_FILE_VARIABLE)),
             None => ring.looked.push(format!("{KEY_FILE_VARIABLE} (not set)")),
         }
@@ -178,6 +181,16 @@ fn others_may_read(file: &File) -> Option<u32> {
 #[cfg(not(unix))]
 fn others_may_read(_: &File) -> Option<u32> {
     None
+}
+
+/// Whether what should be a path is an identity, or the content of a file of them. It must then be
+/// shown nowhere.
+pub(super) fn is_key(path: &[u8]) -> bool {
+    const START: &[u8] = b"AGE-SECRET-KEY-";
+    let path = path.trim_ascii();
+    path.get(..START.len()).is_some_and(|start| start.eq_ignore_ascii_case(START))
+        || path.contains(&b'\n')
+        || path.contains(&b'\r')
 }
 
 /// A path is no secret; it only came as one.

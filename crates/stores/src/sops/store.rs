@@ -12,7 +12,7 @@ use dsops_resolver::{
 };
 use dsops_secure_mem::SecretBytes;
 
-use super::{Document, Error, Keyring, OpenDocument, path};
+use super::{Document, Error, KEY_VARIABLE, Keyring, OpenDocument, keyring::is_key, path};
 use crate::file::{self, FileError};
 
 /// Larger than any file of secrets that people edit; the parser has the same limit.
@@ -60,7 +60,7 @@ impl StoreFactory for SopsFactory {
     fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {
         let mut problems = settings.unknown_keys(&[PATH, KEY_FILE]);
         problems.extend(settings.required_text(PATH).err());
-        problems.extend(settings.text(KEY_FILE).err());
+        problems.extend(key_file(settings).err());
         problems
     }
 
@@ -104,11 +104,27 @@ fn located(
     shared: Arc<Keyring>,
 ) -> Result<(PathBuf, Arc<Keyring>), StoreError> {
     let path = cx.base_dir.join(settings.required_text(PATH)?);
-    let keyring = match settings.text(KEY_FILE)? {
+    let keyring = match key_file(settings)? {
         Some(own) => Arc::new(Keyring::default().with_file(&cx.base_dir.join(own)).joined(&shared)),
         None => shared,
     };
     Ok((path, keyring))
+}
+
+/// The setting `age_key_file`. A key in its place is not repeated, neither is the line it is in.
+fn key_file(settings: &StoreSettings) -> Result<Option<&str>, Diagnostic> {
+    let path = settings.text(KEY_FILE)?;
+    if !path.is_some_and(|path| is_key(path.as_bytes())) {
+        return Ok(path);
+    }
+    let message = format!("`{KEY_FILE}` holds a key, not a path");
+    let mut problem = settings.error(KEY_FILE, message).help(format!(
+        "put the key into {KEY_VARIABLE}, or into a file that is not in the repository, and make a new key if others saw this one"
+    ));
+    if let Some(place) = &mut problem.place {
+        place.line_text = None;
+    }
+    Err(problem)
 }
 
 struct Sops {
