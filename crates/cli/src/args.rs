@@ -16,8 +16,8 @@ use crate::env_vars;
     version,
     disable_help_subcommand = true,
     after_help = "Exit codes: 0 ok, 1 a check found something, 2 usage, 3 configuration, 4 a store \
-                  failed, 6 protection unavailable.\n`exec` mirrors the child; 124 timeout, 125 dsops \
-                  failed first, 126 not executable, 127 not found."
+                  failed, 6 protection unavailable, 7 could not decide.\n`exec` mirrors the child; 124 timeout (137 if it had to be killed), \
+                  125 dsops failed first, 126 not executable, 127 not found."
 )]
 pub struct Args {
     #[command(flatten)]
@@ -69,9 +69,9 @@ pub struct Global {
     #[arg(long, global = true, env = env_vars::NO_COLOR_FLAG, value_parser = FalseyValueParser::new(), hide_env_values = true)]
     pub no_color: bool,
     /// Say nothing but errors and warnings
-    #[arg(long, short, global = true, env = env_vars::QUIET, value_parser = FalseyValueParser::new(), hide_env_values = true, conflicts_with = "verbose")]
+    #[arg(long, short, global = true, env = env_vars::QUIET, value_parser = FalseyValueParser::new(), hide_env_values = true)]
     pub quiet: bool,
-    /// Say more
+    /// Say more, unless quiet
     #[arg(long, short, global = true, env = env_vars::VERBOSE, value_parser = FalseyValueParser::new(), hide_env_values = true)]
     pub verbose: bool,
     /// Never ask; what would need an answer is an error
@@ -117,6 +117,9 @@ pub struct Set {
     /// Keep a final newline that comes from stdin
     #[arg(long)]
     pub keep_newline: bool,
+    /// Store an empty value if stdin is empty
+    #[arg(long)]
+    pub allow_empty: bool,
     /// What people take for the place of the value; taken in to be refused without repeating it
     #[arg(hide = true)]
     pub extra: Vec<OsString>,
@@ -169,7 +172,7 @@ pub struct Exec {
     /// End the program and all its descendants after this time (`90s`, `5m`; a bare number is seconds)
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
-    /// How long a program may take to end by itself after the timeout
+    /// How long a program may take to end by itself after the timeout; then it is killed (137)
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
     pub grace: Duration,
     /// Start from a short list of harmless variables instead of the whole environment
@@ -178,16 +181,18 @@ pub struct Exec {
     /// Start from an empty environment
     #[arg(long)]
     pub pristine: bool,
-    /// Keep this variable, whatever the other flags say (repeatable, `*` matches)
+    /// Keep this variable on top of `--clean` or `--pristine`; by its exact name also a store's
+    /// credential (repeatable, `*` matches)
     #[arg(long, value_name = "GLOB")]
     pub keep: Vec<String>,
-    /// Drop this variable from what the program inherits (repeatable, `*` matches)
+    /// Drop this variable from what the program inherits, even if it is kept (repeatable, `*` matches)
     #[arg(long, value_name = "GLOB")]
     pub drop: Vec<String>,
     /// Allow a secret of this dangerous name, as `LD_PRELOAD` (repeatable)
     #[arg(long, value_name = "NAME")]
     pub allow_dangerous: Vec<String>,
-    /// Leave this file descriptor open for the program (repeatable)
+    /// Leave this file descriptor open for the program; all others from 3 up are closed, those of
+    /// `<(…)` too (repeatable)
     #[arg(long, value_name = "FD")]
     pub keep_fd: Vec<i32>,
     /// Forbid core dumps of the program too
@@ -215,9 +220,12 @@ pub struct Doctor {
 /// `dsops demo`
 #[derive(Debug, ClapArgs)]
 pub struct Demo {
-    /// The part of the demo's child; not for people
+    /// The program that gets the secrets; not for people
     #[arg(long, hide = true)]
     pub child: bool,
+    /// The steps themselves, in this folder; not for people
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub inside: Option<PathBuf>,
 }
 
 /// A bare number is seconds, as in the Go version; anything else is as people write it.

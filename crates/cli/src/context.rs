@@ -30,7 +30,7 @@ impl Context {
         let environment = ProcessEnvironment::default();
         let colour = !global.no_color && environment.allows_colour();
         Self {
-            ui: Ui::new(global.quiet, global.verbose, colour),
+            ui: Ui::new(global.quiet, global.verbose && !global.quiet, colour),
             environment,
             non_interactive: global.non_interactive,
             // A variable that is set to nothing is one that is not set.
@@ -79,6 +79,7 @@ impl Context {
         // The path as people know it: relative where it is in the working directory.
         let shown =
             current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+        let shown = shown.filter(|path| !path.as_os_str().is_empty());
         let config = Config::load(shown.as_deref().unwrap_or(&path))
             .map_err(|errors| Failure::many(Exit::Config, errors))?;
         for warning in config.warnings() {

@@ -32,6 +32,11 @@ impl ProcessEnvironment {
         self.lock().keys().cloned().collect()
     }
 
+    /// Whether this credential was asked for and is there.
+    pub fn has_credential(&self, name: &str) -> bool {
+        self.lock().get(name).is_some_and(Option::is_some)
+    }
+
     /// Drops the values, keeps the names. Nobody can read the credentials again.
     pub fn forget(&self) {
         self.lock().values_mut().for_each(|value| *value = None);

@@ -11,8 +11,6 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Everything asked for was done.
     Ok = 0,
-    /// The code the demo's child ends with, to show that codes come through.
-    DemoChild = 42,
     /// A check found something.
     Found = 1,
     /// The command line is wrong.
@@ -23,12 +21,16 @@ pub enum Exit {
     Store = 4,
     /// Protection that was required is not there.
     Protection = 6,
+    /// A check could not be made, so nothing is claimed.
+    Undecided = 7,
     /// `exec`: dsops failed before the child started.
     BeforeChild = 125,
     /// `exec`: the command was found but cannot be executed.
     NotExecutable = 126,
     /// `exec`: the command was not found.
     NotFound = 127,
+    /// The reader of stdout is gone (128 + SIGPIPE).
+    ClosedPipe = 141,
     /// A person pressed ^C at a prompt (128 + SIGINT).
     Interrupted = 130,
 }

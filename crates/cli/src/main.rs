@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         cx.environment.keep(&exec.keep);
     }
     match run(&cx, &args.command) {
-        Ok(exit) => exit.into(),
+        Ok(code) => code,
         Err(failure) => {
             for report in &failure.reports {
                 cx.ui.report(report);
@@ -54,16 +54,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cx: &Context, command: &Command) -> Result<Exit, Failure> {
-    match command {
+fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
+    let exit = match command {
         Command::Init(args) => cmd::init::run(cx, args),
         Command::Set(args) => cmd::set::run(cx, args),
         Command::Get(args) => cmd::get::run(cx, args),
         Command::Plan(args) => cmd::plan::run(cx, args),
         Command::Exec(args) => cmd::exec::run(cx, args)?.exit_like_child(),
         Command::Doctor(args) => cmd::doctor::run(cx, args),
-        Command::Demo(args) => cmd::demo::run(cx, args),
-    }
+        Command::Demo(args) => return cmd::demo::run(cx, args),
+    };
+    exit.map(ExitCode::from)
 }
 
 /// Help and version are answers; anything else is a usage error, which under `exec` must not look
@@ -74,13 +75,22 @@ fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     let _ = error.print();
     if is_answer {
         Exit::Ok.into()
-    } else if words.iter().skip(1).find(|word| is_word(word)).is_some_and(|word| word == "exec") {
+    } else if subcommand(words).is_some_and(|word| word == "exec") {
         Exit::BeforeChild.into()
     } else {
         Exit::Usage.into()
     }
 }
 
-fn is_word(arg: &OsStr) -> bool {
-    !arg.as_encoded_bytes().starts_with(b"-")
+/// The first word that is neither a flag nor a global flag's value.
+fn subcommand(words: &[OsString]) -> Option<&OsStr> {
+    let mut words = words.iter().skip(1);
+    while let Some(word) = words.next() {
+        if word == "--config" || word == "--env" {
+            words.next();
+        } else if !word.as_encoded_bytes().starts_with(b"-") {
+            return Some(word);
+        }
+    }
+    None
 }

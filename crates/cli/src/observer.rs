@@ -38,11 +38,16 @@ fn count_one(haystack: &[u8], secret: &[u8]) -> usize {
     if window == 0 {
         return 0;
     }
-    // Parts that start at multiples of the window length: a copy of two windows or more has one.
-    let parts: Vec<&[u8]> = secret.chunks_exact(window).collect();
+    // Most places are passed over by their first byte.
+    let mut starts = [false; 256];
+    for part in secret.windows(window) {
+        starts[usize::from(part[0])] = true;
+    }
     haystack
         .windows(window)
-        .filter(|seen| parts.iter().any(|part| part[0] == seen[0] && part == seen))
+        .filter(|seen| {
+            starts[usize::from(seen[0])] && secret.windows(window).any(|part| part == *seen)
+        })
         .count()
 }
 
@@ -130,7 +135,7 @@ mod tests {
     fn a_copy_and_a_large_part_of_one_are_found() {
         let needle = secret("0123456789abcdefghijklmnopqrstuvwxyz");
         assert_eq!(count(b"xx0123456789abcdefyy", &[&needle]), 1);
-        assert_eq!(count(b"xxghijklmnopqrstuvyy", &[&needle]), 1);
+        assert_eq!(count(b"xx3456789abcdefghiyy", &[&needle]), 1, "at any offset");
         assert_eq!(count(b"xx0123456789yy", &[&needle]), 0);
         let short = secret("short");
         assert_eq!(count(b"a short one", &[&short]), 1);

@@ -70,6 +70,12 @@ impl Report {
         self
     }
 
+    /// Adds why, in words.
+    pub fn because_text(mut self, text: impl Into<String>) -> Self {
+        self.causes.push(text.into());
+        self
+    }
+
     /// Adds why.
     pub fn because(mut self, error: &(dyn Error + 'static)) -> Self {
         self.add_causes(Some(error));
@@ -179,6 +185,10 @@ impl Failure {
 /// Data that could not be written to stdout. Only commands that print use `?` on such an error.
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
+        // Who reads has seen enough: that is a choice, not a fault.
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self { exit: Exit::ClosedPipe, reports: Vec::new() };
+        }
         Self::new(Exit::Store, Report::error("writing to stdout failed").because(&error))
     }
 }

@@ -51,7 +51,6 @@ fn a_value_goes_in_and_comes_out_byte_for_byte() {
         ("UNICODE", "grüße ☃".as_bytes()),
         ("YAMLISH", b"- {a: b} # no"),
         ("NUMBER", b"0123"),
-        ("EMPTY", b""),
     ] {
         project.set(name, value);
         let output = project.run(&["get", name]);
@@ -76,10 +75,130 @@ fn one_final_line_break_of_stdin_is_not_part_of_the_value() {
 }
 
 #[test]
-fn a_value_is_never_an_argument() {
+fn a_value_is_never_an_argument_and_never_repeated() {
     let project = Project::new();
-    let output = project.run(&["set", "A", "value"]);
+    for args in [vec!["set", "A", "sup3rs3cret"], vec!["set", "A=sup3rs3cret"]] {
+        let output = project.run(&args);
+        assert_eq!(code(&output), 2, "{args:?}: {}", stderr(&output));
+        let text = stderr(&output);
+        assert!(text.contains("never taken from the command line"), "{text}");
+        assert!(!text.contains("sup3rs3cret"), "{text}");
+    }
+}
+
+#[test]
+fn a_name_no_shell_knows_is_refused_before_anything_is_read() {
+    let project = Project::new();
+    for name in ["API-KEY", "a.b", "1A", "a/b", ""] {
+        let output = project.feed(&["set", name], b"x");
+        assert_eq!(code(&output), 2, "{name}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("by hand"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_empty_stdin_replaces_nothing() {
+    let project = Project::new();
+    project.set("A", b"good");
+    let output = project.feed(&["set", "A"], b"");
     assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert_eq!(project.run(&["get", "A"]).stdout, b"good");
+    assert_eq!(code(&project.feed(&["set", "A", "--allow-empty"], b"")), 0);
+    assert_eq!(project.run(&["get", "A"]).stdout, b"");
+}
+
+#[test]
+fn changes_made_while_a_value_is_typed_are_kept() {
+    use std::io::Write as _;
+    let project = Project::new();
+    let mut slow =
+        project.command().args(["set", "ONE"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    // `slow` waits for its value; whatever it has read of the configuration by now is old below.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    project.set("TWO", b"2");
+    let edited = project.read("dsops.yaml") + "# my own line\n";
+    project.write("dsops.yaml", &edited);
+    slow.stdin.take().unwrap().write_all(b"1").unwrap();
+    assert!(slow.wait().unwrap().success());
+    assert_eq!(project.run(&["get", "ONE"]).stdout, b"1");
+    assert_eq!(project.run(&["get", "TWO"]).stdout, b"2");
+    assert!(project.read("dsops.yaml").contains("# my own line\n"));
+}
+
+#[test]
+fn what_cannot_be_stored_is_told_before_the_value_is_read() {
+    let project = Project::new();
+    std::fs::remove_dir_all(project.path("home")).unwrap();
+    // Stdin stays open and silent: a command that read it would wait.
+    let child = project
+        .command()
+        .args(["set", "A"])
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = child.id();
+    let (sender, done) = std::sync::mpsc::channel();
+    let mut child = child;
+    let stdin = child.stdin.take();
+    std::thread::spawn(move || sender.send(child.wait_with_output().unwrap()).unwrap());
+    let output = done.recv_timeout(std::time::Duration::from_secs(30)).unwrap_or_else(|_| {
+        panic!("{pid} still waits for a value");
+    });
+    drop(stdin);
+    assert_eq!(code(&output), 4, "{}", stderr(&output));
+}
+
+#[test]
+fn required_protection_fails_before_anything_is_fetched() {
+    let project = Project::new();
+    project.set("A", b"value");
+    std::fs::remove_file(project.path("secrets.sops.yaml")).unwrap();
+    // As a user who may lock no memory; root is above the limit.
+    let script = "ulimit -l 0 && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$0\" exec --require-protection -- touch ran";
+    let dsops = project.path("dsops");
+    std::fs::copy(env!("CARGO_BIN_EXE_dsops"), &dsops).unwrap();
+    std::fs::set_permissions(project.folder.path(), std::fs::Permissions::from_mode(0o777))
+        .unwrap();
+    let output = std::process::Command::new("sh")
+        .args(["-c", script])
+        .arg(&dsops)
+        .current_dir(project.folder.path())
+        .output()
+        .unwrap();
+    let text = stderr(&output);
+    if text.contains("setpriv") {
+        println!("not run: this user may not become another one");
+        return;
+    }
+    assert_eq!(code(&output), 125, "{text}");
+    assert!(text.contains("memory protection") && !text.contains("store/"), "{text}");
+    assert!(!project.path("ran").exists());
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_fault() {
+    let project = Project::new();
+    let output = std::process::Command::new("sh")
+        .args(["-c", "{ \"$0\" plan; echo \"code $?\" >&2; } | true; sleep 0.1"])
+        .arg(env!("CARGO_BIN_EXE_dsops"))
+        .current_dir(project.folder.path())
+        .output()
+        .unwrap();
+    // The reader may also be quick enough to take it all.
+    let text = stderr(&output);
+    assert!(text == "code 141\n" || text == "code 0\n", "{text}");
+}
+
+#[test]
+fn init_does_not_hide_a_broken_identity() {
+    let project = Project::empty();
+    std::fs::create_dir_all(project.path("home/.config/sops/age")).unwrap();
+    project.write("home/.config/sops/age/keys.txt", "not a key\n");
+    let output = project.run(&["init"]);
+    assert_eq!(code(&output), 4);
+    assert!(stderr(&output).contains("looked in:"), "{}", stderr(&output));
+    assert!(!project.path("dsops.yaml").exists());
 }
 
 #[test]
@@ -125,6 +244,7 @@ fn exec_tells_its_own_failures_by_code() {
         (127, vec!["exec", "--", "no-such-command-anywhere"]),
         (126, vec!["exec", "--", "./not-a-program"]),
         (125, vec!["exec", "--no-such-flag", "--", "true"]),
+        (125, vec!["--env", "dev", "exec", "--no-such-flag"]),
         (125, vec!["exec", "--env", "prod", "--", "true"]),
         (125, vec!["exec", "--config", "absent.yaml", "--", "true"]),
         (125, vec!["exec", "--working-dir", "absent", "--", "true"]),
@@ -199,6 +319,10 @@ fn a_store_credential_stays_here_unless_it_is_kept() {
         without.contains("SOPS_")
     );
     assert!(env(&["--keep", "SOPS_AGE_KEY"]).contains(key.trim()));
+    // Also when no store was asked: the key opens all of them.
+    let config = project.read("dsops.yaml") + "  plain:\n    L: { literal: x }\n";
+    project.write("dsops.yaml", &config);
+    assert!(!env(&["--env", "plain"]).contains("SOPS_AGE_KEY"));
 }
 
 #[test]
@@ -324,6 +448,27 @@ fn doctor_tells_and_its_code_follows() {
 }
 
 #[test]
+fn doctor_warns_of_a_key_file_that_others_may_read() {
+    let project = Project::new();
+    let key = project.path("home/.config/sops/age/keys.txt");
+    let of_store = || -> Vec<serde_json::Value> {
+        let json: serde_json::Value =
+            serde_json::from_str(&project.ok(&["doctor", "--json"])).unwrap();
+        let findings = json["findings"].as_array().unwrap().clone();
+        findings.into_iter().filter(|found| found["subject"] == "store secrets").collect()
+    };
+    let about_key = |line: &&str| line.starts_with("warning") && line.contains("the key file");
+    assert_eq!(project.ok(&["doctor"]).lines().filter(about_key).count(), 0);
+    assert_eq!(of_store().len(), 1);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let text = project.ok(&["doctor"]);
+    assert_eq!(text.lines().filter(about_key).count(), 1, "{text}");
+    let found = of_store();
+    assert_eq!((&found[0]["outcome"], &found[1]["outcome"]), (&"ok".into(), &"warning".into()));
+    assert!(found[1]["message"].as_str().unwrap().contains("mode 0644"), "{found:?}");
+}
+
+#[test]
 fn the_demo_works_and_leaves_nothing() {
     let project = Project::empty();
     let temporary = project.path("tmp");
@@ -335,6 +480,22 @@ fn the_demo_works_and_leaves_nothing() {
     assert!(text.contains("dsops ended with code 42"), "{text}");
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "nothing is left");
     assert!(!project.path("home").exists(), "the user's own folders are not touched");
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_either() {
+    let project = Project::empty();
+    let temporary = project.path("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    for delay in ["0.02", "0.05", "0.1"] {
+        // `timeout` signals its whole group, as ^C does.
+        let output = std::process::Command::new("timeout")
+            .args(["-s", "INT", delay, env!("CARGO_BIN_EXE_dsops"), "demo"])
+            .env("TMPDIR", &temporary)
+            .output()
+            .unwrap();
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "{}", stderr(&output));
+    }
 }
 
 #[test]

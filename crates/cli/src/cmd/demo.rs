@@ -1,12 +1,14 @@
 //! `dsops demo`: the main job on a throw-away project, and what an observer sees of it.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::SystemTime;
 
+use dsops_execenv::{Exec, Mode};
 use dsops_resolver::Environment as _;
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::age::Identity;
@@ -26,7 +28,7 @@ const NAMES: [&str; 2] = ["API_TOKEN", "DATABASE_URL"];
 const STORE_FILE: &str = "secrets.sops.yaml";
 const KEY_FILE: &str = "keys.txt";
 /// The child ends with this, to show that its code comes through.
-const CHILD_CODE: u8 = Exit::DemoChild as u8;
+const CHILD_CODE: u8 = 42;
 /// Random bytes per value; each becomes two characters.
 const RANDOM_BYTES: usize = 24;
 
@@ -34,12 +36,38 @@ const RANDOM_BYTES: usize = 24;
 ///
 /// # Errors
 /// A step failed. A secret that was found where it must not be is exit code 1.
-pub fn run(cx: &Context, args: &args::Demo) -> Result<Exit, Failure> {
-    if args.child { child(cx) } else { parent().map_err(|error| Failure::from_demo(&error)) }
+pub fn run(cx: &Context, args: &args::Demo) -> Result<ExitCode, Failure> {
+    let done = match &args.inside {
+        _ if args.child => return child(cx),
+        Some(folder) => steps(folder).map(ExitCode::from),
+        None => around(),
+    };
+    done.map_err(|error| Failure::from_demo(&error))
+}
+
+/// Makes the folder, has the steps run in it, and removes it however they end: a supervisor stays
+/// when ^C is pressed.
+fn around() -> Result<ExitCode, DemoError> {
+    let folder = tempfile::Builder::new()
+        .prefix("dsops-demo-")
+        .tempdir()
+        .map_err(DemoError::step("make a folder"))?;
+    let outcome = Exec::new(own_path()?)
+        .args([OsStr::new("demo"), OsStr::new("--inside"), folder.path().as_os_str()])
+        .mode(Mode::Supervise)
+        .run()
+        .map_err(DemoError::step("run its steps"));
+    folder.close().map_err(DemoError::step("remove the folder"))?;
+    let code = outcome?.exit_code();
+    if code == Exit::Ok as u8 {
+        say("6. removed the project and its key\n\n\
+             Try it on your own: `dsops init`, `dsops set NAME`, `dsops exec -- COMMAND`.\n")?;
+    }
+    Ok(ExitCode::from(code))
 }
 
 /// The program that gets the secrets: says what it got, then waits until it may end.
-fn child(cx: &Context) -> Result<Exit, Failure> {
+fn child(cx: &Context) -> Result<ExitCode, Failure> {
     let mut text = format!("pid {}\n", std::process::id());
     // Kept until the end, as a program that uses its secrets would.
     let mut kept = Vec::new();
@@ -54,37 +82,26 @@ fn child(cx: &Context) -> Result<Exit, Failure> {
     // The end of stdin or a line: either way it is over.
     let _ = io::stdin().read(&mut [0]);
     drop(kept);
-    Err(Failure { exit: Exit::DemoChild, reports: Vec::new() })
+    Ok(ExitCode::from(CHILD_CODE))
 }
 
-fn parent() -> Result<Exit, DemoError> {
-    let folder = tempfile::Builder::new()
-        .prefix("dsops-demo-")
-        .tempdir()
-        .map_err(DemoError::step("make a folder"))?;
-    say(&format!("A throw-away project in {}\n\n", folder.path().display()))?;
-    let secrets = make_project(folder.path())?;
+fn steps(folder: &Path) -> Result<Exit, DemoError> {
+    say(&format!("A throw-away project in {}\n\n", folder.display()))?;
+    let secrets = make_project(folder)?;
     let values: Vec<&SecretBytes> = secrets.iter().collect();
-    let plan =
-        dsops(folder.path(), &["plan"])?.output().map_err(DemoError::step("run `dsops plan`"))?;
+    let plan = dsops(folder, &["plan"])?.output().map_err(DemoError::step("run `dsops plan`"))?;
     if !plan.status.success() {
-        return Err(DemoError::Failed(
-            "`dsops plan`",
-            String::from_utf8_lossy(&plan.stderr).into_owned(),
-        ));
+        let said = String::from_utf8_lossy(&plan.stderr).into_owned();
+        return Err(DemoError::Failed("`dsops plan`", said));
     }
     say(&format!(
         "3. the plan, which touches no secret (`dsops plan`)\n{}",
         indented(&plan.stdout)
     ))?;
-    let clean = run_and_observe(folder.path(), &values, &plan.stdout)?;
-    folder.close().map_err(DemoError::step("remove the folder"))?;
-    say("6. removed the project and its key\n\n")?;
-    if clean {
-        say("Try it on your own: `dsops init`, `dsops set NAME`, `dsops exec -- COMMAND`.\n")?;
+    if run_and_observe(folder, &values, &plan.stdout)? {
         Ok(Exit::Ok)
     } else {
-        say("A secret was where it must not be, see above.\n")?;
+        say("The demo did not go as it must, see above.\n")?;
         Ok(Exit::Found)
     }
 }
@@ -174,19 +191,11 @@ fn run_and_observe(
         "     in the files of the project".into(),
         format!("{} ({})", found(file_hits), ui::plural(files, "file")),
     ]);
-    if let Some(sight) = &control {
-        rows.push(vec![
-            "     control: the program itself".into(),
-            format!("{}, as it must be", describe(sight)),
-        ]);
-    }
+    rows.push(vec!["     control: the program itself".into(), describe_control(control.as_ref())]);
     say(&ui::table(&rows))?;
     // A search that finds nothing anywhere proves nothing: where the observer may look at the
     // program, it has to find what the program holds.
     let control_works = !matches!(control, Some(Sight::Seen { hits: 0, .. }));
-    if !control_works {
-        say("     the control failed: the observer did not find what the program holds\n")?;
-    }
     let hidden = !matches!(dsops_memory, Sight::Seen { hits, .. } if hits > 0);
     let nothing_else = file_hits + output_hits + observer::count(&arguments, secrets) == 0;
     Ok(hidden && nothing_else && control_works && mirrored && got.right)
@@ -226,6 +235,22 @@ fn describe(sight: &Sight) -> String {
             searched_bytes / 1024,
             ui::plural(*hidden_mappings, "mapping"),
         ),
+    }
+}
+
+/// The program holds the values, so an observer that may look has to find them there.
+fn describe_control(sight: Option<&Sight>) -> String {
+    match sight {
+        Some(sight @ Sight::Seen { hits, .. }) => {
+            let verdict = if *hits > 0 { "as it must be" } else { "so the observer is blind" };
+            format!("{}, {verdict}", describe(sight))
+        }
+        Some(Sight::Refused(kind)) => {
+            format!(
+                "not checked: the kernel refused here too ({kind}), so the memory rows prove little"
+            )
+        }
+        None => "not checked: the program did not say who it is".to_owned(),
     }
 }
 
@@ -293,9 +318,7 @@ fn indented(text: &[u8]) -> String {
 }
 
 fn say(text: &str) -> Result<(), DemoError> {
-    ui::print(text.as_bytes())
-        .and_then(|()| io::stdout().flush())
-        .map_err(DemoError::step("write to stdout"))
+    ui::print(text.as_bytes()).map_err(DemoError::step("write to stdout"))
 }
 
 /// A step of the demo that failed.

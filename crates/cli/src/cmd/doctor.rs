@@ -75,7 +75,7 @@ impl Finding {
 ///
 /// # Errors
 /// Stdout cannot be written. What the checks find is in the exit code: 1 for an error that was
-/// found, 6 for missing protection when it was required.
+/// found, 6 for missing protection when it was required, 7 when something could not be checked.
 pub fn run(cx: &Context, args: &args::Doctor) -> Result<Exit, Failure> {
     // The report tells of memory in use, so some has to be used.
     let probe = SecretBytes::copy_from(b"probe");
@@ -87,18 +87,27 @@ pub fn run(cx: &Context, args: &args::Doctor) -> Result<Exit, Failure> {
     findings.extend(system_findings());
     findings.extend(project_findings(cx));
     drop(probe);
+    let verdict = verdict(&protection, &findings, args.require_protection);
     let text = if args.json {
-        format!("{:#}\n", as_json(&protection, &findings))
+        format!("{:#}\n", as_json(&protection, &findings, verdict))
     } else {
         as_text(&findings)
     };
     ui::print(text.as_bytes())?;
-    if args.require_protection && !protection.is_complete() {
-        Ok(Exit::Protection)
-    } else if findings.iter().any(|finding| finding.outcome == Outcome::Error) {
-        Ok(Exit::Found)
+    Ok(verdict)
+}
+
+/// What all findings come to, as an exit code. What was not checked is never a pass.
+fn verdict(protection: &Protection, findings: &[Finding], require_protection: bool) -> Exit {
+    let any = |outcome| findings.iter().any(|finding| finding.outcome == outcome);
+    if require_protection && !protection.is_complete() {
+        Exit::Protection
+    } else if any(Outcome::Error) {
+        Exit::Found
+    } else if any(Outcome::NotChecked) {
+        Exit::Undecided
     } else {
-        Ok(Exit::Ok)
+        Exit::Ok
     }
 }
 
@@ -247,7 +256,7 @@ fn project_findings(cx: &Context) -> Vec<Finding> {
         }
     }
     let open = OpenContext::new(config.base_dir(), &cx.environment);
-    findings.extend(config.stores().map(|settings| check_store(settings, &registry, &open)));
+    findings.extend(config.stores().flat_map(|settings| check_store(settings, &registry, &open)));
     findings
 }
 
@@ -277,21 +286,29 @@ fn mode_findings(path: &Path) -> Option<Finding> {
     ))
 }
 
-fn check_store(settings: &StoreSettings, registry: &Registry, open: &OpenContext<'_>) -> Finding {
+fn check_store(
+    settings: &StoreSettings,
+    registry: &Registry,
+    open: &OpenContext<'_>,
+) -> Vec<Finding> {
     let subject = format!("store {}", settings.name());
     if let Some(problem) = registry.validate(settings).into_iter().next() {
-        return Finding::from_report(subject, problem.into());
+        return vec![Finding::from_report(subject, problem.into())];
     }
     let health =
         registry.open(settings, open).and_then(|store| store.check(&FetchContext::default()));
     match health {
-        Ok(Health::Checked(text)) => Finding::new(Outcome::Ok, subject, text),
-        Ok(Health::NotChecked) => Finding::new(
+        Ok(Health::Checked { summary, warnings }) => {
+            let warn = |warning| Finding::new(Outcome::Warning, subject.clone(), warning);
+            let ok = Finding::new(Outcome::Ok, subject.clone(), summary);
+            std::iter::once(ok).chain(warnings.into_iter().map(warn)).collect()
+        }
+        Ok(Health::NotChecked) => vec![Finding::new(
             Outcome::NotChecked,
             subject,
             format!("type {} has no check", settings.store_type()),
-        ),
-        Err(error) => Finding::from_report(subject, error.into()),
+        )],
+        Err(error) => vec![Finding::from_report(subject, error.into())],
     }
 }
 
@@ -315,13 +332,16 @@ fn as_text(findings: &[Finding]) -> String {
     )
 }
 
-fn as_json(protection: &Protection, findings: &[Finding]) -> Value {
+fn as_json(protection: &Protection, findings: &[Finding], verdict: Exit) -> Value {
     let limit =
         |limit: Option<Limit>| limit.map(|limit| json!({ "soft": limit.soft, "hard": limit.hard }));
-    let failed = findings.iter().any(|finding| finding.outcome == Outcome::Error);
     json!({
         "version": JSON_VERSION,
-        "verdict": if failed { "fail" } else { "pass" },
+        "verdict": match verdict {
+            Exit::Ok => "pass",
+            Exit::Undecided => "undecided",
+            _ => "fail",
+        },
         "protection": {
             "complete": protection.is_complete(),
             "backend": protection.backend.to_string(),

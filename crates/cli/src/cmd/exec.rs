@@ -3,6 +3,7 @@
 use dsops_execenv::{ChildLimits, EnvPolicy, Exec, ExecError, Mode, Name, Outcome, ResourceLimit};
 use dsops_resolver::Plan;
 use dsops_secure_mem::{Limit, original_limits, protection, vault};
+use dsops_stores::CREDENTIAL_VARIABLES;
 
 use crate::args;
 use crate::context::Context;
@@ -14,6 +15,8 @@ use crate::report::{Failure, Report};
 /// # Errors
 /// Everything that keeps the program from starting, with exit code 125, 126 or 127.
 pub fn run(cx: &Context, args: &args::Exec) -> Result<Outcome, Failure> {
+    // Before anything secret is read: memory that does not hold must never get it.
+    require_protection(args.require_protection)?;
     let config = cx.load().map_err(before_child)?;
     let plan = cx.plan(&config).map_err(before_child)?;
     // The command is looked up before anything is fetched: a typo costs no secret.
@@ -22,7 +25,9 @@ pub fn run(cx: &Context, args: &args::Exec) -> Result<Outcome, Failure> {
     for name in resolved.missing() {
         cx.ui.detail(format!("note: {name} is optional and was left out"));
     }
-    require_protection(cx, args.require_protection)?;
+    // What was fetched may have outgrown the memory that holds.
+    require_protection(args.require_protection)?;
+    tell_protection(cx);
     let mut exec = command(args, cx.environment.credentials());
     for (name, value) in resolved {
         exec = exec.secret(Name::new(name).map_err(ExecError::from).map_err(failed)?, value);
@@ -43,23 +48,24 @@ pub fn run(cx: &Context, args: &args::Exec) -> Result<Outcome, Failure> {
     running.wait().map_err(failed)
 }
 
-/// Says what is missing of the protection; an error if all of it was asked for.
-fn require_protection(cx: &Context, required: bool) -> Result<(), Failure> {
-    let protection = protection();
-    if protection.is_complete() {
+/// An error if all of the protection was asked for and some is missing.
+fn require_protection(required: bool) -> Result<(), Failure> {
+    if !required || protection().is_complete() {
         return Ok(());
     }
-    let reports = protection.degradations.iter().map(|missing| {
+    let reports = protection()
+        .degradations
+        .into_iter()
+        .map(|missing| Report::error(format!("memory protection: {missing}")).help(missing.remedy));
+    Err(Failure::many(Exit::BeforeChild, reports))
+}
+
+/// Says what is missing of the protection, once.
+fn tell_protection(cx: &Context) {
+    for missing in protection().degradations {
         let text = format!("memory protection: {missing}");
-        if required { Report::error(text) } else { Report::warning(text) }.help(missing.remedy)
-    });
-    if required {
-        return Err(Failure::many(Exit::BeforeChild, reports));
+        cx.ui.report(&Report::warning(text).help(missing.remedy));
     }
-    for report in reports {
-        cx.ui.report(&report);
-    }
-    Ok(())
 }
 
 /// Finds the program and checks the names, before there is any value. Says how it will start.
@@ -89,6 +95,8 @@ fn command(args: &args::Exec, withheld: impl IntoIterator<Item = String>) -> Exe
     policy = args.keep.iter().fold(policy, EnvPolicy::keep);
     policy = args.drop.iter().fold(policy, EnvPolicy::drop);
     policy = args.allow_dangerous.iter().fold(policy, EnvPolicy::allow_dangerous);
+    // The keys to all stores are no business of the program, whether this run used them or not.
+    policy = CREDENTIAL_VARIABLES.iter().fold(policy, EnvPolicy::withhold);
     policy = withheld.into_iter().fold(policy, EnvPolicy::withhold);
     let mut words = args.command.iter();
     let program = words.next().cloned().unwrap_or_default();

@@ -113,13 +113,20 @@ fn own_recipient(cx: &Context) -> Result<Recipient, Failure> {
     if let Some(first) = keyring.identities().first() {
         return Ok(first.recipient().clone());
     }
-    let path = sops::default_key_file(&cx.environment).ok_or_else(|| {
-        Failure::new(
-            Exit::Store,
-            Report::error("there is no age identity, and no home folder to keep a fresh one in")
-                .help("set HOME, or SOPS_AGE_KEY_FILE"),
-        )
-    })?;
+    // A place that is there and gives nothing is a fault to mend, not a reason for another key.
+    let named = [sops::KEY_VARIABLE, sops::KEY_FILE_VARIABLE];
+    let is_named = named.iter().any(|name| cx.environment.has_credential(name));
+    let path = match sops::default_key_file(&cx.environment) {
+        Some(path) if !is_named && path.symlink_metadata().is_err() => path,
+        _ => {
+            return Err(Failure::new(
+                Exit::Store,
+                Report::error("there is no age identity that can be used")
+                    .because_text(format!("looked in: {keyring}"))
+                    .help("mend one of these places, or set HOME or XDG_CONFIG_HOME for a fresh identity"),
+            ));
+        }
+    };
     let identity = Identity::generate()
         .map_err(|error| Failure::new(Exit::Store, Report::from_error(&error)))?;
     let text = identity

@@ -1,12 +1,12 @@
 //! `dsops set`: one value from a person, a pipe or a file into the encrypted store.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use dsops_execenv::{ExecError, Name, is_dangerous};
-use dsops_resolver::{Config, OpenContext, PlannedSource, StoreSettings};
+use dsops_resolver::{Config, MAX_CONFIG_BYTES, OpenContext, PlannedSource, StoreSettings};
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::{file, sops};
 
@@ -20,6 +20,9 @@ use crate::ui;
 
 /// The largest value taken in.
 const LIMIT_BYTES: usize = 1 << 20;
+
+/// How long a change of the configuration waits for another one.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where a value goes.
 struct Target<'a> {
@@ -39,34 +42,26 @@ pub fn run(cx: &Context, args: &args::Set) -> Result<Exit, Failure> {
             .help("others on this machine can read it there; type it at the prompt, pipe it in, or use --from-file");
         return Err(Failure::new(Exit::Usage, report));
     }
-    let name = Name::new(args.name.as_str())
-        .map_err(|error| Failure::new(Exit::Usage, ExecError::from(error).into()))?;
+    let name = variable_name(&args.name)?;
     let config = cx.load()?;
     let environment = cx.environment_of(&config)?;
     let target = find_target(cx, &config, environment, name.as_str())?;
-    // Both files are made ready before the first is written.
-    let declared = if target.declared {
-        None
-    } else {
-        Some(declaration(&config, environment, name.as_str(), &target)?)
-    };
-    let value = read_value(cx, args, name.as_str())?;
-    if value.is_empty() {
-        cx.ui.report(&Report::warning(format!("the value of {name} is empty")));
+    // Whatever can be known to fail does so before a person types a value.
+    if !target.declared {
+        declaration(&config, environment, name.as_str(), &target)?;
     }
-    let path = store(cx, &config, &target, &value)?;
+    let open = OpenContext::new(config.base_dir(), &cx.environment);
+    let (path, keyring) = sops::locate(target.settings, &open).map_err(Failure::from_store)?;
+    sops::read(&path)
+        .and_then(|document| document.open(keyring.identities()))
+        .map_err(|error| store_failure(&error.looked_in(&keyring)))?;
+    let value = read_value(cx, args, name.as_str())?;
+    sops::change(&path, &keyring, |document| document.set(&target.key, &value, SystemTime::now()))
+        .map_err(|error| store_failure(&error))?;
     drop(value);
-    cx.ui.note(format!("stored {name} in {}", path.display()));
-    if let Some(text) = declared {
-        file::replace(config.path(), text.as_bytes()).map_err(|error| {
-            Failure::new(
-                Exit::Store,
-                Report::from_error(&error).help(format!(
-                    "the value is stored; add `{}` to `envs.{environment}` by hand",
-                    declare::declaration(name.as_str(), &reference(&target))
-                )),
-            )
-        })?;
+    cx.ui.note(format!("stored {name} in {}", shown(&path).display()));
+    if !target.declared {
+        declare(&config, environment, name.as_str(), &target)?;
         cx.ui.note(format!(
             "declared {name} in {} (environment `{environment}`)",
             config.path().display()
@@ -81,6 +76,25 @@ pub fn run(cx: &Context, args: &args::Set) -> Result<Exit, Failure> {
         );
     }
     Ok(Exit::Ok)
+}
+
+/// A name that programs and shells take for a variable's. Of `NAME=value` the value is not repeated.
+fn variable_name(text: &str) -> Result<Name, Failure> {
+    if let Some((start, _)) = text.split_once('=') {
+        let start = ui::one_line(start);
+        return Err(Failure::usage(
+            format!("a value is never taken from the command line (`{start}=…`)"),
+            format!("others on this machine can read it there; `dsops set {start}` asks for it"),
+        ));
+    }
+    match Name::new(text) {
+        Ok(name) if name.is_portable() => Ok(name),
+        Ok(_) => Err(Failure::usage(
+            format!("`{}` cannot be the name of a variable", ui::one_line(text)),
+            "use letters, digits and `_`, and no digit first",
+        )),
+        Err(error) => Err(Failure::new(Exit::Usage, ExecError::from(error).into())),
+    }
 }
 
 /// The store and key that the variable has, or would get.
@@ -152,16 +166,14 @@ fn declaration(
                 )),
         )
     };
-    let text = fs::read_to_string(path).map_err(|error| {
-        Failure::new(
-            Exit::Config,
-            Report::error(format!("cannot read {}", path.display())).because(&error),
-        )
-    })?;
+    let unreadable = || Report::error(format!("cannot read {}", path.display()));
+    let bytes = file::read(path, MAX_CONFIG_BYTES as u64)
+        .map_err(|error| Failure::new(Exit::Config, unreadable().because(&error)))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| Failure::new(Exit::Config, unreadable().because(&error)))?;
     let edited = declare::declare(&text, environment, name, &reference).ok_or_else(by_hand)?;
-    let shown = path.display().to_string();
     let before = config.environments().count();
-    match Config::parse(&shown, &edited) {
+    match Config::parse(&path.display().to_string(), &edited) {
         Ok(after) if after.environments().count() == before => Ok(edited),
         _ => Err(by_hand()),
     }
@@ -200,6 +212,13 @@ fn read_value(cx: &Context, args: &args::Set, name: &str) -> Result<SecretBytes,
     if !args.keep_newline && value.expose().ends_with(b"\n") {
         value.truncate(value.len() - 1);
     }
+    // A closed stdin, or a command on the other end of the pipe that failed.
+    if value.is_empty() && !args.allow_empty {
+        return Err(Failure::usage(
+            "stdin holds no value; nothing was stored",
+            "`--allow-empty` stores an empty value",
+        ));
+    }
     Ok(value)
 }
 
@@ -213,23 +232,31 @@ fn stdin_unbuffered() -> Result<File, Failure> {
     })
 }
 
-/// Writes the value into the encrypted file, under its lock.
-fn store(
-    cx: &Context,
+fn store_failure(error: &sops::Error) -> Failure {
+    let mut report = Report::from_error(error);
+    report.help = error.help();
+    Failure::new(Exit::Store, report)
+}
+
+/// Writes the declaration, from the configuration as it is now: while a value was typed, another
+/// `set` or a person may have changed it.
+fn declare(
     config: &Config,
+    environment: &str,
+    name: &str,
     target: &Target<'_>,
-    value: &SecretBytes,
-) -> Result<PathBuf, Failure> {
-    let open = OpenContext::new(config.base_dir(), &cx.environment);
-    let (path, keyring) = sops::locate(target.settings, &open).map_err(Failure::from_store)?;
-    let failed = |error: sops::Error| {
-        let mut report = Report::from_error(&error);
-        report.help = error.help();
-        Failure::new(Exit::Store, report)
+) -> Result<(), Failure> {
+    let by_hand = |failure: Failure| {
+        let line = declare::declaration(name, &reference(target));
+        let help = format!("the value is stored; add `{line}` to `envs.{environment}` by hand");
+        let reports = failure.reports.into_iter().map(|report| report.help(help.clone()));
+        Failure::many(Exit::Store, reports)
     };
-    sops::change(&path, &keyring, |document| document.set(&target.key, value, SystemTime::now()))
-        .map_err(failed)?;
-    Ok(shown(&path))
+    let failed =
+        |error: file::FileError| by_hand(Failure::new(Exit::Store, Report::from_error(&error)));
+    let _lock = file::lock(config.path(), LOCK_PATIENCE).map_err(failed)?;
+    let text = declaration(config, environment, name, target).map_err(by_hand)?;
+    file::replace(config.path(), text.as_bytes()).map_err(failed)
 }
 
 /// A path as people know it: relative where it is below the working directory.
