@@ -117,10 +117,22 @@ pub trait Store: Send + Sync {
 /// The outcome of [`Store::check`] when nothing is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// The store would answer; what was looked at, for people.
-    Checked(String),
+    /// The store would answer.
+    Checked {
+        /// What was looked at, for people.
+        summary: String,
+        /// What is unsafe about it all the same, such as a key that others may read.
+        warnings: Vec<String>,
+    },
     /// The store has no check. This is not a pass.
     NotChecked,
+}
+
+impl Health {
+    /// The store would answer, and there is nothing to warn of.
+    pub fn checked(summary: impl Into<String>) -> Self {
+        Self::Checked { summary: summary.into(), warnings: Vec::new() }
+    }
 }
 
 /// What a store is asked for.

@@ -60,7 +60,7 @@ impl Store for Env {
     }
 
     fn check(&self, _: &FetchContext<'_>) -> Result<Health, StoreError> {
-        Ok(Health::Checked("the environment is always there".to_owned()))
+        Ok(Health::checked("the environment is always there"))
     }
 }
 

@@ -58,7 +58,7 @@ impl Store for Literal {
     }
 
     fn check(&self, _: &FetchContext<'_>) -> Result<Health, StoreError> {
-        Ok(Health::Checked(format!("{} values in the configuration", self.values.len())))
+        Ok(Health::checked(format!("{} values in the configuration", self.values.len())))
     }
 }
 

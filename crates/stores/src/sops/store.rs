@@ -162,13 +162,9 @@ impl Store for Sops {
             let (values, recipients) = (open.keys()?.len(), open.recipients().count());
             Ok(format!("{name}: {values} values for {recipients} recipients, verified"))
         };
-        let mut health = summary()
+        let summary = summary()
             .map_err(|error: Error| to_store_error(&name, error.looked_in(&self.keyring)))?;
-        for warning in self.keyring.warnings() {
-            health.push_str("; warning: ");
-            health.push_str(warning);
-        }
-        Ok(Health::Checked(health))
+        Ok(Health::Checked { summary, warnings: self.keyring.warnings().to_vec() })
     }
 }
 
