@@ -66,7 +66,7 @@ pub fn measure(rounds: usize) -> anyhow::Result<Vec<Row>> {
             300 => Some(4000),
             _ => None,
         };
-        let what = format!("`dsops exec -- /bin/true`, {count} secrets");
+        let what = format!("`dsops exec -- /bin/true`, {}", secrets(*count));
         cases.push(case(&what, project.launch(&["exec", "--", "/bin/true"]), Some(0), goal_us));
     }
     for (mode, goal_us) in [("replace", Some(1200)), ("supervise", None)] {
@@ -126,6 +126,11 @@ fn time_rows(cases: &[Case], peers: &[Peer], times: &[Times]) -> Vec<Row> {
     rows
 }
 
+/// `1 secret`, `2 secrets`.
+pub fn secrets(count: usize) -> String {
+    format!("{count} secret{}", if count == 1 { "" } else { "s" })
+}
+
 fn time_row(what: &str, times: &Times) -> Row {
     Row { what: what.into(), figure: ms(times.median()), min: ms(times.min()), ..Row::default() }
 }
@@ -144,7 +149,7 @@ fn memory_rows(projects: &[(usize, Project)], peers: &[Peer]) -> anyhow::Result<
         rows.push(Row {
             goal: format!("≤ {}", mib(GOAL_KIB)),
             met: Some(kib <= GOAL_KIB),
-            ..memory_row(&format!("peak memory of `dsops exec`, {count} secrets"), kib)
+            ..memory_row(&format!("peak memory of `dsops exec`, {}", secrets(*count)), kib)
         });
     }
     for peer in peers {

@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
 
+use super::exec::secrets;
 use crate::{
     leakscan::{
         project::{Project, run},
@@ -41,7 +42,7 @@ pub fn all(one: &Project, hundred: &Project) -> anyhow::Result<Vec<Peer>> {
                 report_part_not_run(&format!("peer {name}"), format!("{} {said}", ran.status));
                 continue;
             }
-            peers.push(Peer { what: format!("{name}, {count} secrets"), launch });
+            peers.push(Peer { what: format!("{name}, {}", secrets(count)), launch });
         }
     }
     Ok(peers)

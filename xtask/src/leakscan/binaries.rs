@@ -37,6 +37,7 @@ fn build(package: &str, program: &str) -> anyhow::Result<PathBuf> {
     process::run(
         process::cargo()
             .args(["--config", &flags])
+            .args(["--config", &flags])
             .args(["build", "--quiet", "--release", "--locked", "--target", &triple])
             .args(["--package", package])
             .current_dir(&root)
@@ -46,7 +47,7 @@ fn build(package: &str, program: &str) -> anyhow::Result<PathBuf> {
     Ok(target.join(&triple).join("release").join(program))
 }
 
-/// The platform of the compiler itself: naming it makes cargo keep build scripts out of `RUSTFLAGS`.
+/// The platform of the compiler itself: naming it keeps the flags away from build scripts.
 fn host_triple() -> anyhow::Result<String> {
     let text = process::output(Command::new("rustc").arg("-vV"))?;
     let triple = text.lines().find_map(|line| line.strip_prefix("host: "));

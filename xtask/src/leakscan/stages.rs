@@ -49,15 +49,15 @@ impl Marked {
         Ok(Self { project, dsops: dsops.into(), search: Search::new(secrets)?, variables })
     }
 
-    /// `dsops exec` in this mode. The child proves that it got every secret, tells that it runs on
-    /// standard output, and sleeps for so long.
+    /// `dsops exec` in this mode. The child proves that it got every secret and goes on as
+    /// [`bare_sleep`].
     pub fn exec(&self, mode: &str, sleep_secs: &str) -> Launch {
         let mut script = String::from("ulimit -c 0; ");
         for secret in &self.variables {
             let len = secret.bytes.len().to_string();
             script.extend(["[ ${#", &secret.name, "} = ", &len, " ] && "]);
         }
-        script.extend(["echo ready && exec sleep ", sleep_secs]);
+        script.push_str(&bare_sleep(sleep_secs));
         self.project.launch(&["exec", "--mode", mode, "--", "/bin/sh", "-c", &script])
     }
 
@@ -87,12 +87,18 @@ impl Marked {
         let secret = self.variables.last().context("a project has secrets")?;
         let file = self.project.folder().join("secret.txt");
         fs::write(&file, &secret.bytes)?;
-        let script = format!("ulimit -c 0; echo ready; exec sleep {sleep_secs}");
+        let script = format!("ulimit -c 0; {}", bare_sleep(sleep_secs));
         let words = [program.into(), file.into(), "SECRET".into()]
             .into_iter()
             .chain(["/bin/sh", "-c", &script].map(OsString::from));
         Ok(self.project.launch_program(words))
     }
+}
+
+/// How a child goes on once it has seen its secrets: without them, so that what is found later is
+/// not found in the child, which tells that it runs and sleeps.
+fn bare_sleep(secs: &str) -> String {
+    format!("exec /usr/bin/env -i /bin/sh -c 'echo ready; exec /bin/sleep {secs}'")
 }
 
 /// How the user is called in the report.
