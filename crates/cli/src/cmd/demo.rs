@@ -45,19 +45,25 @@ pub fn run(cx: &Context, args: &args::Demo) -> Result<ExitCode, Failure> {
     done.map_err(|error| Failure::from_demo(&error))
 }
 
-/// Makes the folder, has the steps run in it, and removes it however they end: a supervisor stays
-/// when ^C is pressed.
+/// Has the steps run in a folder of their own, and removes it however they end: a supervisor stays
+/// when ^C is pressed. The folder is made by the steps, so before there is a supervisor there is
+/// nothing to remove.
 fn around() -> Result<ExitCode, DemoError> {
-    let folder = tempfile::Builder::new()
-        .prefix("dsops-demo-")
-        .tempdir()
-        .map_err(DemoError::step("make a folder"))?;
+    let name = random_text().map_err(DemoError::step("choose a folder"))?;
+    let name =
+        name.expose_with(|name| format!("dsops-demo-{}", String::from_utf8_lossy(&name[..12])));
+    let folder = std::env::temp_dir().join(name);
     let outcome = Exec::new(own_path()?)
-        .args([OsStr::new("demo"), OsStr::new("--inside"), folder.path().as_os_str()])
+        .args([OsStr::new("demo"), OsStr::new("--inside"), folder.as_os_str()])
         .mode(Mode::Supervise)
         .run()
         .map_err(DemoError::step("run its steps"));
-    folder.close().map_err(DemoError::step("remove the folder"))?;
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(DemoError::step("remove the folder")(error));
+        }
+        _ => {}
+    }
     let code = outcome?.exit_code();
     if code == Exit::Ok as u8 {
         say("6. removed the project and its key\n\n\
@@ -86,6 +92,10 @@ fn child(cx: &Context) -> Result<ExitCode, Failure> {
 }
 
 fn steps(folder: &Path) -> Result<Exit, DemoError> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(DemoError::step("make a folder"))?;
     say(&format!("A throw-away project in {}\n\n", folder.display()))?;
     let secrets = make_project(folder)?;
     let values: Vec<&SecretBytes> = secrets.iter().collect();
