@@ -18,7 +18,7 @@ mod variable;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -249,11 +249,15 @@ fn too_large(name: &str) -> Diagnostic {
 }
 
 fn read_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
+    // Asked before it is opened: opening a FIFO waits for someone who writes to it.
+    let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let file = File::open(path)?;
     // One allocation of the right size: a vector that grows leaves copies behind.
     let expected = usize::try_from(metadata.len()).unwrap_or(usize::MAX).min(MAX_CONFIG_BYTES);
     let mut bytes = Zeroizing::new(Vec::with_capacity(expected + 1));

@@ -50,6 +50,19 @@ fn what_cannot_be_read_says_why() {
     assert_eq!(Config::parse("f", &large).unwrap_err().diagnostics()[0].code, codes::TOO_LARGE);
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("dsops.yaml");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for (path, why) in [(&*fifo, "it is not a regular file"), (dir.path(), "is a directory")] {
+        let error = Config::load(path).unwrap_err();
+        assert_eq!(error.diagnostics()[0].code, codes::IO);
+        assert_eq!(error.to_string(), format!("cannot read {}: {why}", path.display()));
+    }
+}
+
 #[test]
 fn none_anywhere_is_said_with_the_remedy() {
     let error = Config::discover("/proc/self/fd").unwrap_err();

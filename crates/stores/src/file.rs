@@ -61,12 +61,12 @@ impl FileError {
     }
 }
 
-/// Reads a file of at most `limit_bytes`.
+/// Reads a regular file of at most `limit_bytes`.
 ///
 /// # Errors
-/// [`FileError::Io`], [`FileError::TooLarge`].
+/// [`FileError::Io`], [`FileError::NotAFile`], [`FileError::TooLarge`].
 pub fn read(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, FileError> {
-    let file = File::open(path).map_err(FileError::io("open", path))?;
+    let file = open_regular(path)?;
     // The size is a hint: the limit holds whatever the system says.
     let size = file.metadata().map_err(FileError::io("read", path))?.len().min(limit_bytes);
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
@@ -130,11 +130,8 @@ pub struct Lock {
 pub fn lock(path: &Path, patience: Duration) -> Result<Lock, FileError> {
     let start = Instant::now();
     loop {
-        let file = File::open(path).map_err(FileError::io("open", path))?;
+        let file = open_regular(path)?;
         let opened = file.metadata().map_err(FileError::io("read", path))?;
-        if !opened.is_file() {
-            return Err(FileError::NotAFile { path: path.to_owned() });
-        }
         match file.try_lock() {
             Ok(()) if is_still(path, &opened)? => return Ok(Lock { _file: file }),
             // Replaced while we waited: the new file is the one to lock.
@@ -219,6 +216,14 @@ impl Drop for Temporary {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Asks what it is before it is opened: opening a FIFO waits for someone who writes to it.
+fn open_regular(path: &Path) -> Result<File, FileError> {
+    if !fs::metadata(path).map_err(FileError::io("open", path))?.is_file() {
+        return Err(FileError::NotAFile { path: path.to_owned() });
+    }
+    File::open(path).map_err(FileError::io("open", path))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -507,6 +512,19 @@ mod tests {
         let want: &[u8] = if result.is_ok() { b"new" } else { b"old" };
         assert_eq!(fs::read(&path).unwrap(), want);
         assert_eq!(names(folder.path()), ["f"]);
+    }
+
+    #[test]
+    fn what_is_no_file_is_neither_read_nor_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        for path in [&*fifo, folder.path()] {
+            assert!(matches!(read(path, 5), Err(FileError::NotAFile { .. })));
+            assert!(matches!(lock(path, PATIENCE), Err(FileError::NotAFile { .. })));
+        }
+        let missing = folder.path().join("missing");
+        let Err(FileError::Io { action: "open", .. }) = read(&missing, 5) else { panic!("io") };
     }
 
     #[test]

@@ -228,6 +228,18 @@ fn a_key_in_the_place_of_a_path_is_shown_nowhere() {
 }
 
 #[test]
+fn a_key_file_that_is_no_file_is_told_and_not_waited_for() {
+    let project = Project::new();
+    let fifo = project.folder.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for path in [&*fifo, project.folder.path()] {
+        let keyring = Keyring::default().with_file(path);
+        assert!(keyring.identities().is_empty());
+        assert_eq!(keyring.looked(), [format!("{} (it is not a regular file)", path.display())]);
+    }
+}
+
+#[test]
 fn stores_of_one_registry_share_a_credential_that_is_given_once() {
     let project = Project::new();
     let key = fs::read(&project.key_file).unwrap();
@@ -243,11 +255,15 @@ fn stores_of_one_registry_share_a_credential_that_is_given_once() {
 fn health_verifies_and_warns_of_a_key_file_that_others_can_read() {
     let project = Project::new();
     let check = || project.with_key_file().check(&FetchContext::default());
-    let Ok(Health::Checked(text)) = check() else { panic!("healthy") };
-    assert!(text.ends_with("2 values for 1 recipients, verified"), "{text}");
+    let verified = "2 values for 1 recipients, verified";
+    let Ok(Health::Checked { summary, warnings }) = check() else { panic!("healthy") };
+    assert!(summary.ends_with(verified), "{summary}");
+    assert_eq!(warnings, [""; 0]);
     set_mode(&project.key_file, 0o644);
-    let Ok(Health::Checked(text)) = check() else { panic!("healthy") };
-    assert!(text.contains("warning: the key file") && text.contains("mode 0644"), "{text}");
+    let Ok(Health::Checked { summary, warnings }) = check() else { panic!("healthy") };
+    assert!(summary.ends_with(verified), "{summary}");
+    let [warning] = &*warnings else { panic!("one warning: {warnings:?}") };
+    assert!(warning.starts_with("the key file") && warning.contains("mode 0644"), "{warning}");
     let changed = fs::read_to_string(project.file()).unwrap().replace("TOKEN:", "TOKEM:");
     fs::write(project.file(), changed).unwrap();
     assert!(matches!(check(), Err(StoreError::Tampered { .. })));

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fmt,
-    fs::File,
+    fs::{self, File},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -104,7 +104,14 @@ impl Keyring {
             Some(name) => format!("{} (from {name})", path.display()),
             None => path.display().to_string(),
         };
-        let read = File::open(path).and_then(|mut file| {
+        let open = || -> std::io::Result<File> {
+            // Opening a FIFO would wait for someone who writes to it.
+            if !fs::metadata(path)?.is_file() {
+                return Err(std::io::Error::other("it is not a regular file"));
+            }
+            File::open(path)
+        };
+        let read = open().and_then(|mut file| {
             let mode = others_may_read(&file);
             SecretBytes::from_reader(&mut file, KEY_FILE_LIMIT)
                 .map(|text| (text, mode))
