@@ -149,7 +149,11 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // It is empty once its processes are collected; a group left behind holds nothing.
-        let _ = fs::remove_dir(&self.folder);
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let deadline = Instant::now() + PATIENCE;
+        // It can go once the last of its processes, a child that was just killed, is gone.
+        while fs::remove_dir(&self.folder).is_err() && Instant::now() < deadline {
+            sleep(Duration::from_millis(10));
+        }
     }
 }
