@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, codes};
 
+/// What to do about a file that is not what was written.
+pub const TAMPERED_HELP: &str = "do not use it: restore the last good version from your history, and find out who changed it; after a merge, take one side of the file and set the values of the other again with `dsops set`";
+
 /// A failure of a store. Never holds a value.
 ///
 /// Only [`NotFound`](Self::NotFound) lets an optional variable be left out or a default be used;
@@ -142,10 +145,7 @@ impl StoreError {
             Self::Locked { help, .. } | Self::Denied { help, .. } | Self::Setting { help, .. } => {
                 help.clone()
             }
-            Self::Tampered { .. } => Some(
-                "take the last good version from your history, and find out who changed it"
-                    .to_owned(),
-            ),
+            Self::Tampered { .. } => Some(TAMPERED_HELP.to_owned()),
             Self::Memory(_) => Some("raise the limit of locked memory (`ulimit -l`)".to_owned()),
             _ => None,
         }
@@ -202,6 +202,8 @@ mod tests {
         };
         assert_eq!(missing.to_string(), "there is no item `db/pasword`");
         assert_eq!(missing.help().as_deref(), Some("did you mean `db/password`?"));
+        let tampered = StoreError::Tampered { what: "s.yaml".into(), reason: "MAC".into() };
+        assert!(tampered.help().unwrap().contains("after a merge, take one side"));
         let io = StoreError::io("read", "s.yaml", io::Error::from(io::ErrorKind::PermissionDenied));
         assert_eq!(io.to_string(), "cannot read s.yaml");
         assert_eq!(io.source().unwrap().to_string(), "permission denied");

@@ -91,7 +91,7 @@ pub mod yaml;
 
 pub use config::{Config, ConfigErrors, FILE_NAME, MAX_CONFIG_BYTES, find_config};
 pub use diagnostic::{Diagnostic, Place, Severity, codes, suggest};
-pub use error::StoreError;
+pub use error::{StoreError, TAMPERED_HELP};
 pub use plan::{Plan, PlannedSource, PlannedStore, PlannedVariable, plan};
 pub use reference::{Reference, ReferenceError, ReferenceErrorKind};
 pub use resolve::{ResolveError, ResolveErrors, ResolveOptions, Resolved, resolve};

@@ -49,6 +49,18 @@ fn values_survive_the_file() {
 }
 
 #[test]
+fn a_value_that_makes_the_file_too_large_is_refused_as_that() {
+    let (mut document, _) = created();
+    document.set("a", &secret("x"), now()).unwrap();
+    let before = document.text().to_owned();
+    // As base64 it has more than the 8 MiB that a file may have.
+    let large = SecretBytes::copy_from(&vec![b'v'; 6_300_000]).unwrap();
+    let refused = document.set("b", &large, now()).unwrap_err();
+    assert!(matches!(refused, Error::TooLarge { limit_bytes: 8_388_608, .. }), "{refused}");
+    assert_eq!(document.text(), before);
+}
+
+#[test]
 fn the_same_value_again_changes_nothing() {
     let (mut document, _) = created();
     document.set("a", &secret("x"), now()).unwrap();

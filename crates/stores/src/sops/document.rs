@@ -13,6 +13,7 @@ use super::{
     Error, NULL_KIND, Place, edit, mac,
     metadata::{Metadata, WrappedKey},
     path::{self, SOPS_SECTION},
+    store::FILE_LIMIT_BYTES,
     tree::{Content, Leaves},
     value::{Cipher, KEY_BYTES, Sealing},
 };
@@ -267,8 +268,8 @@ impl OpenDocument {
     ///
     /// # Errors
     /// [`Error::Key`], [`Error::NotAValue`], [`Error::Edit`] (also for a key whose values the
-    /// document keeps in the clear), [`Error::Random`], [`Error::Memory`]. The document is then
-    /// unchanged.
+    /// document keeps in the clear), [`Error::TooLarge`], [`Error::Random`], [`Error::Memory`].
+    /// The document is then unchanged.
     pub fn set(&mut self, key: &str, value: &SecretBytes, now: SystemTime) -> Result<bool, Error> {
         let parts = path::parse(key)?;
         let in_lists = edit::list_indices(&self.document.root, &parts);
@@ -352,15 +353,16 @@ impl OpenDocument {
         now: SystemTime,
         sealed: Option<&str>,
     ) -> Result<(), Error> {
-        let parsed = Document::parse(&self.document.file, text);
-        let same = parsed
-            .as_ref()
-            .is_ok_and(|new| edit::differs_only_at(&self.document, new, key, sealed));
-        if !same {
+        if text.len() as u64 > FILE_LIMIT_BYTES {
+            let file = self.document.file.clone();
+            return Err(Error::TooLarge { file, limit_bytes: FILE_LIMIT_BYTES });
+        }
+        let parsed = Document::parse(&self.document.file, text)?;
+        if !edit::differs_only_at(&self.document, &parsed, key, sealed) {
             let reason = "it is formatted in a way that cannot be edited in place";
             return Err(Error::Edit { place: self.top(), key: key.to_owned(), reason });
         }
-        let old = std::mem::replace(&mut self.document, parsed?);
+        let old = std::mem::replace(&mut self.document, parsed);
         self.seal(now).inspect_err(|_| self.document = old)
     }
 

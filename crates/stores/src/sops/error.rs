@@ -57,6 +57,14 @@ pub enum Error {
     /// The file cannot be read, locked or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// An edit would make the file larger than what is read.
+    #[error("{file}: it would have more than {limit_bytes} bytes")]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// The limit.
+        limit_bytes: u64,
+    },
     /// The `sops` section is incomplete or malformed.
     #[error("{place}: the `sops` section: {reason}")]
     Metadata {
@@ -215,7 +223,7 @@ impl Error {
                 "set SOPS_AGE_KEY_FILE to the file of an identity that is a recipient, or ask someone who can read the file to add yours"
             }
             Self::WrappedKey { .. } | Self::Changed { .. } | Self::Mac { .. } => {
-                "do not use it: compare it with version control and restore what was changed; edit it only with dsops or sops, also when merging"
+                dsops_resolver::TAMPERED_HELP
             }
             Self::Value { .. } => {
                 "set the value with `dsops set`, or restore the file from version control"
@@ -230,6 +238,7 @@ impl Error {
             Self::Key { .. } => {
                 "keys are parts separated by `/`; inside a part write `~1` for `/` and `~0` for `~`"
             }
+            Self::TooLarge { .. } => "keep large values in a store of their own",
             Self::Edit { .. } => "edit the file with `sops edit`",
             Self::Memory(_) => "raise the limit of locked memory (`ulimit -l`), see `dsops doctor`",
             Self::File(_) | Self::NoRecipients | Self::DataKey(_) | Self::Random(_) => return None,

@@ -16,7 +16,7 @@ use super::{Document, Error, KEY_VARIABLE, Keyring, OpenDocument, keyring::is_ke
 use crate::file::{self, FileError};
 
 /// Larger than any file of secrets that people edit; the parser has the same limit.
-const FILE_LIMIT_BYTES: u64 = 8 << 20;
+pub(super) const FILE_LIMIT_BYTES: u64 = 8 << 20;
 /// How long a change waits for another one.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
