@@ -37,7 +37,6 @@ fn build(package: &str, program: &str) -> anyhow::Result<PathBuf> {
     process::run(
         process::cargo()
             .args(["--config", &flags])
-            .args(["--config", &flags])
             .args(["build", "--quiet", "--release", "--locked", "--target", &triple])
             .args(["--package", package])
             .current_dir(&root)
