@@ -92,10 +92,7 @@ fn child(cx: &Context) -> Result<ExitCode, Failure> {
 }
 
 fn steps(folder: &Path) -> Result<Exit, DemoError> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(DemoError::step("make a folder"))?;
+    file::private_folder(folder).map_err(DemoError::step("make a folder"))?;
     say(&format!("A throw-away project in {}\n\n", folder.display()))?;
     let secrets = make_project(folder)?;
     let values: Vec<&SecretBytes> = secrets.iter().collect();

@@ -122,10 +122,10 @@ fn command(args: &args::Exec, withheld: impl IntoIterator<Item = String>) -> Exe
 /// The limits our caller had: hardening ourselves is no business of the child.
 fn child_limits() -> ChildLimits {
     let original = original_limits();
-    let mut limits = ChildLimits::default();
-    limits.core = original.core.map(resource_limit);
-    limits.memlock = original.locked_memory.map(resource_limit);
-    limits
+    ChildLimits {
+        core: original.core.map(resource_limit),
+        memlock: original.locked_memory.map(resource_limit),
+    }
 }
 
 fn resource_limit(limit: Limit) -> ResourceLimit {

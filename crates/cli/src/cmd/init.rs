@@ -144,16 +144,8 @@ fn own_recipient(cx: &Context) -> Result<Recipient, Failure> {
 }
 
 fn private_folder(path: &Path) -> Result<(), Failure> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| {
-        Failure::new(
-            Exit::Store,
-            Report::error(format!("cannot make {}", path.display())).because(&error),
-        )
-    })
+    file::private_folder(path)
+        .map_err(|error| Failure::new(Exit::Store, Report::from_error(&error)))
 }
 
 fn publish(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
