@@ -40,6 +40,7 @@ pub struct Exec {
     supervision: Supervision,
     mode: Mode,
     limits: ChildLimits,
+    no_core: bool,
 }
 
 /// Who is there while the command runs.
@@ -67,14 +68,20 @@ pub struct ResourceLimit {
 ///
 /// A process that hardens itself (no core files, more lockable memory) must not hand that on: give
 /// what the caller had. A field that is `None` leaves the limit as it is in this process.
+///
+/// ```
+/// use dsops_execenv::{ChildLimits, ResourceLimit};
+///
+/// let core = Some(ResourceLimit { soft: Some(0), hard: None });
+/// let limits = ChildLimits { core, ..Default::default() };
+/// assert_eq!(limits.memlock, None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChildLimits {
     /// `RLIMIT_CORE`.
     pub core: Option<ResourceLimit>,
     /// `RLIMIT_MEMLOCK`.
     pub memlock: Option<ResourceLimit>,
-    /// Whether the child and its descendants leave no core file and feed no core handler.
-    pub(crate) no_core: bool,
 }
 
 /// What a supervisor does besides waiting.
@@ -97,6 +104,8 @@ pub(crate) struct Image<'a> {
     pub(crate) dir: Option<&'a CStr>,
     pub(crate) keep_fds: &'a [i32],
     pub(crate) limits: ChildLimits,
+    /// Whether the child and its descendants leave no core file and feed no core handler.
+    pub(crate) no_core: bool,
 }
 
 /// What would run, before any secret is there. From [`Exec::plan`].
@@ -148,6 +157,7 @@ impl Exec {
             },
             mode: Mode::Auto,
             limits: ChildLimits::default(),
+            no_core: false,
         }
     }
 
@@ -237,7 +247,7 @@ impl Exec {
     /// Gives the child limits that differ from this process's own.
     #[must_use]
     pub fn child_limits(mut self, limits: ChildLimits) -> Self {
-        self.limits = ChildLimits { no_core: self.limits.no_core, ..limits };
+        self.limits = limits;
         self
     }
 
@@ -246,7 +256,7 @@ impl Exec {
     /// sign for "no core handler either".
     #[must_use]
     pub fn child_no_core(mut self, yes: bool) -> Self {
-        self.limits.no_core = yes;
+        self.no_core = yes;
         self
     }
 
@@ -389,6 +399,7 @@ impl Exec {
                 dir: dir.as_deref(),
                 keep_fds: &self.keep_fds,
                 limits: self.limits,
+                no_core: self.no_core,
             })
             // Here `open` and `block` end: the strings are wiped, the child has its own copy.
         })

@@ -42,7 +42,7 @@ fn with_steps<R>(
     image: &Image<'_>,
     use_it: impl FnOnce(&Steps<'_>) -> Result<R, ExecError>,
 ) -> Result<R, ExecError> {
-    let limits = limits(image.limits);
+    let limits = limits(image.limits, image.no_core);
     let mark_fds = if has_close_range() { None } else { Some(open_fds()?) };
     use_it(&Steps {
         path: image.path,
@@ -58,9 +58,9 @@ fn with_steps<R>(
 }
 
 #[allow(clippy::cast_possible_wrap, clippy::unnecessary_cast, reason = "see the last lines")]
-fn limits(wanted: ChildLimits) -> Vec<(libc::c_int, libc::rlimit64)> {
+fn limits(wanted: ChildLimits, no_core: bool) -> Vec<(libc::c_int, libc::rlimit64)> {
     let bytes = |limit: Option<u64>| limit.unwrap_or(libc::RLIM64_INFINITY);
-    let core = if wanted.no_core {
+    let core = if no_core {
         Some(libc::rlimit64 { rlim_cur: 1, rlim_max: 1 })
     } else {
         wanted
@@ -130,11 +130,11 @@ mod tests {
     #[test]
     fn no_core_wins_over_the_callers_limit() {
         let core = Some(ResourceLimit { soft: None, hard: None });
-        let wanted = ChildLimits { core, memlock: None, no_core: false };
-        let all = limits(wanted);
+        let wanted = ChildLimits { core, ..Default::default() };
+        let all = limits(wanted, false);
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].1.rlim_cur, libc::RLIM64_INFINITY);
-        let none = limits(ChildLimits { no_core: true, ..wanted });
+        let none = limits(wanted, true);
         assert_eq!((none[0].1.rlim_cur, none[0].1.rlim_max), (1, 1));
     }
 

@@ -273,7 +273,7 @@ impl Prepared {
             .filter(|fd| *fd > 2 && !image.keep_fds.contains(fd))
             .collect();
         let argv = image.argv.iter().map(|arg| arg.as_ptr()).chain([ptr::null()]).collect();
-        Ok(Self { argv, fds, limits: limits(image.limits) })
+        Ok(Self { argv, fds, limits: limits(image.limits, image.no_core) })
     }
 
     /// Runs the steps and becomes the program. Returns only on failure.
@@ -322,16 +322,13 @@ impl Prepared {
     }
 }
 
-fn limits(wanted: ChildLimits) -> Vec<(c_int, libc::rlimit)> {
+fn limits(wanted: ChildLimits, no_core: bool) -> Vec<(c_int, libc::rlimit)> {
     let of = |limit: ResourceLimit| libc::rlimit {
         rlim_cur: limit.soft.unwrap_or(libc::RLIM_INFINITY),
         rlim_max: limit.hard.unwrap_or(libc::RLIM_INFINITY),
     };
-    let core = if wanted.no_core {
-        Some(libc::rlimit { rlim_cur: 0, rlim_max: 0 })
-    } else {
-        wanted.core.map(of)
-    };
+    let core =
+        if no_core { Some(libc::rlimit { rlim_cur: 0, rlim_max: 0 }) } else { wanted.core.map(of) };
     let core = core.map(|limit| (libc::RLIMIT_CORE, limit));
     let memlock = wanted.memlock.map(|limit| (libc::RLIMIT_MEMLOCK, of(limit)));
     core.into_iter().chain(memlock).collect()

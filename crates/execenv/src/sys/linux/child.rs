@@ -144,10 +144,10 @@ pub(super) fn spawn(
     if pid < 0 {
         return Err(Failed { step: Step::Clone, error });
     }
-    let pidfd = owned(c_long::from(pidfd)).map_err(|_| Failed {
-        step: Step::Clone,
-        // The kernel ignored the flag.
-        error: io::Error::from(io::ErrorKind::Unsupported),
+    let pidfd = owned(c_long::from(pidfd)).map_err(|_| {
+        // The kernel ignored the flag. Nobody could wait for the child.
+        kill_and_reap(pid);
+        Failed { step: Step::Clone, error: io::Error::from(io::ErrorKind::Unsupported) }
     })?;
     match Step::from_raw(orders.failed_step.load(Ordering::Acquire)) {
         None => Ok((pid, pidfd)),
@@ -157,6 +157,17 @@ pub(super) fn spawn(
             Err(Failed { step, error: io::Error::from_raw_os_error(errno) })
         }
     }
+}
+
+/// Ends a child of ours that has no pidfd and leaves no zombie.
+fn kill_and_reap(pid: libc::pid_t) {
+    debug_assert!(pid > 0);
+    // SAFETY: plain numbers; the child is not reaped yet, so the pid is still its own.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    // SAFETY: plain numbers; a null pointer stands for a status nobody asks for.
+    while unsafe { libc::waitpid(pid, ptr::null_mut(), 0) } < 0
+        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+    {}
 }
 
 /// [`Steps`] without lifetimes and allocations, ready before the child exists.
@@ -506,6 +517,14 @@ mod tests {
         // SAFETY: what stood before.
         let after = unsafe { libc::signal(libc::SIGURG, before) };
         assert_eq!(after, handler, "the parent keeps its handlers");
+    }
+
+    #[test]
+    fn a_child_without_a_pidfd_is_ended_and_reaped() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("starts");
+        kill_and_reap(i32::try_from(child.id()).expect("a pid"));
+        let error = child.wait().expect_err("reaped");
+        assert_eq!(error.raw_os_error(), Some(libc::ECHILD));
     }
 
     #[test]
