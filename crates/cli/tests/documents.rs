@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -91,7 +91,8 @@ fn the_environment_variable_is_never_ignored() {
 fn doctor_warns_of_modes() {
     let project = Project::new();
     let set = |name: &str, mode| {
-        std::fs::set_permissions(project.path(name), PermissionsExt::from_mode(mode)).unwrap();
+        std::fs::set_permissions(project.path(name), std::fs::Permissions::from_mode(mode))
+            .unwrap();
     };
     assert!(!project.ok(&["doctor"]).contains("chmod"));
     set("dsops.yaml", 0o666);
