@@ -271,11 +271,7 @@ impl Exec {
         self.check_names()?;
         sys::with_environ(|environ| {
             let inherited: Vec<&[u8]> = environ.iter().map(|entry| entry.to_bytes()).collect();
-            let merged = self.merge(&inherited);
-            let program = self.locate(&inherited, &merged)?;
-            self.check_dir()?;
-            self.check_fds()?;
-            self.check_sizes(&program, &inherited, &merged)?;
+            let (merged, program) = self.settle(&inherited)?;
             let name_of = |index: usize| os_string(split(inherited[index]).unwrap_or_default().0);
             Ok(Plan {
                 program,
@@ -351,6 +347,16 @@ impl Exec {
         }
     }
 
+    /// The environment and the file to execute, with everything checked that can be.
+    fn settle(&self, inherited: &[&[u8]]) -> Result<(Merged, PathBuf), ExecError> {
+        let merged = self.merge(inherited);
+        let program = self.locate(inherited, &merged)?;
+        self.check_dir()?;
+        self.check_fds()?;
+        self.check_sizes(&program, inherited, &merged)?;
+        Ok((merged, program))
+    }
+
     fn launch<R>(
         &self,
         start: impl FnOnce(&Image<'_>) -> Result<R, ExecError>,
@@ -358,11 +364,7 @@ impl Exec {
         self.check_names()?;
         sys::with_environ(|environ| {
             let inherited: Vec<&[u8]> = environ.iter().map(|entry| entry.to_bytes()).collect();
-            let merged = self.merge(&inherited);
-            let program = self.locate(&inherited, &merged)?;
-            self.check_dir()?;
-            self.check_fds()?;
-            self.check_sizes(&program, &inherited, &merged)?;
+            let (merged, program) = self.settle(&inherited)?;
             let path = c_string(program.as_os_str(), 0)?;
             let mut argv = vec![c_string(&self.program, 0)?];
             for (index, arg) in self.args.iter().enumerate() {
