@@ -30,6 +30,7 @@ const TAIL_LINES: usize = 80;
 /// A stage failed, or stages with tests were chosen and no test ran.
 pub fn run(args: &[String]) -> anyhow::Result<()> {
     let chosen = parse(args)?;
+    default_signals()?;
     let logs = workspace::target_dir().join("ci");
     std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
     let context = stages::Context::new()?;
@@ -64,6 +65,35 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
         bail!("no test ran");
     }
     Ok(())
+}
+
+/// Starts over with no signal ignored, where some is: `nohup` and a shell's background jobs hand
+/// ignored signals on, and tests of what a child inherits would measure those.
+fn default_signals() -> anyhow::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::process::CommandExt as _;
+        const STARTED_OVER: &str = "DSOPS_XTASK_SIGNALS";
+        let ignored = ignored_signals(&std::fs::read_to_string("/proc/self/status")?);
+        if ignored != 0 && std::env::var_os(STARTED_OVER).is_none() {
+            let error = std::process::Command::new("env")
+                .args(["--default-signal", &format!("{STARTED_OVER}=1")])
+                .arg(std::env::current_exe()?)
+                .args(std::env::args_os().skip(1))
+                .exec();
+            println!("signals {ignored:#x} are ignored and stay so: env cannot start ({error})");
+        }
+    }
+    Ok(())
+}
+
+/// The set of ignored signals in `/proc/PID/status`, but SIGPIPE, which Rust itself ignores.
+#[cfg(target_os = "linux")]
+fn ignored_signals(status: &str) -> u64 {
+    const SIGPIPE: u64 = 1 << 12;
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let set = set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
+    set & !SIGPIPE
 }
 
 /// How a stage ended.
