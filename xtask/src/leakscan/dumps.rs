@@ -139,6 +139,12 @@ fn stand(launch: &Launch, stage: Stage, leave: Next) -> anyhow::Result<Stopped> 
     let end = trace(launch, &mut |stop| {
         let reached = match stop.event {
             Event::Entry(call) if stop.is_main && stage == Stage::Resolved => makes_a_child(call),
+            // The parent of a `vfork` goes on once its child runs the program, and may come here
+            // before the child's own event does.
+            Event::Entry(call) if stop.is_main && makes_a_child(call) => {
+                runs = true;
+                false
+            }
             Event::Entry(call) => stop.is_main && runs && waits(call),
             Event::ChildRuns => {
                 runs = true;
