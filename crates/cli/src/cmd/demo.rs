@@ -1,5 +1,6 @@
 //! `dsops demo`: the main job on a throw-away project, and what an observer sees of it.
 
+use std::error::Error;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
@@ -49,7 +50,7 @@ pub fn run(cx: &Context, args: &args::Demo) -> Result<ExitCode, Failure> {
 /// when ^C is pressed. The folder is made by the steps, so before there is a supervisor there is
 /// nothing to remove.
 fn around() -> Result<ExitCode, DemoError> {
-    let name = random_text().map_err(DemoError::step("choose a folder"))?;
+    let name = random_text().map_err(|error| DemoError::Step("choose a folder", error))?;
     let name =
         name.expose_with(|name| format!("dsops-demo-{}", String::from_utf8_lossy(&name[..12])));
     let folder = std::env::temp_dir().join(name);
@@ -131,7 +132,7 @@ fn make_project(folder: &Path) -> Result<Vec<SecretBytes>, DemoError> {
         "version: 1\nsecretStores:\n  secrets: {{ type: sops, path: {STORE_FILE}, age_key_file: {KEY_FILE} }}\nenvs:\n  demo:\n"
     );
     for name in NAMES {
-        let value = random_text().map_err(DemoError::step("make a secret"))?;
+        let value = random_text().map_err(|error| DemoError::Step("make a secret", error))?;
         document.set(name, &value, SystemTime::now()).map_err(DemoError::step("store a secret"))?;
         let declaration = declare::declaration(name, &format!("store://secrets/{name}"));
         let _ = writeln!(config, "    {declaration}");
@@ -266,34 +267,17 @@ fn found(hits: usize) -> String {
 }
 
 /// Random text in protected memory.
-fn random_text() -> Result<SecretBytes, io::Error> {
-    let other = |error| io::Error::other(format!("{error}"));
-    let random = SecretBytes::build(RANDOM_BYTES, |slot: &mut [u8]| {
-        getrandom::fill(slot).map_err(|error| io::Error::other(error.to_string()))?;
-        Ok::<_, BuildError>(slot.len())
-    })
-    .map_err(|BuildError(error)| error)?;
+fn random_text() -> Result<SecretBytes, Box<dyn Error>> {
     SecretBytes::build(2 * RANDOM_BYTES, |slot: &mut [u8]| {
-        for (byte, pair) in random.expose().iter().zip(slot.chunks_exact_mut(2)) {
-            pair.copy_from_slice(&[nibble(byte >> 4), nibble(byte & 0xf)]);
+        getrandom::fill(&mut slot[..RANDOM_BYTES])?;
+        // From the back, so that no byte is overwritten before it is spelled out.
+        for index in (0..RANDOM_BYTES).rev() {
+            let byte = slot[index];
+            slot[2 * index] = nibble(byte >> 4);
+            slot[2 * index + 1] = nibble(byte);
         }
-        Ok::<_, dsops_secure_mem::Error>(slot.len())
+        Ok(slot.len())
     })
-    .map_err(other)
-}
-
-struct BuildError(io::Error);
-
-impl From<io::Error> for BuildError {
-    fn from(error: io::Error) -> Self {
-        Self(error)
-    }
-}
-
-impl From<dsops_secure_mem::Error> for BuildError {
-    fn from(error: dsops_secure_mem::Error) -> Self {
-        Self(io::Error::other(error.to_string()))
-    }
 }
 
 fn nibble(value: u8) -> u8 {
@@ -332,13 +316,13 @@ fn say(text: &str) -> Result<(), DemoError> {
 #[derive(Debug, thiserror::Error)]
 enum DemoError {
     #[error("the demo could not {0}")]
-    Step(&'static str, #[source] Box<dyn std::error::Error>),
+    Step(&'static str, #[source] Box<dyn Error>),
     #[error("{0} failed: {1}")]
     Failed(&'static str, String),
 }
 
 impl DemoError {
-    fn step<E: std::error::Error + 'static>(what: &'static str) -> impl FnOnce(E) -> Self {
+    fn step<E: Error + 'static>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |error| Self::Step(what, Box::new(error))
     }
 }

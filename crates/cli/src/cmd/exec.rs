@@ -32,7 +32,8 @@ pub fn run(cx: &Context, args: &args::Exec) -> Result<Outcome, Failure> {
     for (name, value) in resolved {
         exec = exec.secret(Name::new(name).map_err(ExecError::from).map_err(failed)?, value);
     }
-    // The plan holds the literals and defaults of the configuration.
+    // The environment holds the stores' credentials, the plan the configuration's literals and
+    // defaults.
     cx.environment.forget();
     drop((plan, config));
     if mode == Mode::Replace {
