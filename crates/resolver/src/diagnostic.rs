@@ -189,6 +189,8 @@ codes! {
     STORE_DENIED = "store/denied";
     /// The store does not answer.
     STORE_UNAVAILABLE = "store/unavailable";
+    /// The store was asked too often.
+    STORE_THROTTLED = "store/throttled";
     /// The store did not answer in time.
     STORE_TIMEOUT = "store/timeout";
     /// What the store holds cannot be read.

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, codes};
 
@@ -49,6 +50,14 @@ pub enum StoreError {
         /// What came of it.
         #[source]
         cause: Option<Arc<dyn Error + Send + Sync>>,
+    },
+    /// The store has been asked too often.
+    #[error("asked too often: {reason}")]
+    Throttled {
+        /// What it says.
+        reason: String,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
     },
     /// The store did not answer before the deadline.
     #[error("no answer before the deadline")]
@@ -96,6 +105,9 @@ pub enum StoreError {
         /// What was asked, as "a version".
         what: String,
     },
+    /// The store cannot say whether an item is there without fetching its value.
+    #[error("this store cannot be asked without fetching the value")]
+    NotDescribed,
     /// There is no protected memory for a value.
     #[error("no protected memory for the value")]
     Memory(#[source] Arc<dsops_secure_mem::Error>),
@@ -136,6 +148,29 @@ impl StoreError {
         Self::Unavailable { reason: reason.into(), cause: cause.into() }
     }
 
+    /// Whether the same call may go well a moment later, and is safe to be made again.
+    ///
+    /// So are [`Unavailable`](Self::Unavailable), [`Throttled`](Self::Throttled) and an
+    /// [`Io`](Self::Io) that the system says is for now only.
+    pub fn is_retryable(&self) -> bool {
+        use io::ErrorKind::{Interrupted, ResourceBusy, TimedOut, WouldBlock};
+        match self {
+            Self::Unavailable { .. } | Self::Throttled { .. } => true,
+            Self::Io { cause, .. } => {
+                matches!(cause.kind(), Interrupted | ResourceBusy | TimedOut | WouldBlock)
+            }
+            _ => false,
+        }
+    }
+
+    /// How long the store wants to be left alone before it is asked again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// What to do about it.
     pub fn help(&self) -> Option<String> {
         match self {
@@ -146,6 +181,9 @@ impl StoreError {
                 help.clone()
             }
             Self::Tampered { .. } => Some(TAMPERED_HELP.to_owned()),
+            Self::Throttled { .. } => {
+                Some("wait a while, or lower the store's `concurrency`".to_owned())
+            }
             Self::Memory(_) => Some("raise the limit of locked memory (`ulimit -l`)".to_owned()),
             _ => None,
         }
@@ -158,12 +196,13 @@ impl StoreError {
             Self::Locked { .. } => codes::STORE_LOCKED,
             Self::Denied { .. } => codes::STORE_DENIED,
             Self::Unavailable { .. } => codes::STORE_UNAVAILABLE,
+            Self::Throttled { .. } => codes::STORE_THROTTLED,
             Self::DeadlineExceeded => codes::STORE_TIMEOUT,
             Self::Malformed { .. } => codes::STORE_MALFORMED,
             Self::Tampered { .. } => codes::STORE_TAMPERED,
             Self::Io { .. } => codes::STORE_IO,
             Self::Setting { .. } => codes::STORE_SETTING_AT_OPEN,
-            Self::Unsupported { .. } => codes::STORE_UNSUPPORTED,
+            Self::Unsupported { .. } | Self::NotDescribed => codes::STORE_UNSUPPORTED,
             Self::Memory(_) => codes::STORE_MEMORY,
             Self::WrongCount { .. } | Self::Panicked => codes::STORE_BUG,
         }

@@ -97,6 +97,6 @@ pub use reference::{Reference, ReferenceError, ReferenceErrorKind};
 pub use resolve::{ResolveError, ResolveErrors, ResolveOptions, Resolved, resolve};
 pub use settings::StoreSettings;
 pub use store::{
-    Address, Environment, FetchContext, Health, Item, NoEnvironment, OpenContext, Store,
-    StoreFactory,
+    Address, Description, Environment, FetchContext, Fields, Health, Item, Limits, NoEnvironment,
+    OpenContext, Power, Store, StoreFactory,
 };

@@ -82,18 +82,20 @@
 
 use std::ffi::OsString;
 use std::marker::PhantomData;
+use std::num::NonZeroUsize;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use dsops_secure_mem::SecretBytes;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::error::StoreError;
 use crate::settings::StoreSettings;
 
 /// An open store.
 ///
-/// A store may be asked from another thread than the one that opened it, by one thread at a time.
+/// A store may be asked from another thread than the one that opened it, and by as many threads at
+/// a time as its [`Limits`] say: one, if its factory says nothing.
 pub trait Store: Send + Sync {
     /// Fetches items: one result for each, in the order of `items`, which holds no item twice.
     ///
@@ -103,6 +105,19 @@ pub trait Store: Send + Sync {
     /// # Security
     /// Values go into protected memory as they come in; no error holds a value.
     fn fetch(&self, items: &[Item], cx: &FetchContext<'_>) -> Vec<Result<SecretBytes, StoreError>>;
+
+    /// Says which items are there and what is known about them, without fetching a value: one
+    /// result for each, in the order of `items`, which holds no item twice.
+    ///
+    /// The default says [`StoreError::NotDescribed`] for each: nothing was looked at.
+    fn describe(
+        &self,
+        items: &[Item],
+        cx: &FetchContext<'_>,
+    ) -> Vec<Result<Description, StoreError>> {
+        let _ = cx;
+        items.iter().map(|_| Err(StoreError::NotDescribed)).collect()
+    }
 
     /// Says whether the store would answer, without fetching an item's value.
     ///
@@ -133,6 +148,100 @@ impl Health {
     pub fn checked(summary: impl Into<String>) -> Self {
         Self::Checked { summary: summary.into(), warnings: Vec::new() }
     }
+}
+
+/// What a store knows about an item that is there, beside its value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Description {
+    /// The version that a fetch would give.
+    pub version: Option<String>,
+    /// When it was last changed.
+    pub changed: Option<SystemTime>,
+    /// What kind of item it is, in the store's words, as `encrypted text`.
+    pub kind: Option<String>,
+}
+
+impl Description {
+    /// The item is there; nothing else is known.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same, of this kind.
+    #[must_use]
+    pub fn with_kind(self, kind: impl Into<String>) -> Self {
+        Self { kind: Some(kind.into()), ..self }
+    }
+}
+
+/// How much a store takes at once. Known from its settings, before it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// How many calls may run at the same time. One for what asks the user or cannot share: a
+    /// keyring, an agent, a command line tool with a session.
+    pub concurrency: NonZeroUsize,
+    /// How many items one call takes; `None` is as many as there are.
+    pub batch: Option<NonZeroUsize>,
+    /// How long one call may take if the settings have no `timeout_ms`; `None` is without end.
+    pub timeout: Option<Duration>,
+    /// It answers from memory and never waits for anything: no thread is worth its start.
+    pub immediate: bool,
+}
+
+impl Default for Limits {
+    /// One call at a time for all items, without end.
+    fn default() -> Self {
+        Self { concurrency: NonZeroUsize::MIN, batch: None, timeout: None, immediate: false }
+    }
+}
+
+impl Limits {
+    /// For a store that has every value in memory once it is open.
+    pub fn immediate() -> Self {
+        Self { immediate: true, ..Self::default() }
+    }
+
+    /// The same with so many calls at a time; 0 is taken as 1.
+    #[must_use]
+    pub fn with_concurrency(self, calls: usize) -> Self {
+        Self { concurrency: NonZeroUsize::new(calls).unwrap_or(NonZeroUsize::MIN), ..self }
+    }
+
+    /// The same with so many items in one call; 0 is taken as 1.
+    #[must_use]
+    pub fn with_batch(self, items: usize) -> Self {
+        Self { batch: Some(NonZeroUsize::new(items).unwrap_or(NonZeroUsize::MIN)), ..self }
+    }
+
+    /// The same with this much time for a call whose store has no `timeout_ms`.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+}
+
+/// Who finds a field (`#…`) inside an item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fields {
+    /// The store has fields of its own: [`StoreFactory::item`] gets the field.
+    Own,
+    /// The store gives the whole item, and the field is extracted from it as JSON or YAML.
+    #[default]
+    Extract,
+}
+
+/// Something a store could do because of its settings that a user has to agree to, when the
+/// configuration came from somebody else: to run a program, to send secrets to another host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Power {
+    /// The stable code, one of [`codes`](crate::codes).
+    pub code: &'static str,
+    /// What it would do, for people, as "runs `/usr/bin/helper --get`".
+    pub what: String,
+    /// Where the setting stands.
+    pub place: Place,
 }
 
 /// What a store is asked for.
@@ -166,8 +275,9 @@ pub trait StoreFactory: Sync {
 
     /// Makes an address an item, without touching anything outside.
     ///
-    /// The default takes key and version as they are and refuses a field. A store that finds
-    /// values inside items by key joins key and field here.
+    /// The default takes key and version as they are and refuses a field, which it gets only when
+    /// [`StoreFactory::fields`] says [`Fields::Own`]. A store that finds values inside items by key
+    /// joins key and field here.
     ///
     /// # Errors
     /// What the store cannot do with the address, as "a field (`#…`) is not supported".
@@ -179,8 +289,27 @@ pub trait StoreFactory: Sync {
         }
     }
 
+    /// Who finds a field (`#…`) of an item. The default is [`Fields::Extract`].
+    fn fields(&self, settings: &StoreSettings) -> Fields {
+        let _ = settings;
+        Fields::Extract
+    }
+
+    /// What these settings let the store do that needs the user's trust. The default is nothing.
+    fn powers(&self, settings: &StoreSettings) -> Vec<Power> {
+        let _ = settings;
+        Vec::new()
+    }
+
+    /// How much the store takes at once. The default is one call at a time for all items.
+    fn limits(&self, settings: &StoreSettings) -> Limits {
+        let _ = settings;
+        Limits::default()
+    }
+
     /// Opens a store. Called on the main thread before any other thread is started, so that
-    /// credentials can be moved out of the environment.
+    /// credentials can be moved out of the environment. Nobody watches how long it takes: what
+    /// may wait for a network belongs into [`Store::fetch`].
     ///
     /// # Errors
     /// Why it cannot be opened.
@@ -265,6 +394,17 @@ pub trait Environment: Sync {
     /// # Errors
     /// When the variable is there but cannot be moved into protected memory.
     fn credential(&self, name: &str) -> Result<Option<SecretBytes>, StoreError>;
+
+    /// Asks the user for a passphrase; `None` when there is nobody to ask, which is the default.
+    ///
+    /// `prompt` says what it is for, without a colon, as "passphrase of `key.age`".
+    ///
+    /// # Errors
+    /// The user declined, or what was typed cannot be kept.
+    fn passphrase(&self, prompt: &str) -> Result<Option<SecretBytes>, StoreError> {
+        let _ = prompt;
+        Ok(None)
+    }
 }
 
 /// An environment without variables, for tests and for programs that give stores nothing.

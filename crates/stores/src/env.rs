@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dsops_resolver::{
-    Diagnostic, FetchContext, Health, Item, OpenContext, Store, StoreError, StoreFactory,
+    Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store, StoreError, StoreFactory,
     StoreSettings,
 };
 use dsops_secure_mem::SecretBytes;
@@ -28,6 +28,10 @@ impl StoreFactory for EnvFactory {
         let mut problems = settings.unknown_keys(&[PREFIX]);
         problems.extend(settings.text(PREFIX).err());
         problems
+    }
+
+    fn limits(&self, _: &StoreSettings) -> Limits {
+        Limits::immediate()
     }
 
     fn open(

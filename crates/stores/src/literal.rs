@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dsops_resolver::{
-    Diagnostic, FetchContext, Health, Item, OpenContext, Store, StoreError, StoreFactory,
+    Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store, StoreError, StoreFactory,
     StoreSettings, suggest,
     yaml::{Node, Scalar},
 };
@@ -31,6 +31,10 @@ impl StoreFactory for LiteralFactory {
             Err(problem) => problems.push(problem),
         }
         problems
+    }
+
+    fn limits(&self, _: &StoreSettings) -> Limits {
+        Limits::immediate()
     }
 
     fn open(

@@ -1,7 +1,8 @@
 //! All stores that are compiled in, behind one factory.
 
 use dsops_resolver::{
-    Address, Diagnostic, Item, OpenContext, Store, StoreError, StoreFactory, StoreSettings,
+    Address, Diagnostic, Fields, Item, Limits, OpenContext, Power, Store, StoreError, StoreFactory,
+    StoreSettings,
 };
 
 /// Makes a store of every type that is compiled in.
@@ -68,6 +69,24 @@ impl StoreFactory for Registry {
 
     fn item(&self, settings: &StoreSettings, address: Address) -> Result<Item, StoreError> {
         self.factory(settings.store_type())?.item(settings, address)
+    }
+
+    fn fields(&self, settings: &StoreSettings) -> Fields {
+        self.factory(settings.store_type())
+            .map(|factory| factory.fields(settings))
+            .unwrap_or_default()
+    }
+
+    fn powers(&self, settings: &StoreSettings) -> Vec<Power> {
+        self.factory(settings.store_type())
+            .map(|factory| factory.powers(settings))
+            .unwrap_or_default()
+    }
+
+    fn limits(&self, settings: &StoreSettings) -> Limits {
+        self.factory(settings.store_type())
+            .map(|factory| factory.limits(settings))
+            .unwrap_or_default()
     }
 
     fn open(

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::thread::{self, ThreadId};
 
 use dsops_resolver::{
-    Address, Diagnostic, FetchContext, Item, OpenContext, Store, StoreError, StoreFactory,
+    Address, Diagnostic, FetchContext, Fields, Item, OpenContext, Store, StoreError, StoreFactory,
     StoreSettings,
 };
 use dsops_secure_mem::SecretBytes;
@@ -54,6 +54,10 @@ impl StoreFactory for Fakes {
             ("field", Some(field)) => Ok(Item { key: format!("{key}.{field}"), version }),
             _ => Err(StoreError::unsupported("a field (`#…`)")),
         }
+    }
+
+    fn fields(&self, settings: &StoreSettings) -> Fields {
+        if settings.store_type() == "field" { Fields::Own } else { Fields::Extract }
     }
 
     fn open(

@@ -7,8 +7,8 @@ use std::{
 };
 
 use dsops_resolver::{
-    Address, Diagnostic, FetchContext, Health, Item, OpenContext, Store, StoreError, StoreFactory,
-    StoreSettings,
+    Address, Diagnostic, FetchContext, Fields, Health, Item, OpenContext, Store, StoreError,
+    StoreFactory, StoreSettings,
 };
 use dsops_secure_mem::SecretBytes;
 
@@ -75,6 +75,10 @@ impl StoreFactory for SopsFactory {
         }
         path::parse(&key).map_err(|error| to_store_error("", error))?;
         Ok(Item { key, version: None })
+    }
+
+    fn fields(&self, _: &StoreSettings) -> Fields {
+        Fields::Own
     }
 
     fn open(
