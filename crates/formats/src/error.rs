@@ -1,0 +1,220 @@
+//! What can go wrong while writing or reading. No text here holds a secret's value.
+
+use std::fmt;
+
+use crate::format::Format;
+
+/// Why a variable, or the whole, could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RenderError {
+    /// The format has no place for a variable of this name.
+    #[error("format {format} takes no variable named `{name}`: {problem}")]
+    Name {
+        /// The variable.
+        name: String,
+        /// The format.
+        format: Format,
+        /// What is wrong with it.
+        problem: NameProblem,
+    },
+    /// The format cannot carry this value.
+    #[error("format {format} cannot carry the value of {name}: {problem}")]
+    Value {
+        /// The variable.
+        name: String,
+        /// The format.
+        format: Format,
+        /// What is wrong with it.
+        problem: ValueProblem,
+    },
+    /// One name, several values.
+    #[error("{name} is given more than once")]
+    Duplicate {
+        /// The variable.
+        name: String,
+    },
+    /// The format holds one value.
+    #[error("format {format} holds exactly one variable, not {count}")]
+    NotOne {
+        /// The format.
+        format: Format,
+        /// How many were given.
+        count: usize,
+    },
+    /// The format needs something that was not said.
+    #[error("format {format} needs {option}")]
+    MissingOption {
+        /// The format.
+        format: Format,
+        /// What it needs.
+        option: &'static str,
+    },
+    /// Something that was said cannot be.
+    #[error("{option} is not valid: {reason}")]
+    InvalidOption {
+        /// Which.
+        option: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The template is wrong, or asks for what is not there.
+    #[error("template {name}, line {line}: {message}")]
+    Template {
+        /// The template's name.
+        name: String,
+        /// Where, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// Protected memory has no room, or the limit is reached.
+    #[error("cannot keep the output in protected memory")]
+    Memory(#[from] dsops_secure_mem::Error),
+}
+
+impl RenderError {
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Value { problem, format, .. } => Some(problem.help(*format)),
+            Self::NotOne { .. } => {
+                Some("choose one variable, for example with `--only`".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Everything that was wrong with one call of [`crate::render`], by the names of the variables.
+#[derive(Debug)]
+pub struct RenderErrors(pub(crate) Vec<RenderError>);
+
+impl RenderErrors {
+    /// The errors, at least one.
+    pub fn iter(&self) -> std::slice::Iter<'_, RenderError> {
+        self.0.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a RenderErrors {
+    type Item = &'a RenderError;
+    type IntoIter = std::slice::Iter<'a, RenderError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl From<RenderError> for RenderErrors {
+    fn from(error: RenderError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl fmt::Display for RenderErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RenderErrors {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.0.as_slice() {
+            [only] => only.source(),
+            _ => None,
+        }
+    }
+}
+
+/// Why a format has no place for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameProblem {
+    /// It is empty.
+    #[error("the name is empty")]
+    Empty,
+    /// It is no name of a shell variable.
+    #[error("a name is made of ASCII letters, digits and `_`, and starts with no digit")]
+    NotPosix,
+    /// docker would read it as something else.
+    #[error("a name has no blanks, no `=` and no control characters, and starts with no `#`")]
+    NotDocker,
+    /// Kubernetes refuses it.
+    #[error("a key is made of ASCII letters, digits, `-`, `_` and `.`, and starts with no `..`")]
+    NotKubernetesKey,
+    /// systemd refuses it.
+    #[error("a credential is named like a file, without `/`, `:` and control characters")]
+    NotCredential,
+    /// The reader keeps it for itself.
+    #[error("the runner does not let a job set NODE_OPTIONS, GITHUB_* or RUNNER_*")]
+    Reserved,
+}
+
+/// Why a format cannot carry a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValueProblem {
+    /// It has a NUL byte.
+    #[error("it has a NUL byte")]
+    Nul,
+    /// It has several lines.
+    #[error("it has more than one line")]
+    NewLine,
+    /// It has a carriage return where the reader loses it.
+    #[error("it has a carriage return")]
+    CarriageReturn,
+    /// It is not UTF-8 text.
+    #[error("it is not UTF-8 text")]
+    NotUtf8,
+    /// It is empty, which the reader takes as unset.
+    #[error("it is empty")]
+    Empty,
+    /// It starts or ends with blanks, which the reader cuts off.
+    #[error("it starts or ends with blanks")]
+    OuterBlanks,
+    /// It is longer than the reader takes.
+    #[error("it is longer than {limit_bytes} bytes")]
+    TooLong {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The reader would replace a part that looks like a variable.
+    #[error("it has `${{`, which the reader replaces even in quotes")]
+    Interpolation,
+    /// The reader has no way of quoting this.
+    #[error("its mix of quotes and backslashes cannot be quoted")]
+    Quotes,
+}
+
+impl ValueProblem {
+    /// What to do about it.
+    pub fn help(self, format: Format) -> String {
+        let other = match (self, format) {
+            (Self::NotUtf8 | Self::Nul, _) => {
+                "k8s or systemd-credential, or encode the value with the transform `base64`"
+            }
+            (_, Format::Docker | Format::GitlabEnv) => {
+                "another format, or encode the value with the transform `base64`"
+            }
+            (_, Format::Dotenv) => "the dotenv dialect `shell`, or format json",
+            _ => "json, yaml or k8s",
+        };
+        format!("use {other}")
+    }
+}
+
+/// A format or dialect that is not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {what} `{given}`; known are: {}", known.join(", "))]
+pub struct UnknownName {
+    pub(crate) what: &'static str,
+    /// What was asked for.
+    pub given: String,
+    /// What there is.
+    pub known: Vec<&'static str>,
+}
