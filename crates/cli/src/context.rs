@@ -30,7 +30,7 @@ impl Context {
         let environment = ProcessEnvironment::default();
         let colour = !global.no_color && environment.allows_colour();
         Self {
-            ui: Ui::new(global.quiet, global.verbose && !global.quiet, colour),
+            ui: Ui::new(global, colour),
             environment,
             non_interactive: global.non_interactive,
             // A variable that is set to nothing is one that is not set.

@@ -35,6 +35,24 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// The code of an error that has no code of its own.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Ok | Self::Found | Self::Undecided => "cli/check",
+            Self::Usage => "cli/usage",
+            Self::Config => "cli/config",
+            Self::Store => "cli/store",
+            Self::Protection => "cli/protection",
+            Self::BeforeChild => "exec/failed",
+            Self::NotExecutable => "exec/not-executable",
+            Self::NotFound => "exec/not-found",
+            Self::ClosedPipe => "cli/closed-pipe",
+            Self::Interrupted => "cli/interrupted",
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(exit as u8)

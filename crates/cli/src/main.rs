@@ -22,7 +22,8 @@ use dsops_secure_mem::ZeroizingAlloc;
 use crate::args::{Args, Command};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::report::Failure;
+use crate::report::{Failure, Report};
+use crate::ui::Ui;
 
 /// The net under libraries that hold parts of a secret for a moment: what is freed is zeroed.
 #[global_allocator]
@@ -46,9 +47,7 @@ fn main() -> ExitCode {
     match run(&cx, &args.command) {
         Ok(code) => code,
         Err(failure) => {
-            for report in &failure.reports {
-                cx.ui.report(report);
-            }
+            cx.ui.failure(&failure);
             failure.exit.into()
         }
     }
@@ -71,15 +70,29 @@ fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
 /// like an exit code of the child.
 fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    // A closed pipe is the reader's choice.
-    let _ = error.print();
     if is_answer {
-        Exit::Ok.into()
-    } else if subcommand(words).is_some_and(|word| word == "exec") {
-        Exit::BeforeChild.into()
-    } else {
-        Exit::Usage.into()
+        // As with any other data: what could not be written was not said.
+        let printed = error.print().map_err(Failure::from);
+        return printed.map_or_else(
+            |failure| {
+                Ui::plain(false).failure(&failure);
+                failure.exit.into()
+            },
+            |()| Exit::Ok.into(),
+        );
     }
+    let exit = if subcommand(words).is_some_and(|word| word == "exec") {
+        Exit::BeforeChild
+    } else {
+        Exit::Usage
+    };
+    if words.iter().take_while(|word| *word != "--").any(|word| word == "--json") {
+        Ui::plain(true).failure(&Failure::new(exit, Report::from_usage(error)));
+    } else {
+        // There is nobody left to tell when stderr is gone.
+        let _ = error.print();
+    }
+    exit.into()
 }
 
 /// The first word that is neither a flag nor a global flag's value.

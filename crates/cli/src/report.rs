@@ -64,6 +64,23 @@ impl Report {
         report
     }
 
+    /// What the parser of the command line says: the first line is the problem, `tip:` lines the
+    /// remedy, the rest is for people.
+    pub fn from_usage(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        let mut report = Self::error(first.strip_prefix("error: ").unwrap_or(first));
+        report.code = Some("cli/usage");
+        let rest: Vec<&str> = lines.map(str::trim).collect();
+        for line in rest.iter().take_while(|line| !line.is_empty()) {
+            report.message = format!("{} {line}", report.message);
+        }
+        let tips: Vec<&str> = rest.iter().filter_map(|line| line.strip_prefix("tip: ")).collect();
+        report.help = (!tips.is_empty()).then(|| tips.join("; "));
+        report
+    }
+
     /// Adds what to do next.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -133,6 +150,12 @@ impl From<StoreError> for Report {
 impl From<ExecError> for Report {
     fn from(error: ExecError) -> Self {
         let mut report = Self::from_error(&error);
+        report.code = match &error {
+            ExecError::NotFound { .. } => Some("exec/not-found"),
+            ExecError::NotExecutable { .. } => Some("exec/not-executable"),
+            ExecError::Dangerous { .. } => Some("exec/dangerous-name"),
+            _ => None,
+        };
         // Where a flag is the answer, name the flag.
         report.help = match &error {
             ExecError::Dangerous { name } => {

@@ -3,25 +3,44 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 
-use dsops_resolver::Place;
+use serde_json::{Value, json};
 
-use crate::report::{Report, Severity};
+use crate::args::Global;
+use crate::report::{Failure, Report, Severity};
+
+/// The version of the JSON form of warnings and errors.
+const JSON_VERSION: u32 = 1;
 
 /// How this run talks.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "flags are independent of each other")]
 pub struct Ui {
     pub quiet: bool,
     pub verbose: bool,
+    /// Results, warnings and errors are JSON.
+    pub json: bool,
     colour: bool,
 }
 
 impl Ui {
     /// `colour_allowed` is what flags and environment say; a stderr that is no terminal overrules.
-    pub fn new(quiet: bool, verbose: bool, colour_allowed: bool) -> Self {
-        Self { quiet, verbose, colour: colour_allowed && io::stderr().is_terminal() }
+    pub fn new(global: &Global, colour_allowed: bool) -> Self {
+        // What stands between lines of JSON would have to be JSON too.
+        let quiet = global.quiet || global.json;
+        Self {
+            quiet,
+            verbose: global.verbose && !quiet,
+            json: global.json,
+            colour: colour_allowed && io::stderr().is_terminal(),
+        }
     }
 
-    /// Something good to know; `--quiet` hides it.
+    /// For what is said before the command line is understood.
+    pub fn plain(json: bool) -> Self {
+        Self { quiet: false, verbose: false, json, colour: false }
+    }
+
+    /// Something good to know; `--quiet` and `--json` hide it.
     pub fn note(self, text: impl AsRef<str>) {
         if !self.quiet {
             say(text.as_ref());
@@ -35,9 +54,27 @@ impl Ui {
         }
     }
 
-    /// A problem, in full; never hidden.
+    /// A warning, in full; never hidden.
     pub fn report(self, report: &Report) {
-        say(&self.render(report));
+        if self.json {
+            say(&json!({ "version": JSON_VERSION, "warnings": [as_json(report, None)] })
+                .to_string());
+        } else {
+            say(&self.render(report));
+        }
+    }
+
+    /// Why the command failed, in full; never hidden.
+    pub fn failure(self, failure: &Failure) {
+        if self.json {
+            if !failure.reports.is_empty() {
+                say(&failure_as_json(failure).to_string());
+            }
+        } else {
+            for report in &failure.reports {
+                say(&self.render(report));
+            }
+        }
     }
 
     fn render(self, report: &Report) -> String {
@@ -52,7 +89,8 @@ impl Ui {
         }
         let mut text = format!("{}: {}", paint.wrap(tint, &head), report.message);
         if let Some(place) = &report.place {
-            text.push_str(&render_place(place, paint));
+            text.push('\n');
+            text.push_str(&place.render(|marks| paint.wrap(Tint::Red, marks)));
         }
         for cause in &report.causes {
             let _ = write!(text, "\n  because: {cause}");
@@ -62,6 +100,27 @@ impl Ui {
         }
         text
     }
+}
+
+/// A failure as one object: the exit code, and what went wrong in the order people read it.
+fn failure_as_json(failure: &Failure) -> Value {
+    let errors: Vec<Value> =
+        failure.reports.iter().map(|report| as_json(report, Some(failure.exit.code()))).collect();
+    json!({ "version": JSON_VERSION, "exit_code": failure.exit as u8, "errors": errors })
+}
+
+/// One report; `general` is the code of one that has no code of its own.
+fn as_json(report: &Report, general: Option<&str>) -> Value {
+    json!({
+        "severity": report.severity.word(),
+        "code": report.code.or(general),
+        "message": report.message,
+        "place": report.place.as_ref().map(|place| json!({
+            "file": &*place.file, "line": place.line, "column": place.column, "width": place.width,
+        })),
+        "causes": report.causes,
+        "help": report.help,
+    })
 }
 
 /// Writes data to stdout.
@@ -134,29 +193,6 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// The place as rustc shows it: file, line and column, the line, and a mark under the part that is meant.
-fn render_place(place: &Place, paint: Paint) -> String {
-    let mut text = format!("\n  --> {}:{}:{}", place.file, place.line, place.column);
-    if let Some(line) = &place.line_text {
-        let number = place.line.to_string();
-        let margin = " ".repeat(number.len());
-        let before: String = line
-            .chars()
-            .take(place.column.saturating_sub(1))
-            .map(|c| if c == '\t' { '\t' } else { ' ' })
-            .collect();
-        let rest = line.chars().count().saturating_sub(place.column.saturating_sub(1));
-        let marks = "^".repeat(place.width.clamp(1, rest.max(1)));
-        let _ = write!(
-            text,
-            "\n {margin} |\n {number} | {}\n {margin} | {before}{}",
-            one_line(line),
-            paint.wrap(Tint::Red, &marks)
-        );
-    }
-    text
-}
-
 #[derive(Clone, Copy)]
 struct Paint(bool);
 
@@ -175,11 +211,13 @@ impl Paint {
 
 #[cfg(test)]
 mod tests {
+    use dsops_resolver::Place;
+
     use super::*;
 
     #[test]
     fn a_report_says_what_where_why_and_what_next() {
-        let ui = Ui { quiet: false, verbose: false, colour: false };
+        let ui = Ui { quiet: false, verbose: false, json: false, colour: false };
         let mut report = Report::error("unknown key `trasnform`").help("did you mean `transform`?");
         report.code = Some("config/unknown-key");
         report.place = Some(Place {
@@ -192,13 +230,13 @@ mod tests {
         report.causes.push("a cause".into());
         assert_eq!(
             ui.render(&report),
-            "error[config/unknown-key]: unknown key `trasnform`\n  --> dsops.yaml:7:9\n   |\n 7 |         trasnform: trim\n   |         ^^^^^^^^^\n  because: a cause\n  help: did you mean `transform`?"
+            "error[config/unknown-key]: unknown key `trasnform`\n --> dsops.yaml:7:9\n  |\n7 |         trasnform: trim\n  |         ^^^^^^^^^\n  because: a cause\n  help: did you mean `transform`?"
         );
     }
 
     #[test]
     fn colour_is_never_the_only_carrier() {
-        let ui = Ui { quiet: false, verbose: false, colour: true };
+        let ui = Ui { quiet: false, verbose: false, json: false, colour: true };
         let text = ui.render(&Report::warning("careful"));
         assert_eq!(text, "\x1b[1;33mwarning\x1b[0m: careful");
     }

@@ -505,3 +505,32 @@ fn version_and_help_are_answers() {
     assert!(project.ok(&["exec", "--help"]).contains("--mode"));
     assert_eq!(code(&project.run(&["frobnicate"])), 2);
 }
+
+#[test]
+fn an_answer_that_cannot_be_written_is_no_success() {
+    let project = Project::empty();
+    for args in [["--version"], ["--help"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = project.command().args(args).stdout(full).output().unwrap();
+        assert_eq!(code(&output), 4, "{args:?}");
+        assert!(stderr(&output).contains("writing to stdout failed"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn errors_as_json_are_one_line_and_leave_stdout_alone() {
+    let project = Project::new();
+    let variables = "    A: { form: x }\n    B: { optinal: 1 }\n";
+    project.write("dsops.yaml", &format!("version: 1\nenvs:\n  dev:\n{variables}"));
+    let output = project.run(&["plan", "--json"]);
+    assert_eq!((code(&output), output.stdout.len()), (3, 0));
+    let told = stderr(&output);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    let json: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&json["version"], &json["exit_code"]), (&1.into(), &3.into()));
+    let first = &json["errors"][0];
+    assert_eq!(first["code"], "config/unknown-key");
+    assert_eq!(first["help"], "did you mean `from`?");
+    assert_eq!(first["place"]["file"], "dsops.yaml");
+    assert!(json["errors"].as_array().unwrap().len() >= 2, "{told}");
+}

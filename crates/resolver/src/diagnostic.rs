@@ -28,6 +28,30 @@ pub struct Place {
     pub line_text: Option<Box<str>>,
 }
 
+impl Place {
+    /// The place as compilers show it: file, line and column, the line, and marks under the part
+    /// that is meant, which `paint` may colour. Without a final line break.
+    pub fn render(&self, paint: impl FnOnce(&str) -> String) -> String {
+        let margin = self.line.to_string().len();
+        let mut text = format!("{:margin$}--> {self}", "");
+        if let Some(line) = &self.line_text {
+            let start = self.column.saturating_sub(1);
+            // Tabs stay tabs, so that the marks stand under what they mean.
+            let before: String =
+                line.chars().take(start).map(|c| if c == '\t' { c } else { ' ' }).collect();
+            let rest = line.chars().count().saturating_sub(start);
+            let marks = paint(&"^".repeat(self.width.clamp(1, rest.max(1))));
+            let (number, shown) = (self.line, printable_line(line));
+            let _ = write!(
+                text,
+                "\n{0:margin$} |\n{number} | {shown}\n{0:margin$} | {before}{marks}",
+                ""
+            );
+        }
+        text
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
@@ -100,22 +124,7 @@ impl Diagnostic {
         let mut text = format!("{word}[{}]: {}", self.code, self.message);
         let margin = self.place.as_ref().map_or(1, |place| place.line.to_string().len());
         if let Some(place) = &self.place {
-            let _ = write!(text, "\n{:margin$}--> {place}", "");
-            if let Some(line) = &place.line_text {
-                // Tabs stay tabs, so that the marks stand under what they mean.
-                let before: String = line
-                    .chars()
-                    .take(place.column - 1)
-                    .map(|c| if c == '\t' { '\t' } else { ' ' })
-                    .collect();
-                let marks = "^".repeat(place.width.max(1));
-                let line_number = place.line;
-                let blank = "";
-                let _ = write!(
-                    text,
-                    "\n{blank:margin$} |\n{line_number} | {line}\n{blank:margin$} | {before}{marks}"
-                );
-            }
+            let _ = write!(text, "\n{}", place.render(str::to_owned));
         }
         if let Some(help) = &self.help {
             let _ = write!(text, "\n{:margin$} = help: {help}", "");
@@ -236,6 +245,11 @@ pub fn suggest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) 
         }
     }
     best.map(|(_, candidate)| candidate)
+}
+
+/// A line of a file as it may be shown: as [`printable`], but tabs stay.
+fn printable_line(line: &str) -> String {
+    line.split('\t').map(|part| printable(part.to_owned())).collect::<Vec<_>>().join("\t")
 }
 
 /// Names come from files; they must not drive a terminal.

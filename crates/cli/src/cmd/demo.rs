@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::SystemTime;
 
@@ -17,7 +17,6 @@ use dsops_stores::file;
 use dsops_stores::sops::OpenDocument;
 use sha2::{Digest, Sha256};
 
-use crate::args;
 use crate::context::Context;
 use crate::declare;
 use crate::exit::Exit;
@@ -33,11 +32,22 @@ const CHILD_CODE: u8 = 42;
 /// Random bytes per value; each becomes two characters.
 const RANDOM_BYTES: usize = 24;
 
+/// What `dsops demo` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The program that gets the secrets; not for people
+    #[arg(long, hide = true)]
+    pub child: bool,
+    /// The steps themselves, in this folder; not for people
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub inside: Option<PathBuf>,
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// A step failed. A secret that was found where it must not be is exit code 1.
-pub fn run(cx: &Context, args: &args::Demo) -> Result<ExitCode, Failure> {
+pub fn run(cx: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let done = match &args.inside {
         _ if args.child => return child(cx),
         Some(folder) => steps(folder).map(ExitCode::from),

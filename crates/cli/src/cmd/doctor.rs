@@ -11,7 +11,6 @@ use dsops_secure_mem::{Limit, Protection, SecretBytes, original_limits, protecti
 use dsops_stores::Registry;
 use serde_json::{Value, json};
 
-use crate::args;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report, Severity};
@@ -71,12 +70,20 @@ impl Finding {
     }
 }
 
+/// What `dsops doctor` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Fail (6) unless every protection of memory holds
+    #[arg(long)]
+    pub require_protection: bool,
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// Stdout cannot be written. What the checks find is in the exit code: 1 for an error that was
 /// found, 6 for missing protection when it was required, 7 when something could not be checked.
-pub fn run(cx: &Context, args: &args::Doctor) -> Result<Exit, Failure> {
+pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     // The report tells of memory in use, so some has to be used.
     let probe = SecretBytes::copy_from(b"probe");
     let protection = protection();
@@ -88,7 +95,7 @@ pub fn run(cx: &Context, args: &args::Doctor) -> Result<Exit, Failure> {
     findings.extend(project_findings(cx));
     drop(probe);
     let verdict = verdict(&protection, &findings, args.require_protection);
-    let text = if args.json {
+    let text = if cx.ui.json {
         format!("{:#}\n", as_json(&protection, &findings, verdict))
     } else {
         as_text(&findings)

@@ -1,20 +1,86 @@
 //! `dsops exec`: fetch everything, then run the program; fail closed.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
 use dsops_execenv::{ChildLimits, EnvPolicy, Exec, ExecError, Mode, Name, Outcome, ResourceLimit};
 use dsops_resolver::Plan;
 use dsops_secure_mem::{Limit, original_limits, protection, vault};
 use dsops_stores::CREDENTIAL_VARIABLES;
 
-use crate::args;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
+
+/// How `exec` starts the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Start {
+    /// Replace when nothing is left to do, else supervise
+    #[default]
+    Auto,
+    /// Become the program (execve in place)
+    Replace,
+    /// Stay as its parent
+    Supervise,
+}
+
+/// What `dsops exec` takes.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags are independent of each other")]
+pub struct Args {
+    /// How to start the program
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: Start,
+    /// Variables that are set already win over secrets of the same name
+    #[arg(long)]
+    pub allow_override: bool,
+    /// Start the program in this folder
+    #[arg(long, value_name = "DIR")]
+    pub working_dir: Option<PathBuf>,
+    /// End the program and all its descendants after this time (`90s`, `5m`; a bare number is seconds)
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// How long a program may take to end by itself after the timeout; then it is killed (137)
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
+    pub grace: Duration,
+    /// Start from a short list of harmless variables instead of the whole environment
+    #[arg(long, conflicts_with = "pristine")]
+    pub clean: bool,
+    /// Start from an empty environment
+    #[arg(long)]
+    pub pristine: bool,
+    /// Keep this variable on top of `--clean` or `--pristine`; by its exact name also a store's
+    /// credential (repeatable, `*` matches)
+    #[arg(long, value_name = "GLOB")]
+    pub keep: Vec<String>,
+    /// Drop this variable from what the program inherits, even if it is kept (repeatable, `*` matches)
+    #[arg(long, value_name = "GLOB")]
+    pub drop: Vec<String>,
+    /// Allow a secret of this dangerous name, as `LD_PRELOAD` (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub allow_dangerous: Vec<String>,
+    /// Leave this file descriptor open for the program; all others from 3 up are closed, those of
+    /// `<(…)` too (repeatable)
+    #[arg(long, value_name = "FD")]
+    pub keep_fd: Vec<i32>,
+    /// Forbid core dumps of the program too
+    #[arg(long)]
+    pub no_core: bool,
+    /// Fail (125) unless every protection of memory holds
+    #[arg(long)]
+    pub require_protection: bool,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
 
 /// Runs the command. In replace mode it does not come back on success.
 ///
 /// # Errors
 /// Everything that keeps the program from starting, with exit code 125, 126 or 127.
-pub fn run(cx: &Context, args: &args::Exec) -> Result<Outcome, Failure> {
+pub fn run(cx: &Context, args: &Args) -> Result<Outcome, Failure> {
     // Before anything secret is read: memory that does not hold must never get it.
     require_protection(args.require_protection)?;
     let config = cx.load().map_err(before_child)?;
@@ -70,7 +136,7 @@ fn tell_protection(cx: &Context) {
 }
 
 /// Finds the program and checks the names, before there is any value. Says how it will start.
-fn check_command(args: &args::Exec, plan: &Plan) -> Result<Mode, Failure> {
+fn check_command(args: &Args, plan: &Plan) -> Result<Mode, Failure> {
     let mut exec = command(args, []);
     let mut problems = Vec::new();
     for variable in &plan.variables {
@@ -86,7 +152,7 @@ fn check_command(args: &args::Exec, plan: &Plan) -> Result<Mode, Failure> {
 }
 
 /// The command with everything but its secrets.
-fn command(args: &args::Exec, withheld: impl IntoIterator<Item = String>) -> Exec {
+fn command(args: &Args, withheld: impl IntoIterator<Item = String>) -> Exec {
     let mut policy = match (args.clean, args.pristine) {
         (true, _) => EnvPolicy::clean(),
         (_, true) => EnvPolicy::pristine(),
@@ -105,9 +171,9 @@ fn command(args: &args::Exec, withheld: impl IntoIterator<Item = String>) -> Exe
         .args(words)
         .env_policy(policy)
         .mode(match args.mode {
-            args::Mode::Auto => Mode::Auto,
-            args::Mode::Replace => Mode::Replace,
-            args::Mode::Supervise => Mode::Supervise,
+            Start::Auto => Mode::Auto,
+            Start::Replace => Mode::Replace,
+            Start::Supervise => Mode::Supervise,
         })
         .child_limits(child_limits())
         .child_no_core(args.no_core);
@@ -147,4 +213,24 @@ fn failed(error: ExecError) -> Failure {
         _ => Exit::BeforeChild,
     };
     Failure::new(exit, error.into())
+}
+
+/// A bare number is seconds, as in the Go version; anything else is as people write it.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    if let Ok(secs) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(secs));
+    }
+    humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_number_is_seconds() {
+        assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(parse_duration("soon").is_err());
+    }
 }

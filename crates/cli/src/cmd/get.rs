@@ -4,17 +4,27 @@ use std::io::{self, IsTerminal};
 
 use dsops_resolver::{Plan, suggest};
 
-use crate::args;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
 use crate::ui;
 
+/// What `dsops get` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The variable's name
+    #[arg(required_unless_present = "var")]
+    pub name: Option<String>,
+    /// The same, as the Go version spells it
+    #[arg(long, value_name = "NAME", conflicts_with = "name")]
+    pub var: Option<String>,
+}
+
 /// Runs the command: the exact bytes when piped, with a line break behind them on a terminal.
 ///
 /// # Errors
 /// The variable is not defined, or its value cannot be had.
-pub fn run(cx: &Context, args: &args::Get) -> Result<Exit, Failure> {
+pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let name = args.name.as_ref().or(args.var.as_ref()).map(String::as_str).unwrap_or_default();
     let config = cx.load()?;
     let plan = only(cx.plan(&config)?, name)?;

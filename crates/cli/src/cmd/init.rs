@@ -8,7 +8,6 @@ use dsops_stores::age::{Identity, Recipient};
 use dsops_stores::file;
 use dsops_stores::sops::{self, Keyring};
 
-use crate::args;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
@@ -19,11 +18,19 @@ const STORE_FILE: &str = "secrets.sops.yaml";
 /// The environment unless one is named.
 const ENVIRONMENT: &str = "dev";
 
+/// What `dsops init` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Encrypt for this age recipient too (repeatable)
+    #[arg(long = "recipient", value_name = "AGE1…")]
+    pub recipients: Vec<String>,
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// One of the files is there already, or cannot be written. Nothing is overwritten, ever.
-pub fn run(cx: &Context, args: &args::Init) -> Result<Exit, Failure> {
+pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let config_path = cx.new_config_path();
     let store_path = config_path.parent().unwrap_or(Path::new("")).join(STORE_FILE);
     refuse_existing(&[&config_path, &store_path])?;

@@ -3,7 +3,6 @@
 use dsops_resolver::{Plan, PlannedSource, PlannedVariable};
 use serde_json::{Value, json};
 
-use crate::args;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::Failure;
@@ -12,14 +11,18 @@ use crate::ui;
 /// The version of the JSON form.
 const JSON_VERSION: u32 = 1;
 
+/// What `dsops plan` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
 /// Runs the command.
 ///
 /// # Errors
 /// The configuration is wrong.
-pub fn run(cx: &Context, args: &args::Plan) -> Result<Exit, Failure> {
+pub fn run(cx: &Context, _: &Args) -> Result<Exit, Failure> {
     let config = cx.load()?;
     let plan = cx.plan(&config)?;
-    let text = if args.json { format!("{:#}\n", as_json(&plan)) } else { as_table(&plan) };
+    let text = if cx.ui.json { format!("{:#}\n", as_json(&plan)) } else { as_table(&plan) };
     ui::print(text.as_bytes())?;
     Ok(Exit::Ok)
 }

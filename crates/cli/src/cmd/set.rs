@@ -1,5 +1,6 @@
 //! `dsops set`: one value from a person, a pipe or a file into the encrypted store.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,6 @@ use dsops_resolver::{Config, MAX_CONFIG_BYTES, OpenContext, PlannedSource, Store
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::{file, sops};
 
-use crate::args;
 use crate::context::Context;
 use crate::declare;
 use crate::exit::Exit;
@@ -32,11 +32,30 @@ struct Target<'a> {
     declared: bool,
 }
 
+/// What `dsops set` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The variable's name
+    pub name: String,
+    /// Read the value from this file, byte for byte
+    #[arg(long, value_name = "FILE")]
+    pub from_file: Option<PathBuf>,
+    /// Keep a final newline that comes from stdin
+    #[arg(long)]
+    pub keep_newline: bool,
+    /// Store an empty value if stdin is empty
+    #[arg(long)]
+    pub allow_empty: bool,
+    /// What people take for the place of the value; taken in to be refused without repeating it
+    #[arg(hide = true)]
+    pub extra: Vec<OsString>,
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// The value cannot be read, the store cannot be opened or written. Nothing is changed then.
-pub fn run(cx: &Context, args: &args::Set) -> Result<Exit, Failure> {
+pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     if !args.extra.is_empty() {
         let report = Report::error("a value is never taken from the command line")
             .help("others on this machine can read it there; type it at the prompt, pipe it in, or use --from-file");
@@ -180,7 +199,7 @@ fn declaration(
 }
 
 /// The value, straight into protected memory.
-fn read_value(cx: &Context, args: &args::Set, name: &str) -> Result<SecretBytes, Failure> {
+fn read_value(cx: &Context, args: &Args, name: &str) -> Result<SecretBytes, Failure> {
     let too_large_or = |what: String| {
         move |error: dsops_secure_mem::Error| {
             Failure::new(Exit::Usage, Report::error(what).because(&error))
