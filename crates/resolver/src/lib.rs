@@ -94,7 +94,11 @@ pub use diagnostic::{Diagnostic, Place, Severity, codes, suggest};
 pub use error::{StoreError, TAMPERED_HELP};
 pub use plan::{Plan, PlannedSource, PlannedStore, PlannedVariable, plan};
 pub use reference::{Reference, ReferenceError, ReferenceErrorKind};
-pub use resolve::{ResolveError, ResolveErrors, ResolveOptions, Resolved, resolve};
+pub use resolve::{
+    CheckReport, CheckedItem, ItemState, PROGRESS_AFTER, Progress, ProgressEvent, ResolveError,
+    ResolveErrors, ResolveOptions, Resolved, StoreHealth, SystemTiming, Timing, check,
+    check_stores, resolve,
+};
 pub use settings::StoreSettings;
 pub use store::{
     Address, Description, Environment, FetchContext, Fields, Health, Item, Limits, NoEnvironment,

@@ -4,6 +4,7 @@
 //! stores hold. Stores the environment does not use are not looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use dsops_secure_mem::SecretBytes;
@@ -14,7 +15,7 @@ use crate::config::{
 use crate::diagnostic::{Diagnostic, Place, codes, suggest};
 use crate::reference::Reference;
 use crate::settings::StoreSettings;
-use crate::store::{Address, Item, StoreFactory};
+use crate::store::{Address, Item, Limits, StoreFactory};
 use crate::yaml::{Node, Value};
 
 /// What would be fetched from where. Printable: it holds no value that could be shown.
@@ -65,6 +66,16 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The store a variable's item comes from and which of its [batches](PlannedStore::batches) it
+    /// is in, from 0; `None` for a variable that needs no store.
+    pub fn batch_of(&self, variable: &PlannedVariable) -> Option<(&PlannedStore, usize)> {
+        let PlannedSource::Item { reference, item } = &variable.source else { return None };
+        let store = self.stores.iter().find(|store| store.settings.name() == reference.store)?;
+        Some((store, store.batch_of(item)?))
+    }
+}
+
 impl PlannedVariable {
     /// Its source as people read it: `literal`, or the reference in its `store://` form.
     pub fn source_text(&self) -> String {
@@ -98,6 +109,24 @@ pub struct PlannedStore {
     pub settings: Arc<StoreSettings>,
     /// What it is asked for: sorted, each item once.
     pub items: Vec<Item>,
+    /// How much it takes at once.
+    pub limits: Limits,
+}
+
+impl PlannedStore {
+    /// What each call asks for if nothing fails, in the order of the calls.
+    pub fn batches(&self) -> impl ExactSizeIterator<Item = &[Item]> {
+        self.items.chunks(self.batch_size())
+    }
+
+    /// Which of the [`batches`](Self::batches) an item is in, from 0.
+    pub fn batch_of(&self, item: &Item) -> Option<usize> {
+        Some(self.items.binary_search(item).ok()? / self.batch_size())
+    }
+
+    fn batch_size(&self) -> usize {
+        self.limits.batch.map_or(self.items.len().max(1), NonZeroUsize::get)
+    }
 }
 
 /// Plans an environment.
@@ -151,6 +180,7 @@ pub fn plan(
     }
     let stores = items.into_iter().map(|(name, items)| PlannedStore {
         settings: Arc::clone(&config.stores[name]),
+        limits: factory.limits(&config.stores[name]),
         items: items.into_iter().collect(),
     });
     Ok(Plan { environment: environment.to_owned(), variables, stores: stores.collect() })

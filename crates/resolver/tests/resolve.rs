@@ -177,7 +177,7 @@ fn several_stores_are_opened_here_and_asked_side_by_side() {
         let (_, _, thread) = log.fetched.iter().find(|(store, ..)| store == name).unwrap();
         *thread == std::thread::current().id()
     };
-    assert!(here("one") && !here("two"));
+    assert!(!here("one") && !here("two"));
 }
 
 #[test]
