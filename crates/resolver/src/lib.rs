@@ -7,6 +7,7 @@
 //! - [`plan()`] chooses an environment and says what would be fetched, without touching a store.
 //! - [`resolve()`] opens the stores the plan names and fetches every item once.
 //! - [`Store`] and [`StoreFactory`] are what a store implements; [`store`] has a whole one.
+//! - [`transform`] is what is done to a value between its store and the program.
 //! - [`yaml`] is the document tree with exact places that all of this, and any store that edits
 //!   documents, reads from.
 //!
@@ -87,6 +88,7 @@ mod resolve;
 mod settings;
 mod source;
 pub mod store;
+pub mod transform;
 pub mod yaml;
 
 pub use config::{Config, ConfigErrors, FILE_NAME, MAX_CONFIG_BYTES, find_config};
