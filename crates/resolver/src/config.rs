@@ -1,39 +1,46 @@
 //! The configuration: what a `dsops.yaml` says, checked, before anything is chosen from it.
 //!
 //! Versions 0 and 1 of the format load. A key that means nothing is an error with its place, all
-//! problems are reported at once, and whatever loads but is not acted upon is a warning:
+//! problems are reported at once, and whatever loads but is not acted upon is a warning
+//! (`config/not-acted-upon`): the sections `services`, `policies`, `notifications` and `metrics`.
 //!
-//! - `services`, `policies`, `notifications`, `metrics`, `templates` and `transforms` load without
-//!   being looked at, with the warning `config/not-acted-upon`.
-//! - `transform`, `extends`, `service` references and `${…}` expansion are part of the format but
-//!   not supported yet: they load, and a plan for an environment that uses them fails with
-//!   `config/not-supported`. They are never ignored and never taken literally.
+//! Files that `include` names come first, in their order, then the file itself; what is said later
+//! wins, for each store, variable, transform, scope and template by its name. An environment
+//! starts from those it `extends`. Both keep every place a variable was defined at.
 //!
-//! Literal values move into protected memory, and the text of the file is wiped. What is kept for
+//! `${VAR}` is put in while loading, from a source that the caller gives ([`LoadOptions`]), in the
+//! settings of stores, in `from`, `literal` and `default`: literals too, because the format's
+//! documents show it there, and because a text without `${` never changes. What cannot be put in
+//! is a problem of the environments that use it, not of the others, as is a reference to a
+//! service.
+//!
+//! Literal values move into protected memory, and the text of the files is wiped. What is kept for
 //! error messages has every value masked that may be a secret.
 
+mod assemble;
 mod discovery;
+mod environment;
+mod expand;
+mod load;
 mod read;
 mod variable;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dsops_secure_mem::SecretBytes;
-use zeroize::Zeroizing;
 
 use crate::diagnostic::{Diagnostic, Place, codes};
 use crate::reference::Reference;
-use crate::settings::{StoreSettings, syntax_diagnostic};
-use crate::source::Source;
-use crate::yaml::{self, Limits};
+use crate::settings::StoreSettings;
 
 pub use discovery::find_config;
-pub(crate) use variable::has_expansion;
+pub(crate) use environment::{EnvironmentSpec, Variable};
+pub use environment::Origin;
+pub use expand::Variables;
+pub use load::ConfigFile;
 
 /// The name of the configuration file.
 pub const FILE_NAME: &str = "dsops.yaml";
@@ -49,13 +56,38 @@ pub struct Config {
     pub(crate) stores: BTreeMap<String, Arc<StoreSettings>>,
     pub(crate) environments: BTreeMap<String, EnvironmentSpec>,
     warnings: Vec<Diagnostic>,
+    files: Vec<ConfigFile>,
+    content_hash: String,
+    /// The variables of the environment that were asked for, and whether where a secret may be.
+    expanded: BTreeMap<String, bool>,
 }
 
-/// One environment: its variables, and what keeps it from being planned.
-#[derive(Debug, Default)]
-pub(crate) struct EnvironmentSpec {
-    pub(crate) variables: BTreeMap<String, VariableSpec>,
-    pub(crate) unsupported: Vec<Diagnostic>,
+/// How to load a configuration.
+#[derive(Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct LoadOptions<'a> {
+    /// Where `${VAR}` takes its values from. Without it, `${…}` is an error of what uses it.
+    pub variables: Option<&'a Variables<'a>>,
+}
+
+impl<'a> LoadOptions<'a> {
+    /// Without a source of variables.
+    pub const fn new() -> Self {
+        Self { variables: None }
+    }
+
+    /// With a source of variables.
+    #[must_use]
+    pub const fn variables(mut self, variables: &'a Variables<'a>) -> Self {
+        self.variables = Some(variables);
+        self
+    }
+}
+
+impl fmt::Debug for LoadOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadOptions").field("variables", &self.variables.is_some()).finish()
+    }
 }
 
 /// One variable as written.
@@ -65,7 +97,10 @@ pub(crate) struct VariableSpec {
     pub(crate) source: SourceSpec,
     pub(crate) optional: bool,
     pub(crate) default: Option<Arc<SecretBytes>>,
-    pub(crate) unsupported: Vec<Diagnostic>,
+    /// What a plan that needs the variable will say.
+    pub(crate) deferred: Vec<Diagnostic>,
+    /// The variables of the environment that it uses.
+    pub(crate) expanded: Vec<String>,
 }
 
 /// Where a variable's value is to come from.
@@ -77,53 +112,67 @@ pub(crate) enum SourceSpec {
         /// Where the reference stands.
         place: Place,
     },
-    /// Something that `unsupported` tells of.
-    Unsupported,
+    /// Something that `deferred` tells of.
+    Deferred,
 }
 
 impl Config {
-    /// Reads and checks a file.
+    /// Reads and checks a file and those it includes, without a source for `${VAR}`.
     ///
     /// # Errors
     /// All that is wrong with it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
-        let path = path.as_ref();
-        let name = path.display().to_string();
-        let bytes = read_file(path).map_err(|error| {
-            let problem = match error.kind() {
-                io::ErrorKind::NotFound => not_found(format!("there is no {name}")),
-                io::ErrorKind::FileTooLarge => too_large(&name),
-                _ => Diagnostic::error(codes::IO, format!("cannot read {name}: {error}")),
-            };
-            ConfigErrors::one(problem)
-        })?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let message =
-                format!("{name} is not UTF-8: byte {} is the first bad one", error.valid_up_to());
-            ConfigErrors::one(
-                Diagnostic::error(codes::NOT_UTF8, message)
-                    .help("save it as UTF-8 without other encodings"),
-            )
-        })?;
-        let mut config = Self::parse(&name, text)?;
-        path.clone_into(&mut config.path);
-        Ok(config)
+        Self::load_with(path, &LoadOptions::new())
     }
 
-    /// Checks a text; `name` is what errors call it.
+    /// Reads and checks a file and those it includes.
+    ///
+    /// ```
+    /// use dsops_resolver::{Config, LoadOptions};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("dsops.yaml");
+    /// # #[allow(clippy::disallowed_methods)]
+    /// # std::fs::write(&path, "envs: { dev: { GREETING: { literal: 'hello ${NAME}' } } }")?;
+    /// let variables = |name: &str| (name == "NAME").then(|| "world".into());
+    /// let config = Config::load_with(&path, &LoadOptions::new().variables(&variables))?;
+    /// assert_eq!(config.expanded_variables().collect::<Vec<_>>(), ["NAME"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn load_with(
+        path: impl AsRef<Path>,
+        options: &LoadOptions<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        load::file(path.as_ref(), options)
+    }
+
+    /// Checks a text that includes no files; `name` is what errors call it.
     ///
     /// # Errors
     /// All that is wrong with it.
     pub fn parse(name: &str, text: &str) -> Result<Self, ConfigErrors> {
-        if text.len() > MAX_CONFIG_BYTES {
-            return Err(ConfigErrors::one(too_large(name)));
-        }
-        let limits = Limits { text_bytes: MAX_CONFIG_BYTES, depth: 32, nodes: 100_000 };
-        let root = yaml::parse_with(text, limits).map_err(|error| {
-            ConfigErrors::one(syntax_diagnostic(&error, &Source::unparsed(name, text)))
-        })?;
-        let source = Arc::new(Source::new(name, text, &root, read::is_shown));
-        read::document(root, source)
+        load::text(name, text, &LoadOptions::new(), false)
+    }
+
+    /// Checks a text as if it stood in the file `path`, from which `include` starts: for one that
+    /// is about to be written there.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn parse_at(
+        path: impl AsRef<Path>,
+        text: &str,
+        options: &LoadOptions<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let path = path.as_ref();
+        let mut config = load::text(&path.display().to_string(), text, options, true)?;
+        path.clone_into(&mut config.path);
+        Ok(config)
     }
 
     /// Reads the `dsops.yaml` in a folder or in the nearest one above it.
@@ -146,10 +195,7 @@ impl Config {
 
     /// The folder that relative paths in the configuration start from.
     pub fn base_dir(&self) -> &Path {
-        match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        }
+        load::folder(&self.path)
     }
 
     /// 0 or 1.
@@ -171,6 +217,33 @@ impl Config {
     /// The stores of `secretStores` and `providers`, sorted by name.
     pub fn stores(&self) -> impl ExactSizeIterator<Item = &StoreSettings> {
         self.stores.values().map(|store| &**store)
+    }
+
+    /// The files it was read from: itself, then what it includes, in the order of reading.
+    pub fn files(&self) -> &[ConfigFile] {
+        &self.files
+    }
+
+    /// SHA-256 over all files read, in hexadecimal: names relative to the folder of the
+    /// configuration, and bytes. The same files in another place have the same hash.
+    pub fn content_hash(&self) -> &str {
+        &self.content_hash
+    }
+
+    /// The variables of the environment that `${…}` asked for, sorted.
+    pub fn expanded_variables(&self) -> impl Iterator<Item = &str> {
+        self.expanded.keys().map(String::as_str)
+    }
+
+    /// Those of them that are part of a setting that may be a secret, as a token is: what a child
+    /// has no need of.
+    pub fn expanded_credentials(&self) -> impl Iterator<Item = &str> {
+        self.expanded.iter().filter(|(_, credential)| **credential).map(|(name, _)| name.as_str())
+    }
+
+    /// The names of the environments that one inherits from, itself included.
+    pub fn ancestors<'a>(&'a self, environment: &'a str) -> BTreeSet<&'a str> {
+        environment::ancestors(&self.environments, environment)
     }
 
     /// What loads but is not acted upon.
@@ -231,7 +304,7 @@ impl std::error::Error for ConfigErrors {}
 /// In the order of the text, each once: an anchor may bring the same problem to several places.
 pub(crate) fn sort(diagnostics: &mut Vec<Diagnostic>) {
     let key = |d: &Diagnostic| {
-        let place = d.place.as_ref().map(|place| (place.line, place.column));
+        let place = d.place.as_ref().map(|place| (place.file.clone(), place.line, place.column));
         (place, d.code, d.message.clone())
     };
     diagnostics.sort_by_cached_key(key);
@@ -241,29 +314,4 @@ pub(crate) fn sort(diagnostics: &mut Vec<Diagnostic>) {
 fn not_found(message: String) -> Diagnostic {
     Diagnostic::error(codes::NOT_FOUND, message)
         .help("`dsops init` makes one; `--config FILE` names another")
-}
-
-fn too_large(name: &str) -> Diagnostic {
-    let message = format!("{name} is larger than {MAX_CONFIG_BYTES} bytes");
-    Diagnostic::error(codes::TOO_LARGE, message)
-}
-
-fn read_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Asked before it is opened: opening a FIFO waits for someone who writes to it.
-    let metadata = fs::metadata(path)?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let file = File::open(path)?;
-    // One allocation of the right size: a vector that grows leaves copies behind.
-    let expected = usize::try_from(metadata.len()).unwrap_or(usize::MAX).min(MAX_CONFIG_BYTES);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(expected + 1));
-    file.take(MAX_CONFIG_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > MAX_CONFIG_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
 }

@@ -174,6 +174,14 @@ codes! {
     SOURCE = "config/source";
     /// A reference that cannot be read.
     REFERENCE = "config/reference";
+    /// A reference to a service, which names no secret.
+    SERVICE_REFERENCE = "config/service-reference";
+    /// An environment variable of `${…}` that cannot be put in.
+    EXPANSION = "config/expansion";
+    /// An `include` that cannot be followed.
+    INCLUDE = "config/include";
+    /// An `extends` that cannot be followed.
+    EXTENDS = "config/extends";
     /// A merge (`<<`) that is not of mappings.
     MERGE = "config/merge";
     /// A section that loads but that nothing acts upon.

@@ -91,7 +91,10 @@ pub mod store;
 pub mod transform;
 pub mod yaml;
 
-pub use config::{Config, ConfigErrors, FILE_NAME, MAX_CONFIG_BYTES, find_config};
+pub use config::{
+    Config, ConfigErrors, ConfigFile, FILE_NAME, LoadOptions, MAX_CONFIG_BYTES, Origin, Variables,
+    find_config,
+};
 pub use diagnostic::{Diagnostic, Place, Severity, codes, suggest};
 pub use error::{StoreError, TAMPERED_HELP};
 pub use plan::{Plan, PlannedSource, PlannedStore, PlannedVariable, plan};

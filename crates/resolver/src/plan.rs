@@ -10,13 +10,12 @@ use std::sync::Arc;
 use dsops_secure_mem::SecretBytes;
 
 use crate::config::{
-    Config, ConfigErrors, EnvironmentSpec, SourceSpec, VariableSpec, has_expansion,
+    Config, ConfigErrors, EnvironmentSpec, Origin, SourceSpec, Variable, VariableSpec,
 };
 use crate::diagnostic::{Diagnostic, Place, codes, suggest};
 use crate::reference::Reference;
 use crate::settings::StoreSettings;
 use crate::store::{Address, Item, Limits, StoreFactory};
-use crate::yaml::{Node, Value};
 
 /// What would be fetched from where. Printable: it holds no value that could be shown.
 #[derive(Debug)]
@@ -44,6 +43,10 @@ pub struct PlannedVariable {
     pub default: Option<Arc<SecretBytes>>,
     /// Where it is defined.
     pub place: Place,
+    /// The environment it is defined in: the planned one, or one that it extends.
+    pub environment: Arc<str>,
+    /// The definitions it wins over, the nearest first.
+    pub overrides: Vec<Origin>,
 }
 
 impl Plan {
@@ -143,14 +146,15 @@ pub fn plan(
     let Some(spec) = config.environments.get(environment) else {
         return Err(ConfigErrors::one(unknown_environment(config, environment)));
     };
-    let mut problems = unsupported(spec);
+    let mut problems: Vec<Diagnostic> =
+        spec.variables.values().flat_map(|variable| &variable.spec.deferred).cloned().collect();
     let usable = usable_stores(config, spec, factory, &mut problems);
     let mut items: BTreeMap<&str, BTreeSet<Item>> = BTreeMap::new();
     let mut variables = Vec::with_capacity(spec.variables.len());
-    for (name, variable) in &spec.variables {
-        let source = match &variable.source {
+    for (name, Variable { spec, environment, overrides }) in &spec.variables {
+        let source = match &spec.source {
             SourceSpec::Literal(secret) => PlannedSource::Literal(Arc::clone(secret)),
-            SourceSpec::Unsupported => continue,
+            SourceSpec::Deferred => continue,
             SourceSpec::Item { reference, place } => {
                 let Some(settings) = config.stores.get(&reference.store) else {
                     problems.push(unknown_store(config, reference, place));
@@ -171,9 +175,16 @@ pub fn plan(
                 }
             }
         };
-        let VariableSpec { optional, default, place, .. } = variable;
-        let (name, default, place) = (name.clone(), default.clone(), place.clone());
-        variables.push(PlannedVariable { name, source, optional: *optional, default, place });
+        let VariableSpec { optional, default, place, .. } = &**spec;
+        variables.push(PlannedVariable {
+            name: name.clone(),
+            source,
+            optional: *optional,
+            default: default.clone(),
+            place: place.clone(),
+            environment: Arc::clone(environment),
+            overrides: overrides.clone(),
+        });
     }
     if let Some(errors) = ConfigErrors::from_problems(problems) {
         return Err(errors);
@@ -186,11 +197,6 @@ pub fn plan(
     Ok(Plan { environment: environment.to_owned(), variables, stores: stores.collect() })
 }
 
-fn unsupported(spec: &EnvironmentSpec) -> Vec<Diagnostic> {
-    let of_variables = spec.variables.values().flat_map(|variable| &variable.unsupported);
-    spec.unsupported.iter().chain(of_variables).cloned().collect()
-}
-
 /// The stores the environment uses whose settings are sound; what is wrong with the others is said.
 fn usable_stores<'a>(
     config: &'a Config,
@@ -201,7 +207,7 @@ fn usable_stores<'a>(
     let used: BTreeSet<&str> = spec
         .variables
         .values()
-        .filter_map(|variable| match &variable.source {
+        .filter_map(|variable| match &variable.spec.source {
             SourceSpec::Item { reference, .. } => Some(reference.store.as_str()),
             _ => None,
         })
@@ -212,10 +218,9 @@ fn usable_stores<'a>(
             continue;
         }
         let mut found = Vec::new();
-        if factory.types().contains(&settings.store_type()) {
-            for (_, value) in settings.options() {
-                refuse_expansion(settings, value, &mut found);
-            }
+        if !settings.deferred.is_empty() {
+            found.extend(settings.deferred.iter().cloned());
+        } else if factory.types().contains(&settings.store_type()) {
             found.extend(factory.validate(settings));
         } else {
             found.push(unknown_type(settings, factory));
@@ -243,30 +248,6 @@ fn address(
             None => problem,
         }
     })
-}
-
-fn refuse_expansion(settings: &StoreSettings, node: &Node, problems: &mut Vec<Diagnostic>) {
-    match &node.value {
-        Value::Scalar { text, .. } => {
-            if has_expansion(text) {
-                let name = settings.name();
-                let message =
-                    format!("the expansion of `${{…}}` in the store `{name}` is not supported yet");
-                let problem = settings.error_at(node, codes::NOT_SUPPORTED, message);
-                problems.push(problem.help("write the value out"));
-            }
-        }
-        Value::Mapping(entries) => {
-            for (_, value) in entries {
-                refuse_expansion(settings, value, problems);
-            }
-        }
-        Value::Sequence(items) => {
-            for item in items {
-                refuse_expansion(settings, item, problems);
-            }
-        }
-    }
 }
 
 fn unknown_environment(config: &Config, wanted: &str) -> Diagnostic {

@@ -18,6 +18,9 @@ use crate::diagnostic::suggest;
 
 const SCHEME: &str = "store://";
 
+/// What a reference to a rotation target starts with. It names no secret.
+pub(crate) const SERVICE_SCHEME: &str = "svc://";
+
 /// A parsed reference; its parts are decoded.
 ///
 /// ```

@@ -1,5 +1,6 @@
 //! The settings of one store: typed access that refuses what it does not know.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,16 @@ use crate::diagnostic::{Diagnostic, Place, codes, suggest};
 use crate::source::Source;
 use crate::yaml::{self, Node, Scalar, SyntaxError, Value};
 
+/// The keys that every store has.
+const COMMON: &[&str] = &["type", "timeout_ms", "retries", "concurrency"];
+
+const MAX_RETRIES: u64 = 10;
+const MAX_CONCURRENCY: u64 = 256;
+
 /// What `dsops.yaml` says about one store: its name, its type, and the keys beside `type`.
 ///
-/// The keys that every store has (`type`, `timeout_ms`) are read here and not among the options.
+/// The keys that every store has (`type`, `timeout_ms`, `retries`, `concurrency`) are read here and
+/// are not among the options.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
     pub(crate) name: String,
@@ -19,6 +27,14 @@ pub struct StoreSettings {
     pub(crate) place: Place,
     pub(crate) type_place: Place,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) retries: Option<u32>,
+    pub(crate) concurrency: Option<NonZeroUsize>,
+    /// What a plan that needs the store will say.
+    pub(crate) deferred: Vec<Diagnostic>,
+    /// The definitions in other files that this one wins over, the nearest first.
+    pub(crate) overrides: Vec<Place>,
+    /// The environment variables its settings use, and whether where a secret may be.
+    pub(crate) expanded: Vec<(String, bool)>,
     pub(crate) options: Vec<(Node, Node)>,
     pub(crate) source: Arc<Source>,
 }
@@ -70,6 +86,7 @@ impl StoreSettings {
             Some(options.remove(index).1)
         };
         let (type_node, timeout_node) = (take("type"), take("timeout_ms"));
+        let (retries_node, concurrency_node) = (take("retries"), take("concurrency"));
         let mut problems = Vec::new();
         let mut store_type = String::new();
         let mut type_place = place.clone();
@@ -100,9 +117,48 @@ impl StoreSettings {
                 problems.push(error(codes::WRONG_TYPE, message, &node));
             }
         }
+        let mut number = |key, node: Option<Node>, least: u64, most: u64| {
+            let node = node?;
+            match node.scalar() {
+                Some(Scalar::Int(n))
+                    if let Ok(n) = u64::try_from(n)
+                        && (least..=most).contains(&n) =>
+                {
+                    return Some(n);
+                }
+                Some(Scalar::Int(_)) => {
+                    let message = format!("`{key}` has to be from {least} to {most}");
+                    problems.push(error(codes::WRONG_TYPE, message, &node));
+                }
+                _ => {
+                    let message =
+                        format!("`{key}` has to be a whole number, but is {}", node.kind());
+                    problems.push(error(codes::WRONG_TYPE, message, &node));
+                }
+            }
+            None
+        };
+        let retries = number("retries", retries_node, 0, MAX_RETRIES)
+            .and_then(|retries| u32::try_from(retries).ok());
+        let concurrency = number("concurrency", concurrency_node, 1, MAX_CONCURRENCY)
+            .and_then(|concurrency| usize::try_from(concurrency).ok())
+            .and_then(NonZeroUsize::new);
         if problems.is_empty() {
             let (name, source) = (name.to_owned(), Arc::clone(source));
-            Ok(Self { name, store_type, place, type_place, timeout, options, source })
+            Ok(Self {
+                name,
+                store_type,
+                place,
+                type_place,
+                timeout,
+                retries,
+                concurrency,
+                deferred: Vec::new(),
+                overrides: Vec::new(),
+                expanded: Vec::new(),
+                options,
+                source,
+            })
         } else {
             Err(problems)
         }
@@ -128,7 +184,22 @@ impl StoreSettings {
         self.timeout
     }
 
-    /// The keys beside `type` and `timeout_ms`, in the order of the text.
+    /// How often a call that failed is tried again (`retries`).
+    pub fn retries(&self) -> Option<u32> {
+        self.retries
+    }
+
+    /// How many calls may be under way at the same time (`concurrency`).
+    pub fn concurrency(&self) -> Option<NonZeroUsize> {
+        self.concurrency
+    }
+
+    /// Where the definitions stand that this one wins over, the nearest first.
+    pub fn overrides(&self) -> &[Place] {
+        &self.overrides
+    }
+
+    /// The keys beside those every store has, in the order of the text.
     pub fn options(&self) -> &[(Node, Node)] {
         &self.options
     }
@@ -141,7 +212,7 @@ impl StoreSettings {
     /// One error for every key that is not known.
     pub fn unknown_keys(&self, known: &[&str]) -> Vec<Diagnostic> {
         let unknown = |key: &Node| !known.contains(&key.as_str().unwrap_or_default());
-        let candidates = || known.iter().copied().chain(["type", "timeout_ms"]);
+        let candidates = || known.iter().copied().chain(COMMON.iter().copied());
         self.options
             .iter()
             .filter(|(key, _)| unknown(key))
@@ -289,6 +360,8 @@ pub(crate) fn is_harmless(key: &str, text: &str) -> bool {
     const SHOWN: &[&str] = &[
         "type",
         "timeout_ms",
+        "retries",
+        "concurrency",
         "file",
         "files",
         "path",

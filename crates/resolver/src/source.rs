@@ -54,10 +54,6 @@ impl Source {
         &self.masked[start..end]
     }
 
-    pub(crate) fn file(&self) -> &str {
-        &self.file
-    }
-
     pub(crate) fn place(&self, span: Span) -> Place {
         let line = self.line(span.start.line);
         let line_chars = line.chars().count();

@@ -7,14 +7,15 @@ mod fakes;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use dsops_resolver::{Config, Severity, codes, plan};
+use dsops_resolver::{Config, LoadOptions, Severity, codes, plan};
 
 /// What is said about a text: its errors, or its warnings and the errors of planning `dev`.
 fn said(text: &str) -> String {
     // A text without line breaks and such can only be written escaped.
     let text = text.replace("␀", "\0").replace("␉", "\t");
     let mut said = Vec::new();
-    match Config::parse("dsops.yaml", &text) {
+    let variables = |name: &str| (name == "STAGE").then(|| "dev".into());
+    match Config::parse_at("dsops.yaml", &text, &LoadOptions::new().variables(&variables)) {
         Err(errors) => said.extend(errors),
         Ok(config) => {
             said.extend_from_slice(config.warnings());

@@ -1,15 +1,16 @@
-//! From the YAML tree to the configuration, strictly: every key has a meaning or is an error.
+//! From the YAML tree of one file to what it says, strictly: every key has a meaning or is an error.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::environment::{Entry, Layer};
+use super::expand::{self, ExpandError};
 use super::variable::{self, refuse_name};
-use super::{Config, ConfigErrors, EnvironmentSpec};
-use crate::diagnostic::{Diagnostic, codes, suggest};
+use super::LoadOptions;
+use crate::diagnostic::{Diagnostic, Place, codes, suggest};
 use crate::settings::{StoreSettings, is_harmless};
 use crate::source::Source;
-use crate::yaml::{Node, Scalar, Span, Style, Value};
+use crate::yaml::{Node, Position, Scalar, Span, Style, Value};
 
 /// Sections of the format that are not about secrets, and what not acting upon them means.
 const PASSIVE: &[(&str, &str)] = &[
@@ -21,11 +22,13 @@ const PASSIVE: &[(&str, &str)] = &[
     ("transforms", "named transforms are not supported yet"),
 ];
 
-const SECTIONS: &[&str] = &["version", "secretStores", "providers", "envs"];
+const SECTIONS: &[&str] = &["version", "include", "secretStores", "providers", "envs"];
 
 /// Keys people write for ours, from other tools and older drafts.
 const ALSO_KNOWN_AS: &[(&str, &str)] = &[
     ("environments", "envs"),
+    ("includes", "include"),
+    ("imports", "include"),
     ("stores", "secretStores"),
     ("secret_stores", "secretStores"),
     ("variables", "envs"),
@@ -36,57 +39,91 @@ pub(super) fn is_shown(path: &[&str], text: &str) -> bool {
     match path {
         ["secretStores" | "providers", _, key] => is_harmless(key, text),
         ["version"]
+        | ["include", ..]
         | ["envs", _, "extends", ..]
         | ["envs", _, _, "from" | "transform" | "optional", ..] => true,
+        ["envs", _, _] => variable::is_source(text),
         _ => false,
     }
 }
 
-pub(super) fn document(root: Node, source: Arc<Source>) -> Result<Config, ConfigErrors> {
-    let mut reader = Reader { source, problems: Vec::new(), warnings: Vec::new() };
-    let config = reader.document(root);
-    match ConfigErrors::from_problems(reader.problems) {
-        Some(errors) => Err(errors),
-        None => Ok(config),
-    }
+/// What one file says.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    pub(super) version: Option<u8>,
+    pub(super) include: Vec<(String, Place)>,
+    pub(super) stores: BTreeMap<String, StoreSettings>,
+    pub(super) environments: BTreeMap<String, Layer>,
+    pub(super) warnings: Vec<Diagnostic>,
+    /// The environment variables that `${…}` asks for, outside stores.
+    pub(super) expanded: Vec<String>,
+}
+
+pub(super) fn document(
+    root: Node,
+    source: Arc<Source>,
+    options: &LoadOptions<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Document {
+    let mut reader = Reader { source, options, problems, warnings: Vec::new(), expanded: Vec::new() };
+    let mut document = reader.document(root);
+    document.warnings = reader.warnings;
+    document.expanded = reader.expanded;
+    document
 }
 
 /// Collects problems, so that all are reported at once.
-pub(super) struct Reader {
+pub(super) struct Reader<'a> {
     source: Arc<Source>,
-    problems: Vec<Diagnostic>,
+    options: &'a LoadOptions<'a>,
+    problems: &'a mut Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
+    expanded: Vec<String>,
 }
 
-impl Reader {
-    fn document(&mut self, root: Node) -> Config {
-        let mut config = Config {
-            path: PathBuf::from(self.source.file()),
-            version: 0,
-            stores: BTreeMap::new(),
-            environments: BTreeMap::new(),
-            warnings: Vec::new(),
-        };
+impl Reader<'_> {
+    fn document(&mut self, root: Node) -> Document {
+        let mut document = Document::default();
         if root.is_null() {
             let problem = self.error(root.span, codes::MISSING_KEY, "the configuration is empty");
             self.problems.push(problem.help("`dsops init` makes one to start from"));
-            return config;
+            return document;
         }
         for (key, value) in self.entries(root, "the configuration") {
             match key.as_str().unwrap_or_default() {
-                "version" => config.version = self.version(&value),
-                "secretStores" => self.stores(value, "secretStores", &mut config.stores),
-                "providers" => self.stores(value, "providers", &mut config.stores),
-                "envs" => config.environments = self.environments(value),
+                "version" => document.version = Some(self.version(&value)),
+                "include" => document.include = self.names(&value, "include", "a path"),
+                "secretStores" => self.stores(value, "secretStores", &mut document.stores),
+                "providers" => self.stores(value, "providers", &mut document.stores),
+                "envs" => document.environments = self.environments(value),
                 name => match PASSIVE.iter().find(|(section, _)| *section == name) {
                     Some((_, meaning)) => self.passive(&key, &value, meaning),
                     None => self.unknown_section(&key),
                 },
             }
         }
-        super::sort(&mut self.warnings);
-        config.warnings = std::mem::take(&mut self.warnings);
-        config
+        document
+    }
+
+    /// A text or a list of texts, each with its place.
+    pub(super) fn names(&mut self, node: &Node, key: &str, what: &str) -> Vec<(String, Place)> {
+        let items = match &node.value {
+            Value::Sequence(items) => items.as_slice(),
+            _ if node.is_null() => &[],
+            _ => std::slice::from_ref(node),
+        };
+        let mut names = Vec::with_capacity(items.len());
+        for item in items {
+            match item.as_str().filter(|_| !item.is_null()) {
+                Some(text) => names.push((text.to_owned(), self.source.place(item.span))),
+                None => {
+                    let message =
+                        format!("`{key}` has to be {what} or a list of them, but is {}", item.kind());
+                    self.problem(item.span, codes::WRONG_TYPE, message);
+                }
+            }
+        }
+        names
     }
 
     fn version(&mut self, node: &Node) -> u8 {
@@ -114,7 +151,7 @@ impl Reader {
         &mut self,
         node: Node,
         section: &str,
-        stores: &mut BTreeMap<String, Arc<StoreSettings>>,
+        stores: &mut BTreeMap<String, StoreSettings>,
     ) {
         for (key, value) in self.entries(node, &format!("`{section}`")) {
             let name = key.as_str().unwrap_or_default();
@@ -139,18 +176,28 @@ impl Reader {
                 self.problem(value.span, codes::WRONG_TYPE, message);
                 continue;
             }
-            let options = Value::Mapping(self.entries(value, "a store"));
-            let node = Node::new(options, key.span);
+            let mut options = self.entries(value, "a store");
+            let (mut deferred, mut expanded) = (Vec::new(), Vec::new());
+            for (key, value) in &mut options {
+                let mut used = Vec::new();
+                self.expand_all(value, &mut deferred, &mut used);
+                let may_be_secret = !is_harmless(key.as_str().unwrap_or_default(), "");
+                expanded.extend(used.into_iter().map(|name| (name, may_be_secret)));
+            }
+            let node = Node::new(Value::Mapping(options), key.span);
             match StoreSettings::read(name, node, self.source.place(key.span), &self.source) {
                 Ok(settings) => {
-                    stores.insert(name.to_owned(), Arc::new(settings));
+                    let settings = StoreSettings { deferred, expanded, ..settings };
+                    stores.insert(name.to_owned(), settings);
                 }
+                // What is wrong may be that the expansion is missing.
+                Err(_) if !deferred.is_empty() => self.problems.append(&mut deferred),
                 Err(problems) => self.problems.extend(problems),
             }
         }
     }
 
-    fn environments(&mut self, node: Node) -> BTreeMap<String, EnvironmentSpec> {
+    fn environments(&mut self, node: Node) -> BTreeMap<String, Layer> {
         let mut environments = BTreeMap::new();
         for (key, value) in self.entries(node, "`envs`") {
             let name = key.as_str().unwrap_or_default();
@@ -158,29 +205,31 @@ impl Reader {
                 self.problem(key.span, codes::BAD_NAME, "an environment needs a name");
                 continue;
             }
-            let environment = self.environment(value, &format!("the environment `{name}`"));
-            environments.insert(name.to_owned(), environment);
+            let layer = self.environment(value, &format!("the environment `{name}`"));
+            environments.insert(name.to_owned(), layer);
         }
         environments
     }
 
-    fn environment(&mut self, node: Node, what: &str) -> EnvironmentSpec {
-        let mut environment = EnvironmentSpec::default();
+    fn environment(&mut self, node: Node, what: &str) -> Layer {
+        let mut layer = Layer { extends: None, entries: BTreeMap::new() };
         for (key, value) in self.entries(node, what) {
             let name = key.as_str().unwrap_or_default();
             // As a variable it would be a mapping.
             if name == "extends" && value.as_mapping().is_none() {
-                environment.unsupported.push(self.not_supported(key.span, "`extends`"));
+                layer.extends = Some(self.names(&value, "extends", "an environment"));
                 continue;
             }
             if let Some(problem) = refuse_name(name, || self.source.place(key.span)) {
                 self.problems.push(problem);
             }
-            if let Some(variable) = variable::read(self, &key, value) {
-                environment.variables.insert(name.to_owned(), variable);
+            let entry = variable::read(self, &key, value);
+            if let Entry::Set(spec) = &entry {
+                self.expanded.extend(spec.expanded.iter().cloned());
             }
+            layer.entries.insert(name.to_owned(), entry);
         }
-        environment
+        layer
     }
 
     fn passive(&mut self, key: &Node, value: &Node, meaning: &str) {
@@ -196,11 +245,6 @@ impl Reader {
 
     fn unknown_section(&mut self, key: &Node) {
         let name = key.as_str().unwrap_or_default();
-        if matches!(name, "include" | "includes") {
-            let problem = self.not_supported(key.span, &format!("`{name}`"));
-            self.problems.push(problem);
-            return;
-        }
         let also = ALSO_KNOWN_AS.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| *ours);
         let known = SECTIONS.iter().copied().chain(PASSIVE.iter().map(|(name, _)| *name));
         let problem = self.error(key.span, codes::UNKNOWN_KEY, format!("unknown key `{name}`"));
@@ -248,6 +292,55 @@ impl Reader {
         own
     }
 
+    /// Expands `${…}` in a scalar. What cannot be expanded stays, `deferred` says why, and the
+    /// answer is `false`.
+    pub(super) fn expand(
+        &mut self,
+        node: &mut Node,
+        deferred: &mut Vec<Diagnostic>,
+        used: &mut Vec<String>,
+    ) -> bool {
+        let Value::Scalar { text, .. } = &mut node.value else { return true };
+        match expand::expand(text, self.options.variables, used) {
+            Ok(None) => true,
+            Ok(Some(expanded)) => {
+                *text = expanded;
+                true
+            }
+            Err(ExpandError { kind, range }) => {
+                let skip = text[..range.start].chars().count();
+                let width = text[range].chars().count();
+                let span = inner_span(node, skip, width);
+                let problem = self.error(span, codes::EXPANSION, kind.to_string());
+                deferred.push(problem.help(kind.help()));
+                false
+            }
+        }
+    }
+
+    fn expand_all(
+        &mut self,
+        node: &mut Node,
+        deferred: &mut Vec<Diagnostic>,
+        used: &mut Vec<String>,
+    ) {
+        match &mut node.value {
+            Value::Scalar { .. } => {
+                self.expand(node, deferred, used);
+            }
+            Value::Mapping(entries) => {
+                for (_, value) in entries {
+                    self.expand_all(value, deferred, used);
+                }
+            }
+            Value::Sequence(items) => {
+                for item in items {
+                    self.expand_all(item, deferred, used);
+                }
+            }
+        }
+    }
+
     pub(super) fn source(&self) -> &Source {
         &self.source
     }
@@ -274,4 +367,19 @@ impl Reader {
     pub(super) fn not_supported(&self, span: Span, what: &str) -> Diagnostic {
         self.error(span, codes::NOT_SUPPORTED, format!("{what} is not supported yet"))
     }
+}
+
+/// The place of some characters of a scalar, if the scalar stands in the text as it is.
+pub(super) fn inner_span(node: &Node, skip: usize, width: usize) -> Span {
+    let (Span { start, end }, Value::Scalar { text, style, .. }) = (node.span, &node.value) else {
+        return node.span;
+    };
+    let quote = usize::from(*style != Style::Plain);
+    let written = end.column.saturating_sub(start.column);
+    if start.line != end.line || node.is_alias() || written != text.chars().count() + 2 * quote {
+        return node.span;
+    }
+    let column = start.column + quote + skip;
+    let place = |column| Position { column, ..start };
+    Span { start: place(column), end: place(column + width) }
 }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use dsops_secure_mem::SecretBytes;
 
-use super::read::Reader;
+use super::environment::Entry;
+use super::read::{Reader, inner_span};
 use super::{SourceSpec, VariableSpec};
 use crate::diagnostic::{Diagnostic, Place, codes, suggest};
-use crate::reference::{Reference, ReferenceError};
-use crate::yaml::{Node, Position, Scalar, Span, Style, Value};
+use crate::reference::{Reference, ReferenceError, SERVICE_SCHEME};
+use crate::yaml::{Node, Scalar, Span, Style, Value};
 
 const KEYS: &[&str] = &["from", "literal", "optional", "default", "transform", "metadata"];
-const FROM_KEYS: &[&str] = &["store", "key", "version", "provider", "service"];
+const FROM_KEYS: &[&str] = &["store", "key", "field", "version", "provider", "service"];
 
 /// Refuses a name that shells and programs could not use as an environment variable.
 pub(super) fn refuse_name(name: &str, place: impl FnOnce() -> Place) -> Option<Diagnostic> {
@@ -35,21 +36,37 @@ pub(super) fn refuse_name(name: &str, place: impl FnOnce() -> Place) -> Option<D
     )
 }
 
-/// Whether a text asks for an expansion that is not done yet.
-pub(crate) fn has_expansion(text: &str) -> bool {
-    text.contains("${")
+/// The variable, that it is removed, or that it is broken, which has been reported.
+pub(super) fn read(reader: &mut Reader<'_>, name_node: &Node, node: Node) -> Entry {
+    if node.is_null() {
+        return Entry::Removed(reader.source().place(name_node.span));
+    }
+    variable(reader, name_node, node).map_or(Entry::Broken, |spec| Entry::Set(Arc::new(spec)))
 }
 
-/// The variable, or nothing when what is wrong with it has been reported.
-pub(super) fn read(reader: &mut Reader, name_node: &Node, node: Node) -> Option<VariableSpec> {
+fn variable(reader: &mut Reader<'_>, name_node: &Node, node: Node) -> Option<VariableSpec> {
     let name = name_node.as_str().unwrap_or_default();
-    let mut variable = VariableReader { reader, name, unsupported: Vec::new() };
-    if node.as_mapping().is_none() && !node.is_null() {
-        let message = format!("the variable `{name}` has to be a mapping, but is {}", node.kind());
+    let place = reader.source().place(name_node.span);
+    let mut variable =
+        VariableReader { reader, name, deferred: Vec::new(), expanded: Vec::new() };
+    if node.as_mapping().is_none() {
+        // `NAME: store://…` is short for `NAME: { from: store://… }`.
+        if node.as_str().is_some_and(is_source) {
+            let source = variable.source(node)?;
+            let VariableReader { deferred, expanded, .. } = variable;
+            return Some(VariableSpec {
+                place,
+                source,
+                optional: false,
+                default: None,
+                deferred,
+                expanded,
+            });
+        }
+        let message =
+            format!("the variable `{name}` has to be a mapping or a reference, but is {}", node.kind());
         let problem = variable.reader.error(node.span, codes::WRONG_TYPE, message);
-        let is_reference = node.as_str().is_some_and(Reference::is_like);
-        let help = if is_reference { "{ from: store://… }" } else { "{ literal: … }" };
-        variable.reader.push(problem.help(format!("write `{name}: {help}`")));
+        variable.reader.push(problem.help(format!("write `{name}: {{ literal: … }}`")));
         return None;
     }
     let (mut literal, mut from, mut default) = (None, None, None);
@@ -81,7 +98,6 @@ pub(super) fn read(reader: &mut Reader, name_node: &Node, node: Node) -> Option<
         // The unknown key may be the source.
         return None;
     }
-    let place = variable.reader.source().place(name_node.span);
     if sources != 1 {
         let message = match sources {
             0 => format!("the variable `{name}` has no source"),
@@ -94,20 +110,33 @@ pub(super) fn read(reader: &mut Reader, name_node: &Node, node: Node) -> Option<
         });
         return None;
     }
-    let unsupported = variable.unsupported;
+    let VariableReader { deferred, expanded, .. } = variable;
     let source = literal.map(SourceSpec::Literal).or(from)?;
-    Some(VariableSpec { place, source, optional, default, unsupported })
+    Some(VariableSpec { place, source, optional, default, deferred, expanded })
 }
 
-struct VariableReader<'a> {
-    reader: &'a mut Reader,
+/// Whether a text means to say where a value comes from.
+pub(super) fn is_source(text: &str) -> bool {
+    Reference::is_like(text) || text.starts_with(SERVICE_SCHEME)
+}
+
+struct VariableReader<'a, 'l> {
+    reader: &'a mut Reader<'l>,
     name: &'a str,
-    unsupported: Vec<Diagnostic>,
+    /// What a plan that needs the variable will say.
+    deferred: Vec<Diagnostic>,
+    /// The environment variables that were asked for.
+    expanded: Vec<String>,
 }
 
-impl VariableReader<'_> {
+impl VariableReader<'_, '_> {
+    /// Expands `${…}`; whether it could be done.
+    fn expand(&mut self, node: &mut Node) -> bool {
+        self.reader.expand(node, &mut self.deferred, &mut self.expanded)
+    }
+
     /// Moves the text of a scalar into protected memory.
-    fn secret(&mut self, key: &str, node: Node) -> Option<Arc<SecretBytes>> {
+    fn secret(&mut self, key: &str, mut node: Node) -> Option<Arc<SecretBytes>> {
         let kind = node.kind();
         if node.is_null() {
             let problem =
@@ -116,15 +145,12 @@ impl VariableReader<'_> {
             return None;
         }
         let span = node.span;
+        self.expand(&mut node);
         let Value::Scalar { text, .. } = node.value else {
             let message = format!("`{key}` has to be text, but is {kind}");
             self.reader.problem(span, codes::WRONG_TYPE, message);
             return None;
         };
-        if has_expansion(&text) {
-            let problem = self.expansion(span, &format!("`{key}`"));
-            self.unsupported.push(problem);
-        }
         match text.into_secret() {
             Ok(secret) => Some(Arc::new(secret)),
             Err(error) => {
@@ -167,14 +193,20 @@ impl VariableReader<'_> {
             self.reader.problem(node.span, codes::WRONG_TYPE, message);
         } else if !empty {
             let problem = self.reader.not_supported(key.span, "`transform`");
-            self.unsupported.push(problem);
+            self.deferred.push(problem);
         }
     }
 
-    fn source(&mut self, node: Node) -> Option<SourceSpec> {
+    fn source(&mut self, mut node: Node) -> Option<SourceSpec> {
         match &node.value {
             Value::Mapping(_) => self.store_and_key(node),
             Value::Scalar { .. } if !node.is_null() => {
+                if !self.expand(&mut node) {
+                    return Some(SourceSpec::Deferred);
+                }
+                if node.as_str().is_some_and(|text| text.starts_with(SERVICE_SCHEME)) {
+                    return Some(self.service(node.span));
+                }
                 let reference = self.reference(&node)?;
                 let place = self.reader.source().place(node.span);
                 Some(SourceSpec::Item { reference, place })
@@ -189,12 +221,21 @@ impl VariableReader<'_> {
         }
     }
 
-    /// `{ provider, key, version }`, `{ store: NAME, key, version }`, `{ store: store://… }` or
+    fn service(&mut self, span: Span) -> SourceSpec {
+        let message = "a service reference names what is rotated, not where its secret is";
+        let problem = self.reader.error(span, codes::SERVICE_REFERENCE, message);
+        self.deferred.push(
+            problem.help("name the store that holds the secret: `from: store://NAME/PATH`"),
+        );
+        SourceSpec::Deferred
+    }
+
+    /// `{ provider, key, version }`, `{ store: NAME, key, field, version }`, `{ store: store://… }` or
     /// `{ service: svc://… }`.
     fn store_and_key(&mut self, node: Node) -> Option<SourceSpec> {
         let span = node.span;
         let what = format!("`from` of the variable `{}`", self.name);
-        let entries = self.reader.entries(node, &what);
+        let mut entries = self.reader.entries(node, &what);
         let is_unknown = |key: &Node| !FROM_KEYS.contains(&key.as_str().unwrap_or_default());
         let unknown: Vec<_> = entries.iter().filter(|(key, _)| is_unknown(key)).collect();
         if !unknown.is_empty() {
@@ -204,11 +245,17 @@ impl VariableReader<'_> {
             // What else is missing may be what they meant.
             return None;
         }
+        for (_, value) in &mut entries {
+            if !self.expand(value) {
+                return Some(SourceSpec::Deferred);
+            }
+        }
         let find =
             |name: &str| entries.iter().find(|(key, _)| key.as_str() == Some(name)).map(|(_, v)| v);
         let (store, provider, service) = (find("store"), find("provider"), find("service"));
-        let [store_text, provider_text, key, version, service_text] =
-            [store, provider, find("key"), find("version"), service].map(|node| self.text(node));
+        let [store_text, provider_text, key, field, version, service_text] =
+            [store, provider, find("key"), find("field"), find("version"), service]
+                .map(|node| self.text(node));
         let (name, name_node) = match (store, provider, service) {
             (None, None, None) => {
                 let problem = self.reader.error(span, codes::SOURCE, "`from` names no store");
@@ -220,11 +267,7 @@ impl VariableReader<'_> {
             (_, Some(_), Some(_)) => return self.clash(span, "provider", "service"),
             (_, _, Some(node)) => {
                 service_text?;
-                let problem = self.reader.not_supported(node.span, "a service reference");
-                self.unsupported.push(
-                    problem.help("name the store that holds the secret: `from: store://NAME/PATH`"),
-                );
-                return Some(SourceSpec::Unsupported);
+                return Some(self.service(node.span));
             }
             (Some(node), ..) => (store_text?, node),
             (_, Some(node), _) => (provider_text?, node),
@@ -239,6 +282,12 @@ impl VariableReader<'_> {
                     return self.clash(span, "?version=", "version");
                 }
                 reference.version = Some(version.to_owned());
+            }
+            if let Some(field) = field.filter(|field| !field.is_empty()) {
+                if reference.field.is_some() {
+                    return self.clash(span, "#…", "field");
+                }
+                reference.field = Some(field.to_owned());
             }
             let place = self.reader.source().place(name_node.span);
             return Some(SourceSpec::Item { reference, place });
@@ -255,15 +304,9 @@ impl VariableReader<'_> {
             }
             return None;
         };
-        for (text, node) in [(name, name_node), (key, find("key")?)] {
-            if has_expansion(text) {
-                let problem = self.expansion(node.span, "`from`");
-                self.unsupported.push(problem);
-            }
-        }
         let version = version.filter(|version| !version.is_empty()).map(str::to_owned);
-        let reference =
-            Reference { store: name.to_owned(), path: key.to_owned(), field: None, version };
+        let field = field.filter(|field| !field.is_empty()).map(str::to_owned);
+        let reference = Reference { store: name.to_owned(), path: key.to_owned(), field, version };
         let place = self.reader.source().place(name_node.span);
         Some(SourceSpec::Item { reference, place })
     }
@@ -286,14 +329,11 @@ impl VariableReader<'_> {
 
     fn reference(&mut self, node: &Node) -> Option<Reference> {
         let text = node.as_str().unwrap_or_default();
-        if has_expansion(text) {
-            let problem = self.expansion(node.span, "a reference");
-            self.unsupported.push(problem);
-        }
         match text.parse::<Reference>() {
             Ok(reference) => Some(reference),
             Err(error) => {
-                let span = inner_span(node, &error);
+                let ReferenceError { column, width, .. } = error;
+                let span = inner_span(node, column - 1, width);
                 let problem = self.reader.error(span, codes::REFERENCE, error.kind.to_string());
                 self.reader.push(match error.help() {
                     Some(help) => problem.help(help),
@@ -302,12 +342,6 @@ impl VariableReader<'_> {
                 None
             }
         }
-    }
-
-    fn expansion(&self, span: Span, what: &str) -> Diagnostic {
-        self.reader
-            .not_supported(span, &format!("the expansion of `${{…}}` in {what}"))
-            .help("write the value out; a value that holds `${` itself can be kept in a store")
     }
 
     fn unknown_key(&mut self, key: &Node, known: &[&'static str]) {
@@ -319,19 +353,4 @@ impl VariableReader<'_> {
             None => problem.help(format!("it has: {}", known.join(", "))),
         });
     }
-}
-
-/// The place of an error inside a reference, if the reference stands in the text as it is.
-fn inner_span(node: &Node, error: &ReferenceError) -> Span {
-    let (Span { start, end }, Value::Scalar { text, style, .. }) = (node.span, &node.value) else {
-        return node.span;
-    };
-    let quote = usize::from(*style != Style::Plain);
-    let written = end.column.saturating_sub(start.column);
-    if start.line != end.line || node.is_alias() || written != text.chars().count() + 2 * quote {
-        return node.span;
-    }
-    let column = start.column + quote + error.column - 1;
-    let place = |column| Position { column, ..start };
-    Span { start: place(column), end: place(column + error.width) }
 }
