@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use dsops_resolver::{
-    Config, FILE_NAME, OpenContext, Plan, ResolveOptions, Resolved, find_config, plan, resolve,
-    suggest,
+    Config, Environment as _, FILE_NAME, LoadOptions, OpenContext, Plan, ResolveOptions, Resolved,
+    find_config, plan, resolve, suggest,
 };
 use dsops_stores::Registry;
 
@@ -80,8 +80,14 @@ impl Context {
         let shown =
             current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
         let shown = shown.filter(|path| !path.as_os_str().is_empty());
-        let config = Config::load(shown.as_deref().unwrap_or(&path))
+        let variables = |name: &str| self.environment.var(name);
+        let options = LoadOptions::new().variables(&variables);
+        let config = Config::load_with(shown.as_deref().unwrap_or(&path), &options)
             .map_err(|errors| Failure::many(Exit::Config, errors))?;
+        for name in config.expanded_credentials() {
+            // What a store's token is made of is no business of the child's.
+            self.environment.credential(name).map_err(Failure::from_store)?;
+        }
         for warning in config.warnings() {
             if self.ui.verbose {
                 self.ui.report(&warning.clone().into());

@@ -37,8 +37,8 @@ use crate::reference::Reference;
 use crate::settings::StoreSettings;
 
 pub use discovery::find_config;
-pub(crate) use environment::{EnvironmentSpec, Variable};
 pub use environment::Origin;
+pub(crate) use environment::{EnvironmentSpec, Variable};
 pub use expand::Variables;
 pub use load::ConfigFile;
 
@@ -235,8 +235,8 @@ impl Config {
         self.expanded.keys().map(String::as_str)
     }
 
-    /// Those of them that are part of a setting that may be a secret, as a token is: what a child
-    /// has no need of.
+    /// Those of them that are part of a store's setting whose name says that it is a secret, as
+    /// `token` does: what a child has no need of.
     pub fn expanded_credentials(&self) -> impl Iterator<Item = &str> {
         self.expanded.iter().filter(|(_, credential)| **credential).map(|(name, _)| name.as_str())
     }

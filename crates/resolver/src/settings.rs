@@ -393,6 +393,30 @@ pub(crate) fn is_harmless(key: &str, text: &str) -> bool {
     SHOWN.contains(&key) && !text.contains('@')
 }
 
+/// Whether what has this name is most likely a secret.
+pub(crate) fn names_a_secret(name: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "passphrase",
+        "session",
+        "credential",
+        "api_key",
+        "apikey",
+        "access_key",
+        "private_key",
+        "client_key",
+    ];
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    // Where a secret is, is none.
+    let is_place = ["_file", "_path", "_dir", "_url", "_id", "_name", "_arn"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    !is_place && WORDS.iter().any(|word| name.contains(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use dsops_execenv::{ExecError, Name, is_dangerous};
-use dsops_resolver::{Config, MAX_CONFIG_BYTES, OpenContext, PlannedSource, StoreSettings};
+use dsops_resolver::{
+    Config, LoadOptions, MAX_CONFIG_BYTES, OpenContext, PlannedSource, StoreSettings,
+};
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::{file, sops};
 
@@ -192,7 +194,7 @@ fn declaration(
         .map_err(|error| Failure::new(Exit::Config, unreadable().because(&error)))?;
     let edited = declare::declare(&text, environment, name, &reference).ok_or_else(by_hand)?;
     let before = config.environments().count();
-    match Config::parse(&path.display().to_string(), &edited) {
+    match Config::parse_at(path, &edited, &LoadOptions::new()) {
         Ok(after) if after.environments().count() == before => Ok(edited),
         _ => Err(by_hand()),
     }

@@ -82,8 +82,13 @@ pub(super) fn flatten(
     layers: BTreeMap<String, Vec<Layer>>,
     problems: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, EnvironmentSpec> {
-    let mut flattener =
-        Flattener { layers: &layers, done: BTreeMap::new(), path: Vec::new(), left: MAX_VARIABLES, problems };
+    let mut flattener = Flattener {
+        layers: &layers,
+        done: BTreeMap::new(),
+        path: Vec::new(),
+        left: MAX_VARIABLES,
+        problems,
+    };
     for name in layers.keys() {
         flattener.environment(name);
     }
@@ -154,8 +159,9 @@ impl<'a> Flattener<'a> {
         // In a circle the parent may still be on its way.
         let Some(inherited) = self.done.get(parent) else { return false };
         if inherited.variables.len() > self.left {
-            let message =
-                format!("the environments have more than {MAX_VARIABLES} variables, inherited ones included");
+            let message = format!(
+                "the environments have more than {MAX_VARIABLES} variables, inherited ones included"
+            );
             self.problem(codes::EXTENDS, message, place, "extend fewer of them");
             return false;
         }

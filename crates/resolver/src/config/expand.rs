@@ -91,7 +91,8 @@ pub(super) fn expand(
         let is_name = |(i, c): (usize, char)| {
             c == '_' || c.is_ascii_alphabetic() || (i > 0 && c.is_ascii_digit())
         };
-        let name_end = inner.char_indices().find(|&it| !is_name(it)).map_or(inner.len(), |(i, _)| i);
+        let name_end =
+            inner.char_indices().find(|&it| !is_name(it)).map_or(inner.len(), |(i, _)| i);
         let (name, rest) = inner.split_at(name_end);
         if name.is_empty() {
             return error(ExpandErrorKind::BadName, range);

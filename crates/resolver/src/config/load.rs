@@ -134,14 +134,20 @@ impl Loader<'_> {
             return Err(error("`include` names no file".to_owned()));
         }
         if !self.follow {
-            return Err(error(format!("`{include}` is not read: this configuration is only a text"))
-                .help("load it from its file"));
+            return Err(error(format!(
+                "`{include}` is not read: this configuration is only a text"
+            ))
+            .help("load it from its file"));
         }
         if self.files.len() >= MAX_FILES {
-            return Err(error(format!("the configuration includes more than {} files", MAX_FILES - 1)));
+            return Err(error(format!(
+                "the configuration includes more than {} files",
+                MAX_FILES - 1
+            )));
         }
         let folder = folder(from);
-        let path = if folder == Path::new(".") { PathBuf::from(include) } else { folder.join(include) };
+        let path =
+            if folder == Path::new(".") { PathBuf::from(include) } else { folder.join(include) };
         let name = path.display().to_string();
         let real = fs::canonicalize(&path).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => error(format!("there is no {name} to include"))

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::LoadOptions;
 use super::environment::{Entry, Layer};
 use super::expand::{self, ExpandError};
 use super::variable::{self, refuse_name};
-use super::LoadOptions;
 use crate::diagnostic::{Diagnostic, Place, codes, suggest};
-use crate::settings::{StoreSettings, is_harmless};
+use crate::settings::{StoreSettings, is_harmless, names_a_secret};
 use crate::source::Source;
 use crate::yaml::{Node, Position, Scalar, Span, Style, Value};
 
@@ -65,7 +65,8 @@ pub(super) fn document(
     options: &LoadOptions<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> Document {
-    let mut reader = Reader { source, options, problems, warnings: Vec::new(), expanded: Vec::new() };
+    let mut reader =
+        Reader { source, options, problems, warnings: Vec::new(), expanded: Vec::new() };
     let mut document = reader.document(root);
     document.warnings = reader.warnings;
     document.expanded = reader.expanded;
@@ -117,8 +118,10 @@ impl Reader<'_> {
             match item.as_str().filter(|_| !item.is_null()) {
                 Some(text) => names.push((text.to_owned(), self.source.place(item.span))),
                 None => {
-                    let message =
-                        format!("`{key}` has to be {what} or a list of them, but is {}", item.kind());
+                    let message = format!(
+                        "`{key}` has to be {what} or a list of them, but is {}",
+                        item.kind()
+                    );
                     self.problem(item.span, codes::WRONG_TYPE, message);
                 }
             }
@@ -147,12 +150,7 @@ impl Reader<'_> {
         }
     }
 
-    fn stores(
-        &mut self,
-        node: Node,
-        section: &str,
-        stores: &mut BTreeMap<String, StoreSettings>,
-    ) {
+    fn stores(&mut self, node: Node, section: &str, stores: &mut BTreeMap<String, StoreSettings>) {
         for (key, value) in self.entries(node, &format!("`{section}`")) {
             let name = key.as_str().unwrap_or_default();
             if name.is_empty() {
@@ -181,8 +179,8 @@ impl Reader<'_> {
             for (key, value) in &mut options {
                 let mut used = Vec::new();
                 self.expand_all(value, &mut deferred, &mut used);
-                let may_be_secret = !is_harmless(key.as_str().unwrap_or_default(), "");
-                expanded.extend(used.into_iter().map(|name| (name, may_be_secret)));
+                let credential = names_a_secret(key.as_str().unwrap_or_default());
+                expanded.extend(used.into_iter().map(|name| (name, credential)));
             }
             let node = Node::new(Value::Mapping(options), key.span);
             match StoreSettings::read(name, node, self.source.place(key.span), &self.source) {

@@ -47,8 +47,7 @@ pub(super) fn read(reader: &mut Reader<'_>, name_node: &Node, node: Node) -> Ent
 fn variable(reader: &mut Reader<'_>, name_node: &Node, node: Node) -> Option<VariableSpec> {
     let name = name_node.as_str().unwrap_or_default();
     let place = reader.source().place(name_node.span);
-    let mut variable =
-        VariableReader { reader, name, deferred: Vec::new(), expanded: Vec::new() };
+    let mut variable = VariableReader { reader, name, deferred: Vec::new(), expanded: Vec::new() };
     if node.as_mapping().is_none() {
         // `NAME: store://…` is short for `NAME: { from: store://… }`.
         if node.as_str().is_some_and(is_source) {
@@ -63,8 +62,10 @@ fn variable(reader: &mut Reader<'_>, name_node: &Node, node: Node) -> Option<Var
                 expanded,
             });
         }
-        let message =
-            format!("the variable `{name}` has to be a mapping or a reference, but is {}", node.kind());
+        let message = format!(
+            "the variable `{name}` has to be a mapping or a reference, but is {}",
+            node.kind()
+        );
         let problem = variable.reader.error(node.span, codes::WRONG_TYPE, message);
         variable.reader.push(problem.help(format!("write `{name}: {{ literal: … }}`")));
         return None;
@@ -224,9 +225,8 @@ impl VariableReader<'_, '_> {
     fn service(&mut self, span: Span) -> SourceSpec {
         let message = "a service reference names what is rotated, not where its secret is";
         let problem = self.reader.error(span, codes::SERVICE_REFERENCE, message);
-        self.deferred.push(
-            problem.help("name the store that holds the secret: `from: store://NAME/PATH`"),
-        );
+        self.deferred
+            .push(problem.help("name the store that holds the secret: `from: store://NAME/PATH`"));
         SourceSpec::Deferred
     }
 
