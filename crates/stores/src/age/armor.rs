@@ -4,7 +4,7 @@ use base64ct::{Base64, Encoding};
 
 use super::Error;
 
-const BEGIN: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
+pub(super) const BEGIN: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 const END: &[u8] = b"-----END AGE ENCRYPTED FILE-----";
 /// Characters of base64 in a full line, and the bytes they stand for.
 const LINE_CHARS: usize = 64;

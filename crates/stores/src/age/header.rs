@@ -8,7 +8,9 @@ use sha2::Sha256;
 use super::{Error, derive_key};
 use crate::scrub::scrubbed;
 
-pub(super) const VERSION_LINE: &str = "age-encryption.org/v1";
+const VERSION_LINE: &str = "age-encryption.org/v1";
+/// How every version of the format starts.
+pub(super) const VERSION_START: &[u8] = b"age-encryption.org/";
 /// More recipients than anyone has; each costs a curve operation per identity.
 const MAX_STANZAS: usize = 1024;
 const LINE_CHARS: usize = 64;
@@ -39,7 +41,7 @@ impl Header {
         let mut lines = Lines { file, offset: 0, number: 0 };
         let version = lines.next()?;
         if version != VERSION_LINE.as_bytes() {
-            return Err(lines.error(if version.starts_with(b"age-encryption.org/") {
+            return Err(lines.error(if version.starts_with(VERSION_START) {
                 "the version of the format is not supported"
             } else {
                 "it is not an age file"
@@ -116,8 +118,15 @@ pub(super) fn write(stanzas: &[Stanza], file_key: &SecretBytes) -> Result<Vec<u8
     Ok(text.into_bytes())
 }
 
+/// Up to 48 bytes as unpadded base64, as arguments of stanzas are written.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    push_base64(&mut text, bytes);
+    text
+}
+
 /// Appends up to 48 bytes as unpadded base64.
-pub(super) fn push_base64(text: &mut String, bytes: &[u8]) {
+fn push_base64(text: &mut String, bytes: &[u8]) {
     let mut line = [0u8; LINE_CHARS];
     text.push_str(
         Base64Unpadded::encode(bytes, &mut line).expect("at most 48 bytes are given, 64 fit"),

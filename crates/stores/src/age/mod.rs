@@ -2,11 +2,13 @@
 //!
 //! Identities and plaintexts stay in protected memory: an identity is parsed from protected bytes
 //! to protected bytes, a payload is decrypted straight into its slot, and the stack is wiped after
-//! every operation on keys.
+//! every operation on keys. What cannot be in protected memory is said at its place: the working
+//! memory of scrypt ([`WorkFactor`]).
 //!
-//! Supported: X25519 recipients, the header MAC, the chunked payload, ASCII armor. Not supported:
-//! passphrases (scrypt), SSH keys, plugins, the hybrid post-quantum and the tagged recipients. A
-//! file for several recipients can be read if one of them is an X25519 identity that is given.
+//! Supported: X25519 recipients, SSH keys (`ssh-ed25519`, `ssh-rsa` from 2048 to 4096 bits) as
+//! recipients and identities, passphrases (scrypt), the header MAC, the chunked payload, ASCII
+//! armor. Not supported: plugins, the hybrid post-quantum and the tagged recipients. A file for
+//! several recipients can be read if one of them is an identity that is given.
 //!
 //! ```
 //! use dsops_stores::age::{self, Identity};
@@ -21,12 +23,20 @@
 //! Source: <https://c2sp.org/age>.
 
 mod armor;
+mod file_key;
 mod header;
 mod identity;
+mod identity_file;
+mod passphrase;
 mod payload;
 mod recipient;
+mod scrypt;
+mod ssh;
+mod x25519;
 
-pub use identity::{Identity, IdentityFile};
+pub use identity::Identity;
+pub use identity_file::{IdentityFile, LockedIdentity};
+pub use passphrase::WorkFactor;
 pub use recipient::Recipient;
 
 use std::borrow::Borrow;
@@ -36,9 +46,9 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 
 use crate::scrub::scrubbed;
-use header::Header;
+use file_key::FILE_KEY_BYTES;
+use header::{Header, Stanza};
 
-const FILE_KEY_BYTES: usize = 16;
 const DERIVED_KEY_BYTES: usize = 32;
 
 /// Why an age file, key or recipient was refused. Never shows a byte of any of them.
@@ -92,6 +102,30 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A passphrase cannot be used.
+    #[error("the passphrase cannot be used: {reason}")]
+    Passphrase {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The passphrase does not open what it was given for.
+    #[error("the passphrase does not open it")]
+    WrongPassphrase,
+    /// The file is not one that a passphrase opens.
+    #[error("the age file is for recipients, not for a passphrase (recipient kinds in it: {})", kinds.join(", "))]
+    NotForPassphrase {
+        /// The kinds of recipients the file has, each once.
+        kinds: Vec<String>,
+    },
+    /// Something that an identity of this kind cannot do.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// What it is.
+        what: &'static str,
+    },
+    /// The memory that a passphrase's work factor asks for cannot be had.
+    #[error("there is not enough memory for the work factor of the passphrase")]
+    WorkMemory,
     /// A file needs at least one recipient.
     #[error("an age file needs at least one recipient")]
     NoRecipients,
@@ -114,12 +148,7 @@ pub fn encrypt(plaintext: &[u8], recipients: &[Recipient]) -> Result<Vec<u8>, Er
     if recipients.is_empty() {
         return Err(Error::NoRecipients);
     }
-    let file_key = random_secret(FILE_KEY_BYTES)?;
-    let stanzas =
-        recipients.iter().map(|to| to.wrap(&file_key)).collect::<Result<Vec<_>, Error>>()?;
-    let mut file = header::write(&stanzas, &file_key)?;
-    payload::encrypt(plaintext, &file_key, &mut file)?;
-    Ok(file)
+    seal(plaintext, |file_key| recipients.iter().map(|to| to.wrap(file_key)).collect())
 }
 
 /// Encrypts `plaintext` for every recipient, as an armored age file.
@@ -130,20 +159,49 @@ pub fn encrypt_armored(plaintext: &[u8], recipients: &[Recipient]) -> Result<Str
     Ok(armor::encode(&encrypt(plaintext, recipients)?))
 }
 
+/// Encrypts `plaintext` with a passphrase, as a binary age file.
+///
+/// # Errors
+/// [`Error::Passphrase`] when it is empty, [`Error::WorkMemory`], [`Error::Random`],
+/// [`Error::Memory`].
+///
+/// # Security
+/// As [`encrypt`]. A file is as strong as its passphrase: whoever has the file can try any number
+/// of them, each at the cost of `work`.
+pub fn encrypt_with_passphrase(
+    plaintext: &[u8],
+    passphrase: &SecretBytes,
+    work: WorkFactor,
+) -> Result<Vec<u8>, Error> {
+    seal(plaintext, |file_key| Ok(vec![passphrase::wrap(passphrase, work, file_key)?]))
+}
+
+/// Encrypts `plaintext` with a passphrase, as an armored age file.
+///
+/// # Errors
+/// As [`encrypt_with_passphrase`].
+pub fn encrypt_armored_with_passphrase(
+    plaintext: &[u8],
+    passphrase: &SecretBytes,
+    work: WorkFactor,
+) -> Result<String, Error> {
+    Ok(armor::encode(&encrypt_with_passphrase(plaintext, passphrase, work)?))
+}
+
 /// Decrypts a binary age file with the first identity that is one of its recipients.
 ///
 /// # Errors
 /// [`Error::Header`], [`Error::HeaderMac`], [`Error::NoMatch`], [`Error::Payload`],
 /// [`Error::Memory`]. Nothing of the plaintext is handed out unless all of it is authentic.
 pub fn decrypt(file: &[u8], identities: &[impl Borrow<Identity>]) -> Result<SecretBytes, Error> {
-    let header = Header::parse(file)?;
-    if header.stanzas.len() > 1 && header.stanzas.iter().any(|stanza| stanza.args[0] == "scrypt") {
-        let reason = "a passphrase is mixed with other recipients";
-        return Err(Error::Header { line: 0, reason });
-    }
-    let file_key = unwrap_file_key(&header, identities)?;
-    header.verify(file, &file_key)?;
-    payload::decrypt(&file[header.payload_offset..], &file_key)
+    open(file, |stanzas| {
+        for identity in identities {
+            if let Some(file_key) = identity.borrow().unwrap(stanzas)? {
+                return Ok(file_key);
+            }
+        }
+        Err(Error::NoMatch { identities: identities.len(), kinds: kinds(stanzas) })
+    })
 }
 
 /// Decrypts an armored age file with the first identity that is one of its recipients.
@@ -157,20 +215,68 @@ pub fn decrypt_armored(
     decrypt(&armor::decode(armored)?, identities)
 }
 
-fn unwrap_file_key(
-    header: &Header,
-    identities: &[impl Borrow<Identity>],
+/// Decrypts a binary age file with the passphrase it was encrypted with.
+///
+/// # Errors
+/// [`Error::WrongPassphrase`], [`Error::NotForPassphrase`], [`Error::WorkMemory`], and those of
+/// [`decrypt`] but [`Error::NoMatch`].
+///
+/// # Security
+/// See [`WorkFactor`]: a file that somebody else wrote can ask for up to 4 GiB of memory.
+pub fn decrypt_with_passphrase(
+    file: &[u8],
+    passphrase: &SecretBytes,
 ) -> Result<SecretBytes, Error> {
-    for identity in identities {
-        if let Some(file_key) = identity.borrow().unwrap(&header.stanzas)? {
-            return Ok(file_key);
+    open(file, |stanzas| match stanzas {
+        [stanza] if passphrase::is_ours(stanza) => {
+            passphrase::unwrap(passphrase, stanza)?.ok_or(Error::WrongPassphrase)
         }
+        others => Err(Error::NotForPassphrase { kinds: kinds(others) }),
+    })
+}
+
+/// Decrypts an armored age file with the passphrase it was encrypted with.
+///
+/// # Errors
+/// [`Error::Armor`], and as [`decrypt_with_passphrase`].
+pub fn decrypt_armored_with_passphrase(
+    armored: &[u8],
+    passphrase: &SecretBytes,
+) -> Result<SecretBytes, Error> {
+    decrypt_with_passphrase(&armor::decode(armored)?, passphrase)
+}
+
+/// Encrypts under a fresh file key that `wrap` makes stanzas of.
+fn seal(
+    plaintext: &[u8],
+    wrap: impl FnOnce(&SecretBytes) -> Result<Vec<Stanza>, Error>,
+) -> Result<Vec<u8>, Error> {
+    let file_key = random_secret(FILE_KEY_BYTES)?;
+    let mut file = header::write(&wrap(&file_key)?, &file_key)?;
+    payload::encrypt(plaintext, &file_key, &mut file)?;
+    Ok(file)
+}
+
+/// Decrypts with the file key that `unwrap` finds in the stanzas.
+fn open(
+    file: &[u8],
+    unwrap: impl FnOnce(&[Stanza]) -> Result<SecretBytes, Error>,
+) -> Result<SecretBytes, Error> {
+    let header = Header::parse(file)?;
+    if header.stanzas.len() > 1 && header.stanzas.iter().any(passphrase::is_ours) {
+        let reason = "a passphrase is mixed with other recipients";
+        return Err(Error::Header { line: 0, reason });
     }
-    let mut kinds: Vec<String> =
-        header.stanzas.iter().map(|stanza| stanza.args[0].clone()).collect();
+    let file_key = unwrap(&header.stanzas)?;
+    header.verify(file, &file_key)?;
+    payload::decrypt(&file[header.payload_offset..], &file_key)
+}
+
+fn kinds(stanzas: &[Stanza]) -> Vec<String> {
+    let mut kinds: Vec<String> = stanzas.iter().map(|stanza| stanza.args[0].clone()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    Err(Error::NoMatch { identities: identities.len(), kinds })
+    kinds
 }
 
 /// HKDF-SHA-256 with a 32-byte output, straight into protected memory.
