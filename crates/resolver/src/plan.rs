@@ -112,7 +112,7 @@ pub struct PlannedStore {
     pub settings: Arc<StoreSettings>,
     /// What it is asked for: sorted, each item once.
     pub items: Vec<Item>,
-    /// How much it takes at once.
+    /// How much it takes at once, under its settings.
     pub limits: Limits,
 }
 
@@ -191,7 +191,7 @@ pub fn plan(
     }
     let stores = items.into_iter().map(|(name, items)| PlannedStore {
         settings: Arc::clone(&config.stores[name]),
-        limits: factory.limits(&config.stores[name]),
+        limits: factory.limits(&config.stores[name]).under(&config.stores[name]),
         items: items.into_iter().collect(),
     });
     Ok(Plan { environment: environment.to_owned(), variables, stores: stores.collect() })

@@ -209,6 +209,12 @@ impl Limits {
         Self { concurrency: NonZeroUsize::new(calls).unwrap_or(NonZeroUsize::MIN), ..self }
     }
 
+    /// What is left of it under the settings of a store.
+    pub(crate) fn under(self, settings: &StoreSettings) -> Self {
+        let concurrency = settings.concurrency().into_iter().chain([self.concurrency]).min();
+        Self { concurrency: concurrency.unwrap_or(self.concurrency), ..self }
+    }
+
     /// The same with so many items in one call; 0 is taken as 1.
     #[must_use]
     pub fn with_batch(self, items: usize) -> Self {

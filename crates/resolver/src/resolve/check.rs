@@ -133,7 +133,7 @@ pub fn check_stores<'a>(
     let (mut works, mut opened) = (Vec::new(), Vec::new());
     for settings in stores {
         let started = timing.now();
-        let limits = factory.limits(settings);
+        let limits = factory.limits(settings).under(settings);
         let mut work = open(settings, &[], limits, factory, cx, options);
         work.items = &itself;
         work.policy.retries = 0;

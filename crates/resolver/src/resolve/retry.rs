@@ -27,7 +27,11 @@ pub(super) struct Policy {
 
 impl Policy {
     pub(super) fn new(settings: &StoreSettings, limits: Limits) -> Self {
-        Self { limits, timeout: settings.timeout().or(limits.timeout), retries: DEFAULT_RETRIES }
+        Self {
+            limits,
+            timeout: settings.timeout().or(limits.timeout),
+            retries: settings.retries().unwrap_or(DEFAULT_RETRIES),
+        }
     }
 }
 
