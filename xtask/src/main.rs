@@ -19,6 +19,7 @@ mod ci;
 mod counts;
 mod cross;
 mod deny;
+mod docs;
 mod fuzz;
 mod interop;
 mod layers;
@@ -44,6 +45,7 @@ const COMMANDS: &[Command] = &[
     ("layers", "check the arrows between crates, lints and dependencies", layers::run),
     ("deny", "check licences, bans, sources and known advisories", deny::run),
     ("tidy", "check the form of files, links and CODEOWNERS", tidy::run),
+    ("docs", "write the reference and the manual pages from the code", docs::run),
     ("cross", "type-check and lint the other platforms", cross::run),
     ("fuzz", "build every fuzz target and run each for a few seconds", fuzz::run),
     ("tools", "install the pinned tools the checks need", tools::run),

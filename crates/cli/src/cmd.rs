@@ -5,5 +5,6 @@ pub mod doctor;
 pub mod exec;
 pub mod get;
 pub mod init;
+pub mod man;
 pub mod plan;
 pub mod set;

@@ -10,6 +10,8 @@ mod exit;
 mod observer;
 mod panic;
 mod prompt;
+#[cfg(test)]
+mod reference;
 mod report;
 mod ui;
 
@@ -61,6 +63,7 @@ fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Plan(args) => cmd::plan::run(cx, args),
         Command::Exec(args) => cmd::exec::run(cx, args)?.exit_like_child(),
         Command::Doctor(args) => cmd::doctor::run(cx, args),
+        Command::Man(args) => cmd::man::run(cx, args),
         Command::Demo(args) => return cmd::demo::run(cx, args),
     };
     exit.map(ExitCode::from)

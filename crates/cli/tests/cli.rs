@@ -534,3 +534,12 @@ fn errors_as_json_are_one_line_and_leave_stdout_alone() {
     assert_eq!(first["place"]["file"], "dsops.yaml");
     assert!(json["errors"].as_array().unwrap().len() >= 2, "{told}");
 }
+
+#[test]
+fn the_manual_is_in_the_binary() {
+    let project = Project::empty();
+    let page = project.ok(&["man", "exec"]);
+    assert!(page.contains(".TH dsops-exec 1") && page.contains("require\\-protection"), "{page}");
+    assert!(project.ok(&["man"]).contains(".TH dsops 1"));
+    assert!(project.ok(&["exec", "--help"]).contains("Examples:\n  dsops exec -- npm start\n"));
+}

@@ -32,8 +32,13 @@ const CHILD_CODE: u8 = 42;
 /// Random bytes per value; each becomes two characters.
 const RANDOM_BYTES: usize = 24;
 
+const EXAMPLES: &str = "\
+Examples:
+  dsops demo";
+
 /// What `dsops demo` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The program that gets the secrets; not for people
     #[arg(long, hide = true)]

@@ -70,8 +70,14 @@ impl Finding {
     }
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  dsops doctor
+  dsops doctor --json --require-protection";
+
 /// What `dsops doctor` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Fail (6) unless every protection of memory holds
     #[arg(long)]

@@ -9,8 +9,13 @@ use crate::exit::Exit;
 use crate::report::{Failure, Report};
 use crate::ui;
 
+const EXAMPLES: &str = r#"Examples:
+  dsops get DATABASE_URL
+  psql "$(dsops get DATABASE_URL --env prod)""#;
+
 /// What `dsops get` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The variable's name
     #[arg(required_unless_present = "var")]

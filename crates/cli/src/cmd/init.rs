@@ -18,8 +18,14 @@ const STORE_FILE: &str = "secrets.sops.yaml";
 /// The environment unless one is named.
 const ENVIRONMENT: &str = "dev";
 
+const EXAMPLES: &str = "\
+Examples:
+  dsops init
+  dsops init --env prod --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
 /// What `dsops init` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Encrypt for this age recipient too (repeatable)
     #[arg(long = "recipient", value_name = "AGE1…")]

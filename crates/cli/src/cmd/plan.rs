@@ -11,8 +11,14 @@ use crate::ui;
 /// The version of the JSON form.
 const JSON_VERSION: u32 = 1;
 
+const EXAMPLES: &str = "\
+Examples:
+  dsops plan
+  dsops plan --env prod --json";
+
 /// What `dsops plan` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {}
 
 /// Runs the command.

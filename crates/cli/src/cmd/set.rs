@@ -34,8 +34,15 @@ struct Target<'a> {
     declared: bool,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  dsops set DATABASE_URL
+  dsops set TLS_KEY --from-file key.pem
+  openssl rand -hex 32 | dsops set SESSION_KEY --env prod";
+
 /// What `dsops set` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The variable's name
     pub name: String,

@@ -1,0 +1,14 @@
+//! Every manual page by its command. Written by `cargo xtask docs`.
+
+/// The page of dsops itself has the empty name.
+pub const PAGES: &[(&str, &str)] = &[
+    ("", include_str!("dsops.1")),
+    ("demo", include_str!("dsops-demo.1")),
+    ("doctor", include_str!("dsops-doctor.1")),
+    ("exec", include_str!("dsops-exec.1")),
+    ("get", include_str!("dsops-get.1")),
+    ("init", include_str!("dsops-init.1")),
+    ("man", include_str!("dsops-man.1")),
+    ("plan", include_str!("dsops-plan.1")),
+    ("set", include_str!("dsops-set.1")),
+];

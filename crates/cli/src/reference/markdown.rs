@@ -1,0 +1,158 @@
+//! `docs/reference`: the command line and the codes of errors.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, ArgAction, Command};
+use dsops_resolver::codes;
+
+use super::{arguments, commands, examples};
+use crate::env_vars;
+
+const GENERATED: &str = "<!-- Written by `cargo xtask docs` from the code; a test compares. -->\n";
+
+/// Every command, flag and variable.
+pub fn command_line(command: &Command) -> String {
+    let mut text = format!(
+        "{GENERATED}# The command line\n\n\
+         `dsops [OPTIONS] COMMAND`. Exit codes are in the [README](../../README.md#exit-codes), the codes of\n\
+         errors in [errors.md](errors.md).\n\n\
+         | command | what it does |\n|---|---|\n"
+    );
+    for (words, sub) in commands(command) {
+        let name = words.join(" ");
+        let _ = writeln!(text, "| [`{name}`](#dsops-{}) | {} |", words.join("-"), about(sub));
+    }
+    text += "\n## Options of every command\n\n";
+    text += &table(arguments(command).filter(|arg| is_general(arg)));
+    text += "\n## Environment variables\n\n| variable | meaning |\n|---|---|\n";
+    for (variable, meaning) in env_vars::ALL {
+        let _ = writeln!(text, "| `{variable}` | {} |", cell(meaning.trim()));
+    }
+    text += "\nThe variables of an option lose to the option. No other variable changes what dsops does, but a\n\
+             store reads those that its documentation names.\n";
+    for (words, sub) in commands(command) {
+        let _ = write!(
+            text,
+            "\n## `dsops {}`\n\n{}.\n\n```text\n{}\n```\n",
+            words.join(" "),
+            about(sub),
+            usage(sub)
+        );
+        let own: Vec<&Arg> = arguments(sub).filter(|arg| !is_general(arg)).collect();
+        if !own.is_empty() {
+            text += "\n";
+            text += &table(own);
+        }
+        let examples = examples(sub);
+        if !examples.is_empty() {
+            let _ = write!(text, "\n```sh\n{}\n```\n", examples.join("\n"));
+        }
+    }
+    text
+}
+
+/// Every code an error of the configuration, a plan or a store can have.
+pub fn errors() -> String {
+    let mut text = format!(
+        "{GENERATED}# Codes of errors\n\n\
+         A code stands in brackets behind the word, `error[store/locked]`, and under `code` with `--json`. It\n\
+         never changes its meaning; new ones may come.\n\n\
+         | code | meaning |\n|---|---|\n"
+    );
+    for (code, meaning) in codes::ALL {
+        let _ = writeln!(text, "| `{code}` | {} |", cell(meaning.trim()));
+    }
+    text += "\nAn error of the command line itself has `cli/…` or `exec/…`.\n\n\
+             ## With `--json`\n\n\
+             Results are on stdout. Warnings and errors are on stderr, one object on a line. The exit code is the\n\
+             same as without `--json`.\n\n\
+             | key | value |\n|---|---|\n\
+             | `version` | 1 |\n\
+             | `warnings` | a list of problems that kept nothing from going on |\n\
+             | `errors` | a list of problems that ended the command; then there is also `exit_code` |\n\n\
+             A problem has `severity` (`error` or `warning`), `code`, `message`, `place` (`file`, `line`, `column`,\n\
+             `width`, or null), `causes` (nearest first) and `help` (or null).\n";
+    text
+}
+
+/// Whether every command has it.
+pub fn is_general(arg: &Arg) -> bool {
+    arg.is_global_set()
+        || matches!(arg.get_action(), ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong)
+        || matches!(arg.get_action(), ArgAction::Version)
+}
+
+fn about(command: &Command) -> String {
+    command.get_about().map(ToString::to_string).unwrap_or_default()
+}
+
+fn usage(command: &Command) -> String {
+    let usage = command.clone().render_usage().to_string();
+    usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned()
+}
+
+fn table<'a>(arguments: impl IntoIterator<Item = &'a Arg>) -> String {
+    let mut text = String::from("| option | meaning |\n|---|---|\n");
+    for arg in arguments {
+        let _ = writeln!(text, "| {} | {} |", cell(&spelling(arg)), cell(&meaning(arg)));
+    }
+    text
+}
+
+/// As it is typed: `-q`, `--quiet`, `--timeout <TIME>`, `<NAME>`.
+fn spelling(arg: &Arg) -> String {
+    let values: Vec<String> =
+        arg.get_value_names().unwrap_or_default().iter().map(|name| format!("<{name}>")).collect();
+    let value = if arg.get_action().takes_values() { values.join(" ") } else { String::new() };
+    let Some(long) = arg.get_long() else { return format!("`{value}`") };
+    let long = format!("`{}`", format!("--{long} {value}").trim_end());
+    match arg.get_short() {
+        Some(short) => format!("`-{short}`, {long}"),
+        None => long,
+    }
+}
+
+fn meaning(arg: &Arg) -> String {
+    let mut text = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    if let Some(variable) = arg.get_env() {
+        let _ = write!(text, "; `{}`", variable.to_string_lossy());
+    }
+    if arg.get_action().takes_values() {
+        let choices: Vec<String> = arg
+            .get_possible_values()
+            .iter()
+            .filter(|value| !value.is_hide_set())
+            .map(|value| match value.get_help() {
+                Some(help) => format!("`{}` ({help})", value.get_name()),
+                None => format!("`{}`", value.get_name()),
+            })
+            .collect();
+        if !choices.is_empty() {
+            let _ = write!(text, ": {}", choices.join(", "));
+        }
+        let defaults: Vec<String> = arg
+            .get_default_values()
+            .iter()
+            .map(|value| value.to_string_lossy().into_owned())
+            .collect();
+        if !defaults.is_empty() {
+            let _ = write!(text, "; default `{}`", defaults.join(" "));
+        }
+    }
+    text
+}
+
+/// A bar would end the cell; an angle bracket outside code would be HTML.
+fn cell(text: &str) -> String {
+    let mut inside_code = false;
+    text.chars().fold(String::new(), |mut cell, c| {
+        match c {
+            '`' => inside_code = !inside_code,
+            '|' => cell.push('\\'),
+            '<' if !inside_code && !text.contains("<http") => cell.push('\\'),
+            _ => {}
+        }
+        cell.push(c);
+        cell
+    })
+}
