@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::format::Format;
+use crate::{format::Format, import::ImportFormat};
 
 /// Why a variable, or the whole, could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -206,6 +206,84 @@ impl ValueProblem {
         };
         format!("use {other}")
     }
+}
+
+/// Why a file could not be read. Display holds no part of the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// It is too long.
+    #[error("the file is longer than {limit_bytes} bytes")]
+    TooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// It is not in the format.
+    #[error("line {line}: {problem}")]
+    Syntax {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: ImportProblem,
+    },
+    /// This build cannot read the format.
+    #[error("format {format} is left out of this build, which lacks the cargo feature `{feature}`")]
+    LeftOut {
+        /// The format.
+        format: ImportFormat,
+        /// What it needs.
+        feature: &'static str,
+    },
+    /// Protected memory has no room.
+    #[error("cannot keep a value in protected memory")]
+    Memory(#[from] dsops_secure_mem::Error),
+}
+
+/// What is wrong at a place of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportProblem {
+    /// dotenv: the line starts with something else.
+    #[error("expected the name of a variable")]
+    NotAName,
+    /// dotenv: the name stands alone.
+    #[error("expected `=` after the name")]
+    NoEqualsSign,
+    /// dotenv: the quote that starts here has no end.
+    #[error("the quote that starts here is never closed")]
+    Unterminated,
+    /// dotenv: a quoted value is followed by something else.
+    #[error("expected the end of the line after the closing quote")]
+    AfterQuote,
+    /// dotenv: readers disagree where the value ends.
+    #[error(
+        "a backslash before a quote in single quotes: shells end the value here, other readers do not"
+    )]
+    BackslashBeforeQuote,
+    /// No reader carries it.
+    #[error("there is a NUL byte")]
+    Nul,
+    /// JSON: something else was expected.
+    #[error("this is not valid JSON")]
+    Json,
+    /// JSON: half of a pair.
+    #[error("a `\\u` escape is half of a surrogate pair")]
+    LoneSurrogate,
+    /// JSON: neither names and values nor a list of them.
+    #[error("expected an object of names and values")]
+    NotAnObject,
+    /// Nested too deep.
+    #[error("values are nested too deep")]
+    TooDeep,
+    /// Not text.
+    #[error("this is not UTF-8 text")]
+    NotUtf8,
+    /// TOML: with the parser's words.
+    #[error("this is not valid TOML")]
+    Toml,
+    /// TOML: a key that is there already.
+    #[error("this key is given a second time")]
+    DuplicateKey,
 }
 
 /// A format or dialect that is not known.

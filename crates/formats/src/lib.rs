@@ -1,4 +1,5 @@
-//! Secrets as files: dotenv, JSON, YAML, shells, docker, Kubernetes, systemd, CI; written in protected memory.
+//! Secrets as files: dotenv, JSON, YAML, shells, docker, Kubernetes, systemd, CI; written and read in protected
+//! memory.
 //!
 //! ```
 //! use dsops_formats::{Format, Options, render};
@@ -18,12 +19,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! The other way, files of other tools become values, references and notes:
+//! ```
+//! use dsops_formats::{ImportFormat, import};
+//!
+//! let imported = import(ImportFormat::Dotenv, b"export TOKEN='a b'\nURL=\"http://${HOST}/\"\n")?;
+//! assert_eq!(&*imported.values[0].value.expose(), b"a b");
+//! assert_eq!(
+//!     imported.notes[0].to_string(),
+//!     "line 2: URL has a `$` before a name, taken as it stands; many readers replace it"
+//! );
+//! # Ok::<(), dsops_formats::ImportError>(())
+//! ```
+//!
 //! # What it guarantees
 //! - The file's reader gets the bytes that were given, or there is no file and a typed error says which variable
 //!   and why. Tests feed the output to the real readers; `docs/reference/formats.md` lists them with their versions.
-//! - Output lies in protected memory; it is the caller's decision to take it out.
+//! - Output lies in protected memory; it is the caller's decision to take it out. What is read goes from the caller's
+//!   bytes to protected memory with no buffer between; JSON and TOML escapes are decoded on the way.
 //! - The output depends on the variables and options alone: sorted by name, no clock, no locale, no random word.
-//! - An error holds a variable's name and a reason, never a value.
+//! - Reading replaces nothing and runs nothing. What another reader would have understood differently is a note, or an
+//!   error where it changes where a value ends.
+//! - An error or note holds names, lines and reasons, never a value.
 //!
 //! # What it does not
 //! - It opens no file: writing one safely (mode, symbolic links, replacing) is the caller's.
@@ -31,8 +48,14 @@
 
 mod error;
 mod format;
+mod import;
 mod render;
 
-pub use error::{NameProblem, RenderError, RenderErrors, UnknownName, ValueProblem};
+pub use error::{
+    ImportError, ImportProblem, NameProblem, RenderError, RenderErrors, UnknownName, ValueProblem,
+};
 pub use format::{Dialect, Format};
+pub use import::{
+    IMPORT_LIMIT_BYTES, ImportFormat, Imported, Note, Origin, Reference, Value, import,
+};
 pub use render::{Options, Template, render};
