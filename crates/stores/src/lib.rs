@@ -69,8 +69,9 @@ pub const CREDENTIAL_VARIABLES: &[&str] = &[
     sops::KEY_VARIABLE,
     sops::KEY_FILE_VARIABLE,
     sops::UNSUPPORTED_VARIABLES[0],
+    sops::SSH_KEY_FILE_VARIABLE,
     sops::UNSUPPORTED_VARIABLES[1],
-    sops::UNSUPPORTED_VARIABLES[2],
+    sops::PASSPHRASE_VARIABLE,
 ];
 
 #[cfg(all(test, feature = "sops"))]
@@ -83,6 +84,7 @@ mod tests {
             "SOPS_AGE_KEY_CMD",
             "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
             "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
+            "DSOPS_AGE_PASSPHRASE",
         ];
         assert_eq!(super::CREDENTIAL_VARIABLES, want);
     }

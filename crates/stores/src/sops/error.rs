@@ -197,7 +197,7 @@ impl Error {
     #[must_use]
     pub fn looked_in(mut self, keyring: &Keyring) -> Self {
         if let Self::NoIdentity { looked, .. } = &mut self {
-            *looked = keyring.looked().to_vec();
+            *looked = keyring.looked();
         }
         self
     }

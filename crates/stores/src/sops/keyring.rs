@@ -1,9 +1,13 @@
 //! Where age identities come from: the variables and files that sops reads.
 
+mod locked;
+mod read;
+
+pub use locked::PASSPHRASE_VARIABLE;
+
 use std::{
     ffi::OsString,
     fmt,
-    fs::{self, File},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,59 +15,88 @@ use std::{
 use dsops_resolver::{Environment, StoreError};
 use dsops_secure_mem::SecretBytes;
 
-use crate::age::{Identity, IdentityFile};
+use crate::age::{Identity, IdentityFile, Recipient};
+use locked::Locked;
 
 /// Holds identities, or several of them.
 pub const KEY_VARIABLE: &str = "SOPS_AGE_KEY";
 /// Names a file of identities.
 pub const KEY_FILE_VARIABLE: &str = "SOPS_AGE_KEY_FILE";
-/// Ways to get an identity that sops knows and that are not supported.
-pub(crate) const UNSUPPORTED_VARIABLES: [&str; 3] =
-    ["SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_CMD"];
+/// Names an SSH private key.
+pub const SSH_KEY_FILE_VARIABLE: &str = "SOPS_AGE_SSH_PRIVATE_KEY_FILE";
+/// Ways to get an identity that sops knows and that are not supported: they run a command.
+pub(crate) const UNSUPPORTED_VARIABLES: [&str; 2] =
+    ["SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_CMD"];
 /// Below the user's configuration folder.
 const DEFAULT_KEY_FILE: &str = "sops/age/keys.txt";
-/// Some thousand identities.
-const KEY_FILE_LIMIT: usize = 256 * 1024;
+/// Below the home folder.
+const DEFAULT_SSH_KEYS: [&str; 2] = [".ssh/id_ed25519", ".ssh/id_rsa"];
 
 /// The identities that were found, and where they were looked for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Keyring {
     identities: Vec<Arc<Identity>>,
-    looked: Vec<String>,
+    locked: Vec<Arc<Locked>>,
+    /// SSH keys that are read only for a file that has an SSH recipient.
+    ssh_keys: Vec<PathBuf>,
+    looked: Vec<Looked>,
     warnings: Vec<String>,
 }
 
+/// A place and what was found there. It is put into words only when somebody asks: naming an
+/// identity costs a curve operation.
+#[derive(Clone, Debug)]
+struct Looked {
+    place: String,
+    found: Found,
+}
+
+#[derive(Clone, Debug)]
+enum Found {
+    /// Identities, and what else there was.
+    Identities(Vec<Arc<Identity>>, Vec<String>),
+    Locked(Arc<Locked>),
+    Other(String),
+}
+
 impl Keyring {
-    /// Collects identities from `SOPS_AGE_KEY`, `SOPS_AGE_KEY_FILE` and the default key file of
-    /// sops, in this order. A place without a usable identity is no error: it is remembered for
-    /// the error that follows when none fits.
+    /// Collects identities from `SOPS_AGE_SSH_PRIVATE_KEY_FILE`, `SOPS_AGE_KEY`,
+    /// `SOPS_AGE_KEY_FILE` and the default key file of sops, in this order. A place without a
+    /// usable identity is no error: it is remembered for the error that follows when none fits.
+    ///
+    /// What a passphrase protects is not opened yet, and the default SSH keys are not read:
+    /// [`Keyring::for_recipients`] does both when a file needs it.
     ///
     /// # Errors
     /// When a variable is there but cannot be moved into protected memory.
     ///
     /// # Security
-    /// Key files are read straight into protected memory. Both variables are taken as credentials:
+    /// Key files are read straight into protected memory. The variables are taken as credentials:
     /// a child does not inherit them.
     pub fn find(environment: &dyn Environment) -> Result<Self, StoreError> {
         let mut ring = Self::default();
+        if let Some(path) = environment.credential(SSH_KEY_FILE_VARIABLE)? {
+            ring.add_named_file(SSH_KEY_FILE_VARIABLE, &path);
+        }
         match environment.credential(KEY_VARIABLE)? {
             Some(text) => ring.add(KEY_VARIABLE, &text),
-            None => ring.looked.push(format!("{KEY_VARIABLE} (not set)")),
+            None => ring.note(KEY_VARIABLE, "not set"),
         }
         match environment.credential(KEY_FILE_VARIABLE)? {
-            Some(path) if is_key(&path.expose()) => ring
-                .looked
-                .push(format!("{KEY_FILE_VARIABLE} (holds a key, not a path; use {KEY_VARIABLE})")),
-            Some(path) => ring.add_file(&path_from(&path), Some(KEY_FILE_VARIABLE)),
-            None => ring.looked.push(format!("{KEY_FILE_VARIABLE} (not set)")),
+            Some(path) => ring.add_named_file(KEY_FILE_VARIABLE, &path),
+            None => ring.note(KEY_FILE_VARIABLE, "not set"),
         }
         if let Some(path) = default_key_file(environment) {
             ring.add_file(&path, None);
         }
         for name in UNSUPPORTED_VARIABLES {
             if environment.var(name).is_some() {
-                ring.looked.push(format!("{name} (set, but not supported)"));
+                ring.note(name, "set, but not supported");
             }
+        }
+        if let Some(home) = environment.var("HOME").filter(|home| !home.is_empty()) {
+            let home = PathBuf::from(home);
+            ring.ssh_keys = DEFAULT_SSH_KEYS.map(|name| home.join(name)).into();
         }
         Ok(ring)
     }
@@ -78,10 +111,64 @@ impl Keyring {
     /// All identities of this ring and of another, those of this one first.
     #[must_use]
     pub fn joined(mut self, other: &Self) -> Self {
-        self.identities.extend(other.identities.iter().cloned());
-        self.looked.extend(other.looked.iter().cloned());
-        self.warnings.extend(other.warnings.iter().cloned());
+        self.identities.extend_from_slice(&other.identities);
+        self.locked.extend_from_slice(&other.locked);
+        self.ssh_keys.extend_from_slice(&other.ssh_keys);
+        self.looked.extend_from_slice(&other.looked);
+        self.warnings.extend_from_slice(&other.warnings);
         self
+    }
+
+    /// Whether [`Keyring::for_recipients`] could find more: there is an identity that a passphrase
+    /// protects.
+    pub fn has_locked(&self) -> bool {
+        !self.locked.is_empty()
+    }
+
+    /// Whether there are SSH keys at their default places.
+    pub fn has_ssh_keys(&self) -> bool {
+        self.ssh_keys.iter().any(|path| path.symlink_metadata().is_ok())
+    }
+
+    /// This ring, and what it takes to open a file of these recipients: nothing more if one of its
+    /// identities is among them; else the default SSH keys, if one of the recipients is an SSH key;
+    /// else what a passphrase protects, for which the user is asked once in a run.
+    ///
+    /// Call it on the main thread, and before a deadline runs: it may wait for the user.
+    ///
+    /// # Errors
+    /// The user declined to give a passphrase, or it cannot be kept in protected memory.
+    pub fn for_recipients<'r>(
+        self: &Arc<Self>,
+        recipients: impl IntoIterator<Item = &'r str>,
+        environment: &dyn Environment,
+    ) -> Result<Arc<Self>, StoreError> {
+        let wanted: Vec<Recipient> =
+            recipients.into_iter().filter_map(|text| text.parse().ok()).collect();
+        let fits = |identity: &Arc<Identity>| wanted.contains(identity.recipient());
+        if self.identities.iter().any(fits) {
+            return Ok(Arc::clone(self));
+        }
+        let mut ring = Self::clone(self);
+        if wanted.iter().any(Recipient::is_ssh) {
+            for path in std::mem::take(&mut ring.ssh_keys) {
+                ring.add_file(&path, None);
+            }
+            if ring.identities.iter().any(fits) {
+                return Ok(Arc::new(ring));
+            }
+        }
+        for locked in ring.locked.clone() {
+            if locked.recipient().is_some_and(|recipient| !wanted.contains(recipient)) {
+                continue;
+            }
+            let opened = locked.unlock(environment)?;
+            ring.identities.extend_from_slice(opened);
+            if opened.iter().any(fits) {
+                break;
+            }
+        }
+        Ok(Arc::new(ring))
     }
 
     /// The identities, in the order they were found.
@@ -90,8 +177,8 @@ impl Keyring {
     }
 
     /// Where identities were looked for and what was found there, for people.
-    pub fn looked(&self) -> &[String] {
-        &self.looked
+    pub fn looked(&self) -> Vec<String> {
+        self.looked.iter().map(ToString::to_string).collect()
     }
 
     /// What is unsafe about the places, such as a key file that others may read.
@@ -99,61 +186,87 @@ impl Keyring {
         &self.warnings
     }
 
+    fn add_named_file(&mut self, variable: &str, path: &SecretBytes) {
+        if is_key(&path.expose()) {
+            self.note(variable, &format!("holds a key, not a path; use {KEY_VARIABLE}"));
+        } else {
+            self.add_file(&path_from(path), Some(variable));
+        }
+    }
+
     fn add_file(&mut self, path: &Path, variable: Option<&str>) {
         let place = match variable {
             Some(name) => format!("{} (from {name})", path.display()),
             None => path.display().to_string(),
         };
-        let open = || -> std::io::Result<File> {
-            // Opening a FIFO would wait for someone who writes to it.
-            if !fs::metadata(path)?.is_file() {
-                return Err(std::io::Error::other("it is not a regular file"));
-            }
-            File::open(path)
-        };
-        let read = open().and_then(|mut file| {
-            let mode = others_may_read(&file);
-            SecretBytes::from_reader(&mut file, KEY_FILE_LIMIT)
-                .map(|text| (text, mode))
-                .map_err(std::io::Error::other)
-        });
-        match read {
-            Ok((text, loose)) => {
-                if let Some(mode) = loose {
+        match read::key_file(path) {
+            Ok(key) => {
+                if let Some(mode) = key.loose_mode {
                     self.warnings.push(format!(
                         "the key file {} can be read by others (mode {mode:04o}): run `chmod 600` on it",
                         path.display()
                     ));
                 }
-                self.add(&place, &text);
+                self.add(&place, &key.text);
             }
-            Err(error) => self.looked.push(format!("{place} ({error})")),
+            Err(error) => self.note(&place, &error.to_string()),
         }
     }
 
     fn add(&mut self, place: &str, text: &SecretBytes) {
-        match IdentityFile::parse(&text.expose()) {
-            Ok(file) => {
-                let mut found = vec![match file.identities.len() {
-                    1 => format!("identity of {}", file.identities[0].recipient()),
-                    count => format!("{count} identities"),
-                }];
-                found.extend(
-                    file.unsupported.iter().map(|(line, kind)| {
-                        format!("line {line} is {kind}, which is not supported")
-                    }),
-                );
-                self.looked.push(format!("{place} ({})", found.join(", ")));
-                self.identities.extend(file.identities.into_iter().map(Arc::new));
-            }
-            Err(error) => self.looked.push(format!("{place} ({error})")),
+        let file = match IdentityFile::parse(&text.expose()) {
+            Ok(file) => file,
+            Err(error) => return self.note(place, &error.to_string()),
+        };
+        for locked in file.locked {
+            let locked = Arc::new(Locked::new(place, locked));
+            self.locked.push(Arc::clone(&locked));
+            self.looked.push(Looked { place: place.to_owned(), found: Found::Locked(locked) });
         }
+        let unsupported: Vec<String> = file
+            .unsupported
+            .iter()
+            .map(|(line, kind)| format!("line {line} is {kind}, which is not supported"))
+            .collect();
+        let identities: Vec<Arc<Identity>> = file.identities.into_iter().map(Arc::new).collect();
+        self.identities.extend_from_slice(&identities);
+        if !identities.is_empty() || !unsupported.is_empty() || !self.ends_with(place) {
+            let found = Found::Identities(identities, unsupported);
+            self.looked.push(Looked { place: place.to_owned(), found });
+        }
+    }
+
+    fn ends_with(&self, place: &str) -> bool {
+        self.looked.last().is_some_and(|looked| looked.place == place)
+    }
+
+    fn note(&mut self, place: &str, found: &str) {
+        let found = Found::Other(found.to_owned());
+        self.looked.push(Looked { place: place.to_owned(), found });
     }
 }
 
 impl fmt::Display for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.looked.join("; "))
+        f.write_str(&self.looked().join("; "))
+    }
+}
+
+impl fmt::Display for Looked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (", self.place)?;
+        match &self.found {
+            Found::Identities(identities, others) => {
+                match &**identities {
+                    [one] => write!(f, "identity of {}", one.recipient())?,
+                    more => write!(f, "{} identities", more.len())?,
+                }
+                others.iter().try_for_each(|other| write!(f, ", {other}"))?;
+            }
+            Found::Locked(locked) => f.write_str(&locked.found())?,
+            Found::Other(text) => f.write_str(text)?,
+        }
+        f.write_str(")")
     }
 }
 
@@ -174,20 +287,6 @@ pub fn default_key_file(environment: &dyn Environment) -> Option<PathBuf> {
         PathBuf::from(set("HOME")?).join(below)
     };
     Some(folder.join(DEFAULT_KEY_FILE))
-}
-
-/// The mode of a file that group or others may read.
-#[cfg(unix)]
-fn others_may_read(file: &File) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = file.metadata().ok()?;
-    let mode = metadata.mode() & 0o7777;
-    (metadata.is_file() && mode & 0o077 != 0).then_some(mode)
-}
-
-#[cfg(not(unix))]
-fn others_may_read(_: &File) -> Option<u32> {
-    None
 }
 
 /// Whether what should be a path is an identity, or the content of a file of them. It must then be

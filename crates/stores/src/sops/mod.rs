@@ -69,5 +69,8 @@ pub use document::{Document, OpenDocument};
 use error::NULL_KIND;
 pub use error::{Error, Place};
 pub(crate) use keyring::UNSUPPORTED_VARIABLES;
-pub use keyring::{KEY_FILE_VARIABLE, KEY_VARIABLE, Keyring, default_key_file};
+pub use keyring::{
+    KEY_FILE_VARIABLE, KEY_VARIABLE, Keyring, PASSPHRASE_VARIABLE, SSH_KEY_FILE_VARIABLE,
+    default_key_file,
+};
 pub use store::{SopsFactory, TYPE, change, create, locate, read};

@@ -112,7 +112,27 @@ fn located(
         Some(own) => Arc::new(Keyring::default().with_file(&cx.base_dir.join(own)).joined(&shared)),
         None => shared,
     };
+    let keyring = completed(&path, keyring, cx)?;
     Ok((path, keyring))
+}
+
+/// The keyring with what this file takes beyond the plain identities. Looks into the file only
+/// where that could matter; what is wrong with the file is told when it is read.
+fn completed(
+    path: &Path,
+    keyring: Arc<Keyring>,
+    cx: &OpenContext<'_>,
+) -> Result<Arc<Keyring>, StoreError> {
+    let mentions_ssh = || {
+        file::read(path, FILE_LIMIT_BYTES).is_ok_and(|text| text.windows(4).any(|at| at == b"ssh-"))
+    };
+    if !keyring.has_locked() && !(keyring.has_ssh_keys() && mentions_ssh()) {
+        return Ok(keyring);
+    }
+    match read(path) {
+        Ok(document) => keyring.for_recipients(document.recipients(), cx.environment),
+        Err(_) => Ok(keyring),
+    }
 }
 
 /// The setting `age_key_file`. A key in its place is not repeated, neither is the line it is in.
