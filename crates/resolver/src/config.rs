@@ -18,6 +18,7 @@
 //! error messages has every value masked that may be a secret.
 
 mod assemble;
+mod chain;
 mod discovery;
 mod environment;
 mod expand;
@@ -35,6 +36,7 @@ use dsops_secure_mem::SecretBytes;
 use crate::diagnostic::{Diagnostic, Place, codes};
 use crate::reference::Reference;
 use crate::settings::StoreSettings;
+use crate::transform::Transform;
 
 pub use discovery::find_config;
 pub use environment::Origin;
@@ -97,6 +99,9 @@ pub(crate) struct VariableSpec {
     pub(crate) source: SourceSpec,
     pub(crate) optional: bool,
     pub(crate) default: Option<Arc<SecretBytes>>,
+    /// Its transforms as written; gone once the names in them are known.
+    steps: Vec<chain::Step>,
+    pub(crate) transforms: Vec<Transform>,
     /// What a plan that needs the variable will say.
     pub(crate) deferred: Vec<Diagnostic>,
     /// The variables of the environment that it uses.

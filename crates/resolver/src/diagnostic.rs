@@ -182,12 +182,12 @@ codes! {
     INCLUDE = "config/include";
     /// An `extends` that cannot be followed.
     EXTENDS = "config/extends";
+    /// A transform that is not known or cannot be read.
+    TRANSFORM = "config/transform";
     /// A merge (`<<`) that is not of mappings.
     MERGE = "config/merge";
     /// A section that loads but that nothing acts upon.
     NOT_ACTED_UPON = "config/not-acted-upon";
-    /// Something the format documents that is not supported yet.
-    NOT_SUPPORTED = "config/not-supported";
     /// An environment that is not defined, or none where one is needed.
     UNKNOWN_ENVIRONMENT = "plan/unknown-environment";
     /// A store that is not defined.

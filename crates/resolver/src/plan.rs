@@ -15,7 +15,8 @@ use crate::config::{
 use crate::diagnostic::{Diagnostic, Place, codes, suggest};
 use crate::reference::Reference;
 use crate::settings::StoreSettings;
-use crate::store::{Address, Item, Limits, StoreFactory};
+use crate::store::{Address, Fields, Item, Limits, StoreFactory};
+use crate::transform::Transform;
 
 /// What would be fetched from where. Printable: it holds no value that could be shown.
 #[derive(Debug)]
@@ -39,6 +40,9 @@ pub struct PlannedVariable {
     pub source: PlannedSource,
     /// Whether it is left out when its item is missing.
     pub optional: bool,
+    /// What is done to its value, in this order; a field (`#…`) that its store does not find itself
+    /// comes first.
+    pub transforms: Vec<Transform>,
     /// What it gets when its item is missing.
     pub default: Option<Arc<SecretBytes>>,
     /// Where it is defined.
@@ -136,8 +140,8 @@ impl PlannedStore {
 ///
 /// # Errors
 /// All that stands in the way: an environment or store that is not defined, a store type that
-/// `factory` does not make, settings it does not accept, items it cannot address, and parts of the
-/// format that are not supported yet.
+/// `factory` does not make, settings it does not accept, items it cannot address, `${…}` that cannot
+/// be put in, and references to services.
 pub fn plan(
     config: &Config,
     environment: &str,
@@ -152,6 +156,7 @@ pub fn plan(
     let mut items: BTreeMap<&str, BTreeSet<Item>> = BTreeMap::new();
     let mut variables = Vec::with_capacity(spec.variables.len());
     for (name, Variable { spec, environment, overrides }) in &spec.variables {
+        let mut transforms = Vec::new();
         let source = match &spec.source {
             SourceSpec::Literal(secret) => PlannedSource::Literal(Arc::clone(secret)),
             SourceSpec::Deferred => continue,
@@ -162,6 +167,9 @@ pub fn plan(
                 };
                 if !usable.contains(reference.store.as_str()) {
                     continue;
+                }
+                if reference.field.is_some() && factory.fields(settings) == Fields::Extract {
+                    transforms.extend(reference.field.as_deref().map(Transform::field));
                 }
                 match address(factory, settings, reference, place) {
                     Ok(item) => {
@@ -176,10 +184,12 @@ pub fn plan(
             }
         };
         let VariableSpec { optional, default, place, .. } = &**spec;
+        transforms.extend(spec.transforms.iter().cloned());
         variables.push(PlannedVariable {
             name: name.clone(),
             source,
             optional: *optional,
+            transforms,
             default: default.clone(),
             place: place.clone(),
             environment: Arc::clone(environment),
@@ -239,7 +249,10 @@ fn address(
     reference: &Reference,
     place: &Place,
 ) -> Result<Item, Diagnostic> {
-    let Reference { path, field, version, .. } = reference.clone();
+    let Reference { path, mut field, version, .. } = reference.clone();
+    if factory.fields(settings) == Fields::Extract {
+        field = None;
+    }
     factory.item(settings, Address { key: path, field, version }).map_err(|error| {
         let message = format!("{reference}: {error}");
         let problem = Diagnostic::error(codes::ADDRESS, message).at(place.clone());

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, btree_map};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::environment::{self, Layer};
+use super::chain::{Chain, Chains};
+use super::environment::{self, Entry, Layer};
 use super::read::Document;
 use super::{Config, sort};
 use crate::diagnostic::Diagnostic;
@@ -19,6 +20,7 @@ pub(super) fn config(
     let version = documents.last().and_then(|document| document.version).unwrap_or(0);
     let mut stores: BTreeMap<String, StoreSettings> = BTreeMap::new();
     let mut layers: BTreeMap<String, Vec<Layer>> = BTreeMap::new();
+    let mut chains: BTreeMap<String, Chain> = BTreeMap::new();
     let mut expanded: BTreeMap<String, bool> = BTreeMap::new();
     let mut warnings = Vec::new();
     for document in documents {
@@ -37,6 +39,7 @@ pub(super) fn config(
                 }
             }
         }
+        chains.extend(document.chains);
         for (name, layer) in document.environments {
             layers.entry(name).or_default().push(layer);
         }
@@ -47,6 +50,15 @@ pub(super) fn config(
     }
     for (name, credential) in stores.values().flat_map(|settings| &settings.expanded) {
         *expanded.entry(name.clone()).or_default() |= credential;
+    }
+    let chains = Chains::new(&chains, problems);
+    for entry in layers.values_mut().flatten().flat_map(|layer| layer.entries.values_mut()) {
+        if let Entry::Set(spec) = entry
+            && let Some(spec) = Arc::get_mut(spec)
+            && !spec.steps.is_empty()
+        {
+            spec.transforms = chains.expand(&std::mem::take(&mut spec.steps), problems);
+        }
     }
     let environments = environment::flatten(layers, problems);
     sort(&mut warnings);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::LoadOptions;
+use super::chain::Chain;
 use super::environment::{Entry, Layer};
 use super::expand::{self, ExpandError};
 use super::variable::{self, refuse_name};
@@ -19,10 +20,10 @@ const PASSIVE: &[(&str, &str)] = &[
     ("policies", "no policy is enforced"),
     ("services", "nothing is rotated"),
     ("templates", "no template is rendered"),
-    ("transforms", "named transforms are not supported yet"),
 ];
 
-const SECTIONS: &[&str] = &["version", "include", "secretStores", "providers", "envs"];
+const SECTIONS: &[&str] =
+    &["version", "include", "secretStores", "providers", "envs", "transforms"];
 
 /// Keys people write for ours, from other tools and older drafts.
 const ALSO_KNOWN_AS: &[(&str, &str)] = &[
@@ -39,7 +40,7 @@ pub(super) fn is_shown(path: &[&str], text: &str) -> bool {
     match path {
         ["secretStores" | "providers", _, key] => is_harmless(key, text),
         ["version"]
-        | ["include", ..]
+        | ["include" | "transforms", ..]
         | ["envs", _, "extends", ..]
         | ["envs", _, _, "from" | "transform" | "optional", ..] => true,
         ["envs", _, _] => variable::is_source(text),
@@ -54,6 +55,7 @@ pub(super) struct Document {
     pub(super) include: Vec<(String, Place)>,
     pub(super) stores: BTreeMap<String, StoreSettings>,
     pub(super) environments: BTreeMap<String, Layer>,
+    pub(super) chains: BTreeMap<String, Chain>,
     pub(super) warnings: Vec<Diagnostic>,
     /// The environment variables that `${…}` asks for, outside stores.
     pub(super) expanded: Vec<String>,
@@ -97,6 +99,7 @@ impl Reader<'_> {
                 "secretStores" => self.stores(value, "secretStores", &mut document.stores),
                 "providers" => self.stores(value, "providers", &mut document.stores),
                 "envs" => document.environments = self.environments(value),
+                "transforms" => document.chains = self.chains(value),
                 name => match PASSIVE.iter().find(|(section, _)| *section == name) {
                     Some((_, meaning)) => self.passive(&key, &value, meaning),
                     None => self.unknown_section(&key),
@@ -230,6 +233,16 @@ impl Reader<'_> {
         layer
     }
 
+    fn chains(&mut self, node: Node) -> BTreeMap<String, Chain> {
+        let mut chains = BTreeMap::new();
+        for (key, value) in self.entries(node, "`transforms`") {
+            let place = Some(self.source.place(key.span));
+            let chain = Chain { steps: self.chain(&value), place };
+            chains.insert(key.as_str().unwrap_or_default().to_owned(), chain);
+        }
+        chains
+    }
+
     fn passive(&mut self, key: &Node, value: &Node, meaning: &str) {
         let empty = value.is_null() || value.as_mapping().is_some_and(<[_]>::is_empty);
         if !empty {
@@ -359,11 +372,6 @@ impl Reader<'_> {
         message: impl Into<String>,
     ) -> Diagnostic {
         Diagnostic::error(code, message).at(self.source.place(span))
-    }
-
-    /// What a plan that needs it will say.
-    pub(super) fn not_supported(&self, span: Span, what: &str) -> Diagnostic {
-        self.error(span, codes::NOT_SUPPORTED, format!("{what} is not supported yet"))
     }
 }
 

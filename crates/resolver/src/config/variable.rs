@@ -58,6 +58,8 @@ fn variable(reader: &mut Reader<'_>, name_node: &Node, node: Node) -> Option<Var
                 source,
                 optional: false,
                 default: None,
+                steps: Vec::new(),
+                transforms: Vec::new(),
                 deferred,
                 expanded,
             });
@@ -72,6 +74,7 @@ fn variable(reader: &mut Reader<'_>, name_node: &Node, node: Node) -> Option<Var
     }
     let (mut literal, mut from, mut default) = (None, None, None);
     let (mut optional, mut sources, mut unknown) = (false, 0, false);
+    let mut steps = Vec::new();
     for (key, value) in variable.reader.entries(node, &format!("the variable `{name}`")) {
         match key.as_str().unwrap_or_default() {
             "literal" => {
@@ -84,7 +87,7 @@ fn variable(reader: &mut Reader<'_>, name_node: &Node, node: Node) -> Option<Var
             }
             "default" => default = variable.secret("default", value),
             "optional" => optional = variable.boolean(&value),
-            "transform" => variable.transform(&key, &value),
+            "transform" => steps = variable.reader.chain(&value),
             // Notes for people and other tools.
             "metadata" => {
                 variable.reader.entries(value, "`metadata`");
@@ -113,7 +116,8 @@ fn variable(reader: &mut Reader<'_>, name_node: &Node, node: Node) -> Option<Var
     }
     let VariableReader { deferred, expanded, .. } = variable;
     let source = literal.map(SourceSpec::Literal).or(from)?;
-    Some(VariableSpec { place, source, optional, default, deferred, expanded })
+    let transforms = Vec::new();
+    Some(VariableSpec { place, source, optional, default, steps, transforms, deferred, expanded })
 }
 
 /// Whether a text means to say where a value comes from.
@@ -176,26 +180,6 @@ impl VariableReader<'_, '_> {
         let message = format!("`optional` has to be `true` or `false`, but is {}", node.kind());
         self.reader.problem(node.span, codes::WRONG_TYPE, message);
         false
-    }
-
-    /// `trim,base64_decode`, or a list of such steps.
-    fn transform(&mut self, key: &Node, node: &Node) {
-        let is_text = |node: &Node| node.as_str().is_some() && !node.is_null();
-        let (sound, empty) = match node.as_sequence() {
-            Some(items) => (items.iter().all(is_text), items.is_empty()),
-            None => (
-                is_text(node) || node.is_null(),
-                node.as_str().is_some_and(str::is_empty) || node.is_null(),
-            ),
-        };
-        if !sound {
-            let message =
-                format!("`transform` has to be text or a list of texts, but is {}", node.kind());
-            self.reader.problem(node.span, codes::WRONG_TYPE, message);
-        } else if !empty {
-            let problem = self.reader.not_supported(key.span, "`transform`");
-            self.deferred.push(problem);
-        }
     }
 
     fn source(&mut self, mut node: Node) -> Option<SourceSpec> {

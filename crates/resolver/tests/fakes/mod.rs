@@ -49,6 +49,9 @@ impl StoreFactory for Fakes {
 
     fn item(&self, settings: &StoreSettings, address: Address) -> Result<Item, StoreError> {
         let Address { key, field, version } = address;
+        if key.starts_with('!') {
+            return Err(StoreError::unsupported("a key that starts with `!`"));
+        }
         match (settings.store_type(), field) {
             (_, None) => Ok(Item { key, version }),
             ("field", Some(field)) => Ok(Item { key: format!("{key}.{field}"), version }),
