@@ -24,6 +24,8 @@ mod environment;
 mod expand;
 mod load;
 mod read;
+mod scope;
+mod template;
 mod variable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +45,9 @@ pub use environment::Origin;
 pub(crate) use environment::{EnvironmentSpec, Variable};
 pub use expand::Variables;
 pub use load::ConfigFile;
+pub(crate) use scope::Scopes;
+pub use scope::{Scope, Selection};
+pub use template::Template;
 
 /// The name of the configuration file.
 pub const FILE_NAME: &str = "dsops.yaml";
@@ -57,6 +62,8 @@ pub struct Config {
     version: u8,
     pub(crate) stores: BTreeMap<String, Arc<StoreSettings>>,
     pub(crate) environments: BTreeMap<String, EnvironmentSpec>,
+    pub(crate) scopes: Arc<Scopes>,
+    templates: Vec<Template>,
     warnings: Vec<Diagnostic>,
     files: Vec<ConfigFile>,
     content_hash: String,
@@ -249,6 +256,16 @@ impl Config {
     /// The names of the environments that one inherits from, itself included.
     pub fn ancestors<'a>(&'a self, environment: &'a str) -> BTreeSet<&'a str> {
         environment::ancestors(&self.environments, environment)
+    }
+
+    /// The scopes, sorted by name.
+    pub fn scopes(&self) -> impl ExactSizeIterator<Item = (&str, &Scope)> {
+        self.scopes.0.iter().map(|(name, scope)| (name.as_str(), scope))
+    }
+
+    /// The templates, in the order of the text.
+    pub fn templates(&self) -> &[Template] {
+        &self.templates
     }
 
     /// What loads but is not acted upon.

@@ -184,12 +184,16 @@ codes! {
     EXTENDS = "config/extends";
     /// A transform that is not known or cannot be read.
     TRANSFORM = "config/transform";
+    /// A scope that is not defined, or cannot be followed.
+    SCOPE = "config/scope";
     /// A merge (`<<`) that is not of mappings.
     MERGE = "config/merge";
     /// A section that loads but that nothing acts upon.
     NOT_ACTED_UPON = "config/not-acted-upon";
     /// An environment that is not defined, or none where one is needed.
     UNKNOWN_ENVIRONMENT = "plan/unknown-environment";
+    /// A name or pattern that selects no variable.
+    SELECTION = "plan/selection";
     /// A store that is not defined.
     UNKNOWN_STORE = "plan/unknown-store";
     /// A store type that no one knows.

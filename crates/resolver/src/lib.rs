@@ -82,6 +82,7 @@
 mod config;
 mod diagnostic;
 mod error;
+pub mod format;
 mod plan;
 mod reference;
 mod resolve;
@@ -92,8 +93,8 @@ pub mod transform;
 pub mod yaml;
 
 pub use config::{
-    Config, ConfigErrors, ConfigFile, FILE_NAME, LoadOptions, MAX_CONFIG_BYTES, Origin, Variables,
-    find_config,
+    Config, ConfigErrors, ConfigFile, FILE_NAME, LoadOptions, MAX_CONFIG_BYTES, Origin, Scope,
+    Selection, Template, Variables, find_config,
 };
 pub use diagnostic::{Diagnostic, Place, Severity, codes, suggest};
 pub use error::{StoreError, TAMPERED_HELP};

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use dsops_secure_mem::SecretBytes;
 
 use crate::config::{
-    Config, ConfigErrors, EnvironmentSpec, Origin, SourceSpec, Variable, VariableSpec,
+    Config, ConfigErrors, EnvironmentSpec, Origin, Scopes, Selection, SourceSpec, Variable,
+    VariableSpec,
 };
 use crate::diagnostic::{Diagnostic, Place, codes, suggest};
 use crate::reference::Reference;
@@ -28,6 +29,8 @@ pub struct Plan {
     pub variables: Vec<PlannedVariable>,
     /// The stores they need, sorted by name, with every item once.
     pub stores: Vec<PlannedStore>,
+    /// The scopes of the configuration.
+    scopes: Arc<Scopes>,
 }
 
 /// One variable of the plan.
@@ -80,6 +83,34 @@ impl Plan {
         let PlannedSource::Item { reference, item } = &variable.source else { return None };
         let store = self.stores.iter().find(|store| store.settings.name() == reference.store)?;
         Some((store, store.batch_of(item)?))
+    }
+}
+
+impl Plan {
+    /// Keeps only what a selection wants; what is odd about it, but works, is returned.
+    ///
+    /// # Errors
+    /// A scope that is not defined, or a name or pattern of the selection itself that fits no
+    /// variable of the environment. Nothing is changed then.
+    pub fn select(&mut self, selection: &Selection) -> Result<Vec<Diagnostic>, ConfigErrors> {
+        if *selection == Selection::default() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = self.variables.iter().map(|variable| &*variable.name).collect();
+        match self.scopes.select(selection, &names) {
+            Ok((kept, warnings)) => {
+                self.retain(|name| kept.contains(name));
+                Ok(warnings)
+            }
+            Err(problems) => {
+                Err(ConfigErrors::from_problems(problems).expect("there is at least one"))
+            }
+        }
+    }
+
+    /// The scopes that have a variable, sorted.
+    pub fn scopes_of(&self, variable: &str) -> Vec<&str> {
+        self.scopes.having(variable)
     }
 }
 
@@ -204,7 +235,12 @@ pub fn plan(
         limits: factory.limits(&config.stores[name]).under(&config.stores[name]),
         items: items.into_iter().collect(),
     });
-    Ok(Plan { environment: environment.to_owned(), variables, stores: stores.collect() })
+    Ok(Plan {
+        environment: environment.to_owned(),
+        variables,
+        stores: stores.collect(),
+        scopes: Arc::clone(&config.scopes),
+    })
 }
 
 /// The stores the environment uses whose settings are sound; what is wrong with the others is said.

@@ -7,11 +7,9 @@ use std::time::Duration;
 use dsops_secure_mem::SecretBytes;
 
 use crate::diagnostic::{Diagnostic, Place, codes, suggest};
+use crate::format::{self, Kind, Setting};
 use crate::source::Source;
 use crate::yaml::{self, Node, Scalar, SyntaxError, Value};
-
-/// The keys that every store has.
-const COMMON: &[&str] = &["type", "timeout_ms", "retries", "concurrency"];
 
 const MAX_RETRIES: u64 = 10;
 const MAX_CONCURRENCY: u64 = 256;
@@ -212,7 +210,8 @@ impl StoreSettings {
     /// One error for every key that is not known.
     pub fn unknown_keys(&self, known: &[&str]) -> Vec<Diagnostic> {
         let unknown = |key: &Node| !known.contains(&key.as_str().unwrap_or_default());
-        let candidates = || known.iter().copied().chain(COMMON.iter().copied());
+        let candidates =
+            || known.iter().copied().chain(format::STORE.iter().map(|setting| setting.name));
         self.options
             .iter()
             .filter(|(key, _)| unknown(key))
@@ -228,6 +227,108 @@ impl StoreSettings {
                 }
             })
             .collect()
+    }
+
+    /// Checks the settings against their description: unknown keys, missing keys, wrong kinds.
+    pub fn check(&self, described: &[Setting]) -> Vec<Diagnostic> {
+        let names: Vec<&str> = described.iter().map(|setting| setting.name).collect();
+        let mut problems = self.unknown_keys(&names);
+        for setting in described {
+            match self.get(setting.name) {
+                Some(node) => self.check_kind(setting.name, node, &setting.kind, &mut problems),
+                None if setting.required => problems.extend(self.required_text(setting.name).err()),
+                None => {}
+            }
+        }
+        problems
+    }
+
+    fn check_kind(&self, key: &str, node: &Node, kind: &Kind, problems: &mut Vec<Diagnostic>) {
+        let mut wrong = || problems.push(self.wrong_type(key, &kind.words(), node));
+        match kind {
+            Kind::Anything => {}
+            Kind::Text | Kind::Secret | Kind::Reference => {
+                problems.extend(self.node_text(key, node).err());
+            }
+            Kind::Path => match self.node_text(key, node) {
+                Ok("") => problems.push(self.error_at(
+                    node,
+                    codes::STORE_SETTING,
+                    format!("`{key}` is empty"),
+                )),
+                Ok(_) => {}
+                Err(problem) => problems.push(problem),
+            },
+            Kind::Boolean if matches!(node.scalar(), Some(Scalar::Bool(_))) => {}
+            Kind::Integer { least, most } if matches!(node.scalar(), Some(Scalar::Int(n)) if (i128::from(*least)..=i128::from(*most)).contains(&n)) =>
+                {}
+            Kind::Choice(choices) => match self.node_text(key, node) {
+                Ok(text) if choices.contains(&text) => {}
+                Ok(text) => {
+                    let message = format!("`{key}` has to be {}", kind.words());
+                    let problem = self.error_at(node, codes::STORE_SETTING, message);
+                    problems.push(match suggest(text, choices.iter().copied()) {
+                        Some(likely) => problem.help(format!("did you mean `{likely}`?")),
+                        None => problem,
+                    });
+                }
+                Err(problem) => problems.push(problem),
+            },
+            Kind::Null if node.is_null() => {}
+            Kind::Keys(settings) => match node.as_mapping() {
+                Some(entries) => self.check_keys(entries, settings, problems),
+                None => wrong(),
+            },
+            Kind::Map(values) => match node.as_mapping() {
+                Some(entries) => {
+                    for (name, value) in entries {
+                        let name = name.as_str().unwrap_or_default();
+                        self.check_kind(name, value, values, problems);
+                    }
+                }
+                None => wrong(),
+            },
+            Kind::List(items) => match node.as_sequence() {
+                Some(nodes) => {
+                    nodes.iter().for_each(|node| self.check_kind(key, node, items, problems));
+                }
+                None => wrong(),
+            },
+            Kind::OneOf(kinds) => {
+                let fits = |kind: &Kind| {
+                    let mut problems = Vec::new();
+                    self.check_kind(key, node, kind, &mut problems);
+                    problems.is_empty()
+                };
+                if !kinds.iter().any(fits) {
+                    wrong();
+                }
+            }
+            _ => wrong(),
+        }
+    }
+
+    /// The keys of a mapping inside the settings.
+    fn check_keys(
+        &self,
+        entries: &[(Node, Node)],
+        described: &[Setting],
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        for (key, value) in entries {
+            let name = key.as_str().unwrap_or_default();
+            match described.iter().find(|setting| setting.name == name) {
+                Some(setting) => self.check_kind(name, value, &setting.kind, problems),
+                None => {
+                    let message = format!(
+                        "a store of type `{}` has no setting `{name}` here",
+                        self.store_type
+                    );
+                    let problem = self.error_at(key, codes::UNKNOWN_KEY, message);
+                    problems.push(problem.help(format::unknown_help(name, described)));
+                }
+            }
+        }
     }
 
     /// A text; a number or boolean counts as the text it was written as.

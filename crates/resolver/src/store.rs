@@ -90,6 +90,7 @@ use dsops_secure_mem::SecretBytes;
 
 use crate::diagnostic::{Diagnostic, Place};
 use crate::error::StoreError;
+use crate::format::Setting;
 use crate::settings::StoreSettings;
 
 /// An open store.
@@ -274,6 +275,13 @@ pub struct Address {
 pub trait StoreFactory: Sync {
     /// The types it makes, as written in `type:`.
     fn types(&self) -> &[&str];
+
+    /// What the settings of a type are, beside those that every store has. The default is that they
+    /// are not described: the schema then takes any.
+    fn settings(&self, store_type: &str) -> Option<&'static [Setting]> {
+        let _ = store_type;
+        None
+    }
 
     /// Checks the settings of a store without touching anything outside: unknown keys, missing
     /// keys, wrong kinds.

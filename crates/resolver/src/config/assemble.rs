@@ -7,8 +7,10 @@ use std::sync::Arc;
 use super::chain::{Chain, Chains};
 use super::environment::{self, Entry, Layer};
 use super::read::Document;
-use super::{Config, sort};
-use crate::diagnostic::Diagnostic;
+use super::scope::Scopes;
+use super::template::Template;
+use super::{Config, EnvironmentSpec, sort};
+use crate::diagnostic::{Diagnostic, codes, suggest};
 use crate::settings::StoreSettings;
 
 /// Puts documents together, the later over the earlier; the last is the configuration itself.
@@ -20,6 +22,8 @@ pub(super) fn config(
     let version = documents.last().and_then(|document| document.version).unwrap_or(0);
     let mut stores: BTreeMap<String, StoreSettings> = BTreeMap::new();
     let mut layers: BTreeMap<String, Vec<Layer>> = BTreeMap::new();
+    let mut scopes = BTreeMap::new();
+    let mut templates: Vec<Template> = Vec::new();
     let mut chains: BTreeMap<String, Chain> = BTreeMap::new();
     let mut expanded: BTreeMap<String, bool> = BTreeMap::new();
     let mut warnings = Vec::new();
@@ -40,6 +44,10 @@ pub(super) fn config(
             }
         }
         chains.extend(document.chains);
+        scopes.extend(document.scopes);
+        for template in document.templates {
+            add_template(&mut templates, template, problems);
+        }
         for (name, layer) in document.environments {
             layers.entry(name).or_default().push(layer);
         }
@@ -61,15 +69,57 @@ pub(super) fn config(
         }
     }
     let environments = environment::flatten(layers, problems);
+    let scopes = Scopes(scopes);
+    scopes.check(problems);
+    problems.extend(
+        templates.iter().filter_map(|template| unknown_environment(template, &environments)),
+    );
     sort(&mut warnings);
     Config {
         path,
         version,
         stores: stores.into_iter().map(|(name, settings)| (name, Arc::new(settings))).collect(),
         environments,
+        scopes: Arc::new(scopes),
+        templates,
         warnings,
         files: Vec::new(),
         content_hash: String::new(),
         expanded,
     }
+}
+
+/// A template of another file with the same name is replaced; in the same file it is a mistake.
+fn add_template(templates: &mut Vec<Template>, template: Template, problems: &mut Vec<Diagnostic>) {
+    let Some(known) = templates.iter_mut().find(|known| known.name == template.name) else {
+        templates.push(template);
+        return;
+    };
+    // The same place is the same file, included twice.
+    if known.place.file == template.place.file && known.place != template.place {
+        let message = format!(
+            "the template `{}` is defined twice (the other one on line {})",
+            template.name, known.place.line
+        );
+        problems.push(
+            Diagnostic::error(codes::BAD_NAME, message).at(template.place).help("rename one"),
+        );
+    } else {
+        *known = template;
+    }
+}
+
+fn unknown_environment(
+    template: &Template,
+    environments: &BTreeMap<String, EnvironmentSpec>,
+) -> Option<Diagnostic> {
+    let wanted = template.environment.as_ref().filter(|name| !environments.contains_key(*name))?;
+    let message =
+        format!("there is no environment `{wanted}` for the template `{}`", template.name);
+    let problem = Diagnostic::error(codes::UNKNOWN_ENVIRONMENT, message)
+        .at(template.environment_place.clone());
+    Some(match suggest(wanted, environments.keys().map(String::as_str)) {
+        Some(likely) => problem.help(format!("did you mean `{likely}`?")),
+        None => problem,
+    })
 }

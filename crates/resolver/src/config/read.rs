@@ -7,8 +7,11 @@ use super::LoadOptions;
 use super::chain::Chain;
 use super::environment::{Entry, Layer};
 use super::expand::{self, ExpandError};
+use super::scope::Scope;
+use super::template::Template;
 use super::variable::{self, refuse_name};
-use crate::diagnostic::{Diagnostic, Place, codes, suggest};
+use crate::diagnostic::{Diagnostic, Place, codes};
+use crate::format::{self, FILE, SCOPE};
 use crate::settings::{StoreSettings, is_harmless, names_a_secret};
 use crate::source::Source;
 use crate::yaml::{Node, Position, Scalar, Span, Style, Value};
@@ -19,11 +22,7 @@ const PASSIVE: &[(&str, &str)] = &[
     ("notifications", "nothing is sent"),
     ("policies", "no policy is enforced"),
     ("services", "nothing is rotated"),
-    ("templates", "no template is rendered"),
 ];
-
-const SECTIONS: &[&str] =
-    &["version", "include", "secretStores", "providers", "envs", "transforms"];
 
 /// Keys people write for ours, from other tools and older drafts.
 const ALSO_KNOWN_AS: &[(&str, &str)] = &[
@@ -40,7 +39,7 @@ pub(super) fn is_shown(path: &[&str], text: &str) -> bool {
     match path {
         ["secretStores" | "providers", _, key] => is_harmless(key, text),
         ["version"]
-        | ["include" | "transforms", ..]
+        | ["include" | "transforms" | "scopes" | "templates", ..]
         | ["envs", _, "extends", ..]
         | ["envs", _, _, "from" | "transform" | "optional", ..] => true,
         ["envs", _, _] => variable::is_source(text),
@@ -56,6 +55,8 @@ pub(super) struct Document {
     pub(super) stores: BTreeMap<String, StoreSettings>,
     pub(super) environments: BTreeMap<String, Layer>,
     pub(super) chains: BTreeMap<String, Chain>,
+    pub(super) scopes: BTreeMap<String, Scope>,
+    pub(super) templates: Vec<Template>,
     pub(super) warnings: Vec<Diagnostic>,
     /// The environment variables that `${…}` asks for, outside stores.
     pub(super) expanded: Vec<String>,
@@ -100,6 +101,8 @@ impl Reader<'_> {
                 "providers" => self.stores(value, "providers", &mut document.stores),
                 "envs" => document.environments = self.environments(value),
                 "transforms" => document.chains = self.chains(value),
+                "scopes" => document.scopes = self.scopes(value),
+                "templates" => document.templates = self.templates(value),
                 name => match PASSIVE.iter().find(|(section, _)| *section == name) {
                     Some((_, meaning)) => self.passive(&key, &value, meaning),
                     None => self.unknown_section(&key),
@@ -243,6 +246,42 @@ impl Reader<'_> {
         chains
     }
 
+    fn scopes(&mut self, node: Node) -> BTreeMap<String, Scope> {
+        let mut scopes = BTreeMap::new();
+        for (key, value) in self.entries(node, "`scopes`") {
+            let name = key.as_str().unwrap_or_default().to_owned();
+            let place = self.source.place(key.span);
+            let (mut extends, mut only, mut except) = (Vec::new(), Vec::new(), Vec::new());
+            if value.as_mapping().is_some() {
+                for (key, value) in self.entries(value, "a scope") {
+                    match key.as_str().unwrap_or_default() {
+                        "extends" => extends = self.names(&value, "extends", "a scope"),
+                        "only" => only = self.names(&value, "only", "a name"),
+                        "except" => except = self.names(&value, "except", "a name"),
+                        unknown => {
+                            let message = format!("unknown key `{unknown}` in the scope `{name}`");
+                            let problem = self.error(key.span, codes::UNKNOWN_KEY, message);
+                            self.problems.push(problem.help(format::unknown_help(unknown, SCOPE)));
+                        }
+                    }
+                }
+            } else {
+                only = self.names(&value, &name, "a name");
+            }
+            let texts = |names: Vec<(String, Place)>| names.into_iter().map(|(name, _)| name);
+            let extends_places = extends.iter().map(|(_, place)| place.clone()).collect();
+            let scope = Scope {
+                extends: texts(extends).collect(),
+                only: texts(only).collect(),
+                except: texts(except).collect(),
+                place,
+                extends_places,
+            };
+            scopes.insert(name, scope);
+        }
+        scopes
+    }
+
     fn passive(&mut self, key: &Node, value: &Node, meaning: &str) {
         let empty = value.is_null() || value.as_mapping().is_some_and(<[_]>::is_empty);
         if !empty {
@@ -257,11 +296,10 @@ impl Reader<'_> {
     fn unknown_section(&mut self, key: &Node) {
         let name = key.as_str().unwrap_or_default();
         let also = ALSO_KNOWN_AS.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| *ours);
-        let known = SECTIONS.iter().copied().chain(PASSIVE.iter().map(|(name, _)| *name));
         let problem = self.error(key.span, codes::UNKNOWN_KEY, format!("unknown key `{name}`"));
-        self.problems.push(match also.or_else(|| suggest(name, known)) {
+        self.problems.push(match also {
             Some(likely) => problem.help(format!("did you mean `{likely}`?")),
-            None => problem.help(format!("the file has: {}", SECTIONS.join(", "))),
+            None => problem.help(format::unknown_help(name, FILE)),
         });
     }
 
@@ -327,6 +365,14 @@ impl Reader<'_> {
                 false
             }
         }
+    }
+
+    /// The same, for what is needed whatever the environment; the names are recorded.
+    pub(super) fn expand_here(&mut self, node: &mut Node, problems: &mut Vec<Diagnostic>) -> bool {
+        let mut used = Vec::new();
+        let done = self.expand(node, problems, &mut used);
+        self.expanded.append(&mut used);
+        done
     }
 
     fn expand_all(

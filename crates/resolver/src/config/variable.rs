@@ -7,12 +7,10 @@ use dsops_secure_mem::SecretBytes;
 use super::environment::Entry;
 use super::read::{Reader, inner_span};
 use super::{SourceSpec, VariableSpec};
-use crate::diagnostic::{Diagnostic, Place, codes, suggest};
+use crate::diagnostic::{Diagnostic, Place, codes};
+use crate::format::{self, FROM, Setting, VARIABLE};
 use crate::reference::{Reference, ReferenceError, SERVICE_SCHEME};
 use crate::yaml::{Node, Scalar, Span, Style, Value};
-
-const KEYS: &[&str] = &["from", "literal", "optional", "default", "transform", "metadata"];
-const FROM_KEYS: &[&str] = &["store", "key", "field", "version", "provider", "service"];
 
 /// Refuses a name that shells and programs could not use as an environment variable.
 pub(super) fn refuse_name(name: &str, place: impl FnOnce() -> Place) -> Option<Diagnostic> {
@@ -94,7 +92,7 @@ fn variable(reader: &mut Reader<'_>, name_node: &Node, node: Node) -> Option<Var
             }
             _ => {
                 unknown = true;
-                variable.unknown_key(&key, KEYS);
+                variable.unknown_key(&key, VARIABLE);
             }
         }
     }
@@ -220,11 +218,11 @@ impl VariableReader<'_, '_> {
         let span = node.span;
         let what = format!("`from` of the variable `{}`", self.name);
         let mut entries = self.reader.entries(node, &what);
-        let is_unknown = |key: &Node| !FROM_KEYS.contains(&key.as_str().unwrap_or_default());
+        let is_unknown = |key: &Node| !format::has(FROM, key.as_str().unwrap_or_default());
         let unknown: Vec<_> = entries.iter().filter(|(key, _)| is_unknown(key)).collect();
         if !unknown.is_empty() {
             for (key, _) in unknown {
-                self.unknown_key(key, FROM_KEYS);
+                self.unknown_key(key, FROM);
             }
             // What else is missing may be what they meant.
             return None;
@@ -328,13 +326,10 @@ impl VariableReader<'_, '_> {
         }
     }
 
-    fn unknown_key(&mut self, key: &Node, known: &[&'static str]) {
+    fn unknown_key(&mut self, key: &Node, known: &[Setting]) {
         let name = key.as_str().unwrap_or_default();
         let message = format!("unknown key `{name}` in the variable `{}`", self.name);
         let problem = self.reader.error(key.span, codes::UNKNOWN_KEY, message);
-        self.reader.push(match suggest(name, known.iter().copied()) {
-            Some(likely) => problem.help(format!("did you mean `{likely}`?")),
-            None => problem.help(format!("it has: {}", known.join(", "))),
-        });
+        self.reader.push(problem.help(format::unknown_help(name, known)));
     }
 }
