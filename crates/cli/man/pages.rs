@@ -3,6 +3,7 @@
 /// The page of dsops itself has the empty name.
 pub const PAGES: &[(&str, &str)] = &[
     ("", include_str!("dsops.1")),
+    ("completion", include_str!("dsops-completion.1")),
     ("demo", include_str!("dsops-demo.1")),
     ("doctor", include_str!("dsops-doctor.1")),
     ("exec", include_str!("dsops-exec.1")),

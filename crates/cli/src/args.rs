@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::builder::{FalseyValueParser, OsStringValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 
-use crate::cmd::{demo, doctor, exec, get, init, man, plan, set};
+use crate::cmd::{completion, demo, doctor, exec, get, init, man, plan, set};
 use crate::env_vars;
 
 /// Run programs with secrets that provably stay secret.
@@ -98,6 +98,11 @@ pub enum Command {
     Doctor(doctor::Args),
     /// See it work on a throw-away project
     Demo(demo::Args),
+    /// Print what makes a shell complete the command line
+    Completion(completion::Args),
+    /// What the shells ask
+    #[command(name = "__complete", hide = true)]
+    Complete(completion::Words),
     /// Print the manual page of a command
     Man(man::Args),
 }

@@ -75,15 +75,7 @@ impl Context {
     /// # Errors
     /// There is none, or all that is wrong with it.
     pub fn load(&self) -> Result<Config, Failure> {
-        let path = self.config_path()?;
-        // The path as people know it: relative where it is in the working directory.
-        let shown =
-            current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
-        let shown = shown.filter(|path| !path.as_os_str().is_empty());
-        let variables = |name: &str| self.environment.var(name);
-        let options = LoadOptions::new().variables(&variables);
-        let config = Config::load_with(shown.as_deref().unwrap_or(&path), &options)
-            .map_err(|errors| Failure::many(Exit::Config, errors))?;
+        let config = self.read_config(&self.config_path()?)?;
         for name in config.expanded_credentials() {
             // What a store's token is made of is no business of the child's.
             self.environment.credential(name).map_err(Failure::from_store)?;
@@ -94,6 +86,21 @@ impl Context {
             }
         }
         Ok(config)
+    }
+
+    /// Reads a configuration, and says nothing of its warnings.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn read_config(&self, path: &Path) -> Result<Config, Failure> {
+        // The path as people know it: relative where it is in the working directory.
+        let shown =
+            current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+        let shown = shown.filter(|path| !path.as_os_str().is_empty());
+        let variables = |name: &str| self.environment.var(name);
+        let options = LoadOptions::new().variables(&variables);
+        Config::load_with(shown.as_deref().unwrap_or(path), &options)
+            .map_err(|errors| Failure::many(Exit::Config, errors))
     }
 
     /// The environment to work on: the one asked for, else the only one there is.

@@ -2,6 +2,7 @@
 
 mod args;
 mod cmd;
+mod complete;
 mod context;
 mod declare;
 mod env_vars;
@@ -63,6 +64,8 @@ fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Plan(args) => cmd::plan::run(cx, args),
         Command::Exec(args) => cmd::exec::run(cx, args)?.exit_like_child(),
         Command::Doctor(args) => cmd::doctor::run(cx, args),
+        Command::Completion(args) => cmd::completion::run(cx, args),
+        Command::Complete(words) => cmd::completion::answer(cx, words),
         Command::Man(args) => cmd::man::run(cx, args),
         Command::Demo(args) => return cmd::demo::run(cx, args),
     };

@@ -164,7 +164,7 @@ mod tests {
 
     /// The words from `dsops` on, up to where the shell goes on with something else.
     fn our_part(example: &str) -> Vec<String> {
-        let start = example.find("dsops ").map_or_else(|| example.len(), |at| at);
+        let start = example.find("dsops ").unwrap_or(example.len());
         let text = &example[start..];
         let end = text.find([')', '|', '>']).unwrap_or(text.len());
         text[..end]

@@ -226,6 +226,13 @@ impl Config {
         names.next().filter(|_| names.len() == 0)
     }
 
+    /// The names of an environment's variables, inherited ones included, sorted; none if there is
+    /// no such environment.
+    pub fn variables<'a>(&'a self, environment: &str) -> impl Iterator<Item = &'a str> {
+        let spec = self.environments.get(environment);
+        spec.into_iter().flat_map(|spec| spec.variables.keys()).map(String::as_str)
+    }
+
     /// The stores of `secretStores` and `providers`, sorted by name.
     pub fn stores(&self) -> impl ExactSizeIterator<Item = &StoreSettings> {
         self.stores.values().map(|store| &**store)

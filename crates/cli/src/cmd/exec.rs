@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{ValueEnum, ValueHint};
 use dsops_execenv::{ChildLimits, EnvPolicy, Exec, ExecError, Mode, Name, Outcome, ResourceLimit};
 use dsops_resolver::Plan;
 use dsops_secure_mem::{Limit, original_limits, protection, vault};
@@ -44,7 +44,7 @@ pub struct Args {
     #[arg(long)]
     pub allow_override: bool,
     /// Start the program in this folder
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub working_dir: Option<PathBuf>,
     /// End the program and all its descendants after this time (`90s`, `5m`; a bare number is seconds)
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]

@@ -21,7 +21,8 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The command; without one, the page of dsops itself
-    pub command: Option<String>,
+    #[arg(value_name = "COMMAND")]
+    pub page: Option<String>,
 }
 
 /// Runs the command.
@@ -30,7 +31,7 @@ pub struct Args {
 /// There is no such command.
 pub fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
     // The page of dsops itself has the empty name.
-    let wanted = args.command.as_deref().unwrap_or_default();
+    let wanted = args.page.as_deref().unwrap_or_default();
     let Some((_, page)) = pages::PAGES.iter().find(|(name, _)| *name == wanted) else {
         let names = || pages::PAGES.iter().map(|(name, _)| *name).filter(|name| !name.is_empty());
         return Err(Failure::usage(

@@ -47,7 +47,7 @@ pub struct Args {
     /// The variable's name
     pub name: String,
     /// Read the value from this file, byte for byte
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub from_file: Option<PathBuf>,
     /// Keep a final newline that comes from stdin
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! The manual pages.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use clap::Command;
 use clap_mangen::Man;
@@ -26,10 +27,10 @@ pub fn file_name(name: &str) -> String {
 
 /// The pages as a list that the binary holds.
 pub fn list(pages: &BTreeMap<String, String>) -> String {
-    let lines: String = pages
-        .keys()
-        .map(|name| format!("    (\"{name}\", include_str!(\"{}\")),\n", file_name(name)))
-        .collect();
+    let mut lines = String::new();
+    for name in pages.keys() {
+        let _ = writeln!(lines, "    (\"{name}\", include_str!(\"{}\")),", file_name(name));
+    }
     format!(
         "//! Every manual page by its command. Written by `cargo xtask docs`.\n\n\
          /// The page of dsops itself has the empty name.\n\
