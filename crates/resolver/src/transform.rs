@@ -102,6 +102,17 @@ fn max_arguments(name: &str) -> Option<usize> {
     Spec::of(name).map(|spec| spec.most)
 }
 
+/// Makes a result of at most `len` bytes in place.
+fn build(
+    len: usize,
+    fill: impl FnOnce(&mut [u8]) -> Result<usize, TransformErrorKind>,
+) -> Result<SecretBytes, TransformErrorKind> {
+    if len > MAX_VALUE_BYTES {
+        return Err(TransformErrorKind::TooLarge { limit_bytes: MAX_VALUE_BYTES });
+    }
+    SecretBytes::build(len, fill)
+}
+
 /// One transform, checked and ready to be applied.
 ///
 /// `Display` writes it as a step of a list, which reads back as the same; a field of a reference

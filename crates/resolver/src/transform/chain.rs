@@ -240,3 +240,165 @@ impl Parser<'_> {
         self.chars[range.start..self.trim_end(range)].iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Transform;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn steps(text: &str) -> Vec<(String, Vec<String>)> {
+        let steps = parse_chain(text).expect(text);
+        steps.into_iter().map(|step| (step.name, step.args)).collect()
+    }
+
+    #[test]
+    fn chains_are_read_as_written() {
+        let cases: &[(&str, &[(&str, &[&str])])] = &[
+            ("", &[]),
+            ("  ", &[]),
+            ("trim", &[("trim", &[])]),
+            (" trim , base64_decode ", &[("trim", &[]), ("base64_decode", &[])]),
+            ("trim|base64_decode", &[("trim", &[]), ("base64_decode", &[])]),
+            ("a|b,c", &[("a|b", &[]), ("c", &[])]),
+            ("replace:a:b:c", &[("replace", &["a", "b:c"])]),
+            ("replace: a : b ,trim", &[("replace", &[" a ", " b"]), ("trim", &[])]),
+            ("prefix:https://", &[("prefix", &["https://"])]),
+            ("prefix:it's,trim", &[("prefix", &["it's"]), ("trim", &[])]),
+            ("join:,", &[("join", &[","])]),
+            ("join:|", &[("join", &["|"])]),
+            ("trim,join:,", &[("trim", &[]), ("join", &[","])]),
+            ("trim | join:|", &[("trim", &[]), ("join", &["|"])]),
+            ("join:,trim", &[("join", &[""]), ("trim", &[])]),
+            ("join: ", &[("join", &[""])]),
+            ("replace:,:;", &[("replace", &[",", ";"])]),
+            ("replace:-:|", &[("replace", &["-", "|"])]),
+            ("split:,:0, trim", &[("split", &[",", "0"]), ("trim", &[])]),
+            ("split:\",\":0", &[("split", &[",", "0"])]),
+            ("join:\",\"", &[("join", &[","])]),
+            ("join:\",\" | trim", &[("join", &[","]), ("trim", &[])]),
+            ("trim | join: ',' ", &[("trim", &[]), ("join", &[","])]),
+            ("replace:\"a:b\":\"c\"", &[("replace", &["a:b", "c"])]),
+            ("replace:'it''s':\"\\n\\r\\t\\\\\\\"\"", &[("replace", &["it's", "\n\r\t\\\""])]),
+            ("chain:a:\",\":c", &[("chain", &["a", ",", "c"])]),
+            ("trim:a:b", &[("trim", &["a:b"])]),
+        ];
+        for (text, expected) in cases {
+            let expected: Vec<(String, Vec<String>)> = expected
+                .iter()
+                .map(|(name, args)| ((*name).into(), args.iter().map(|&arg| arg.into()).collect()))
+                .collect();
+            assert_eq!(steps(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_has_its_place() {
+        let cases = [
+            (",", "a transform is missing", 1, 1),
+            ("trim,", "a transform is missing", 6, 0),
+            ("trim, ,x", "a transform is missing", 7, 1),
+            (":x", "a transform is missing", 1, 1),
+            ("é,join:\"x", "the quote `\"` that is opened here is not closed", 8, 1),
+            ("join:'x", "the quote `'` that is opened here is not closed", 6, 1),
+            ("join:'x'yz,trim", "text after the closing quote", 9, 2),
+            ("join:\"a\\x\"", "`\\` is not followed by `n`, `r`, `t`, `\\` or `\"`", 8, 1),
+            ("trim, trmi", "unknown transform `trmi`", 7, 4),
+            ("trmi:x", "unknown transform `trmi`", 1, 4),
+            ("trim:x", "`trim` takes no argument, found 1", 1, 6),
+            ("trim,replace:a", "`replace` takes two arguments, found 1", 6, 9),
+            ("join", "`join` takes one argument, found 0", 1, 4),
+            ("replace::b", "`replace`: there is nothing to replace", 9, 0),
+            ("split:/:x", "`split`: the index is not a whole number", 9, 1),
+            ("split:'/':\"x\"", "`split`: the index is not a whole number", 11, 3),
+            ("split:\"\":0", "`split`: the separator is empty", 7, 2),
+            (
+                "pem:Cert",
+                "`pem`: a label is capital letters and digits, as `RSA PRIVATE KEY`",
+                5,
+                4,
+            ),
+            ("json_extract:", "the path is empty; `.` is the whole document", 14, 0),
+            ("json_extract:.a..b", "a key is missing in the path", 17, 1),
+            ("json_extract:.a.", "a key is missing in the path", 17, 0),
+            ("json_extract:.a[x]", "`[…]` holds a whole number from 0, or a key in quotes", 16, 3),
+            ("json_extract:.a[-1]", "`[…]` holds a whole number from 0, or a key in quotes", 16, 4),
+            ("json_extract:.a[", "`[…]` holds a whole number from 0, or a key in quotes", 16, 1),
+            ("json_extract:.a[0", "the bracket `[` is not closed", 16, 1),
+            ("json_extract:.a[0]b", "expected `.` or `[`", 19, 1),
+            ("json_extract:.\"a", "the quote in the path is not closed", 15, 1),
+            ("json_extract:'.a..b'", "a key is missing in the path", 14, 7),
+            ("json_extract:/a~2", "`~` in a pointer is followed by `0` or `1`", 16, 1),
+            ("json_extract:/a~", "`~` in a pointer is followed by `0` or `1`", 16, 1),
+        ];
+        for (text, message, column, width) in cases {
+            let result = parse_chain(text).and_then(|steps| {
+                steps.iter().map(Transform::build).collect::<Result<Vec<_>, _>>()
+            });
+            let error = result.expect_err(text);
+            assert_eq!(
+                (error.kind.to_string().as_str(), error.column, error.width),
+                (message, column, width),
+                "{text}"
+            );
+            assert!(error.help().is_some(), "{text}");
+        }
+        let help = |text| Transform::build(&parse_step(text).unwrap()).unwrap_err().help().unwrap();
+        assert_eq!(help("trmi"), "did you mean `trim`?");
+        assert_eq!(help("json_extrct:.a"), "did you mean `json_extract`?");
+        assert_eq!(
+            help("b64"),
+            format!("there are: {}", super::super::names().collect::<Vec<_>>().join(", "))
+        );
+        assert_eq!(help("a | b"), "separate by `,` or by `|`, not by both");
+        assert_eq!(help("split:x"), "write `split:SEPARATOR:INDEX`");
+        let unknown = Transform::build(&parse_step("chain").unwrap()).unwrap_err();
+        assert_eq!(unknown.unknown_name(), Some("chain"));
+        assert!(parse_chain(&"trim,".repeat(65)).is_err());
+        assert_eq!(parse_chain(&vec!["trim"; 64].join(",")).unwrap().len(), 64);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(
+            which in 0..6, a in "[^\\p{Cc}]{1,6}|[,|:'\"\\\\ \n\t.\\[\\]/~a0]{1,6}", b in "[,|:'\"\\\\ \n\r.a0]{0,6}", index in -9i64..9,
+        ) {
+            let step = match which {
+                0 => RawStep::new("replace", vec![a, b]),
+                1 => RawStep::new("split", vec![a, index.to_string()]),
+                2 => RawStep::new("join", vec![b]),
+                3 => RawStep::new("prefix", vec![b]),
+                4 => RawStep::new("json_extract", vec![a]),
+                _ => RawStep::new("yaml_extract", vec![format!("/{b}")]),
+            };
+            if let Ok(transform) = Transform::build(&step) {
+                let text = transform.to_string();
+                let read = parse_step(&text).and_then(|step| Transform::build(&step));
+                prop_assert_eq!(read.as_ref(), Ok(&transform), "{}", text);
+                for separator in [",", "|"] {
+                    let chain = format!("trim{separator}{text}{separator}trim");
+                    let steps = parse_chain(&chain).expect(&chain);
+                    prop_assert_eq!(steps.len(), 3, "{}", chain);
+                    prop_assert_eq!(Transform::build(&steps[1]), Ok(transform.clone()), "{}", chain);
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "([a-z_]{1,5}|trim|join|replace|split|json_extract|[:,|'\" .\\[\\]/~\\\\]|\\PC){0,12}") {
+            let columns = text.chars().count();
+            let check = |error: TransformParseError| {
+                prop_assert!(error.column >= 1 && error.column - 1 + error.width <= columns, "{}", error);
+                Ok(())
+            };
+            match parse_chain(&text) {
+                Err(error) => check(error)?,
+                Ok(steps) => for step in steps {
+                    prop_assert!(step.column - 1 + step.width <= columns);
+                    if let Err(error) = Transform::build(&step) { check(error)?; }
+                },
+            }
+            if let Err(error) = parse_step(&text) { check(error)?; }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use dsops_secure_mem::SecretBytes;
 
 use super::path::{Path, Step};
-use super::{TransformErrorKind, encoding, json, text};
+use super::{TransformErrorKind, build, encoding, json, text};
 use crate::yaml::{self, Node, Scalar, Style, SyntaxErrorKind, Value};
 
 /// The value at a path: a scalar's text as written, with quotes, escapes and folding undone; data
@@ -111,7 +111,7 @@ fn cut(source: &str, node: &Node) -> Result<SecretBytes, TransformErrorKind> {
     }
     let indentation = node.span.start.column - 1;
     let text = &source.as_bytes()[range];
-    SecretBytes::build(text.len(), |out| {
+    build(text.len(), |out| {
         let mut used = 0;
         for (index, line) in text.split_inclusive(|&b| b == b'\n').enumerate() {
             let blanks = line.iter().take_while(|&&b| b == b' ').count();

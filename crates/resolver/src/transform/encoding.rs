@@ -3,7 +3,7 @@
 use base64ct::{Base64, Base64Unpadded, Base64UrlUnpadded, Encoding};
 use dsops_secure_mem::SecretBytes;
 
-use super::TransformErrorKind;
+use super::{TransformErrorKind, build};
 
 pub(super) fn base64_encode(bytes: &[u8]) -> Result<SecretBytes, TransformErrorKind> {
     encode::<Base64>(bytes)
@@ -23,7 +23,7 @@ pub(super) fn base64url_decode(bytes: &[u8]) -> Result<SecretBytes, TransformErr
 }
 
 fn encode<E: Encoding>(bytes: &[u8]) -> Result<SecretBytes, TransformErrorKind> {
-    SecretBytes::build(E::encoded_len(bytes), |out| {
+    build(E::encoded_len(bytes), |out| {
         Ok(E::encode(bytes, out).expect("the room is what the encoder asks for").len())
     })
 }
@@ -48,7 +48,7 @@ fn decode<E: Encoding>(
     if count % 4 == 1 || (padding > 0 && (padding > 2 || (count + padding) % 4 != 0)) {
         return Err(wrong("it is cut off or padded wrongly", bytes.len()));
     }
-    SecretBytes::build(count, |out| {
+    build(count, |out| {
         for (place, (_, byte)) in out.iter_mut().zip(digits()) {
             *place = *byte;
         }
@@ -58,7 +58,7 @@ fn decode<E: Encoding>(
 }
 
 pub(super) fn hex_encode(bytes: &[u8]) -> Result<SecretBytes, TransformErrorKind> {
-    SecretBytes::build(bytes.len() * 2, |out| {
+    build(bytes.len() * 2, |out| {
         for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
             pair[0] = hex_digit(byte >> 4, b'a');
             pair[1] = hex_digit(byte & 15, b'a');
@@ -71,7 +71,7 @@ pub(super) fn hex_encode(bytes: &[u8]) -> Result<SecretBytes, TransformErrorKind
 pub(super) fn hex_decode(bytes: &[u8]) -> Result<SecretBytes, TransformErrorKind> {
     let wrong =
         |reason, offset| TransformErrorKind::Malformed { format: "hexadecimal", reason, offset };
-    SecretBytes::build(bytes.len().div_ceil(2), |out| {
+    build(bytes.len().div_ceil(2), |out| {
         let mut digits = 0;
         for (offset, &byte) in bytes.iter().enumerate() {
             if matches!(byte, b'\n' | b'\r') {
@@ -92,7 +92,7 @@ pub(super) fn hex_decode(bytes: &[u8]) -> Result<SecretBytes, TransformErrorKind
 pub(super) fn url_encode(bytes: &[u8]) -> Result<SecretBytes, TransformErrorKind> {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     let len = bytes.iter().map(|&b| if is_plain(b) { 1 } else { 3 }).sum();
-    SecretBytes::build(len, |out| {
+    build(len, |out| {
         let mut used = 0;
         for &byte in bytes {
             if is_plain(byte) {
@@ -111,7 +111,7 @@ pub(super) fn url_encode(bytes: &[u8]) -> Result<SecretBytes, TransformErrorKind
 
 /// RFC 3986 §2.1: `+` stands for itself.
 pub(super) fn url_decode(bytes: &[u8]) -> Result<SecretBytes, TransformErrorKind> {
-    SecretBytes::build(bytes.len(), |out| {
+    build(bytes.len(), |out| {
         let (mut used, mut at) = (0, 0);
         while let Some(&byte) = bytes.get(at) {
             out[used] = if byte == b'%' {

@@ -7,7 +7,7 @@
 use dsops_secure_mem::{SecretBytes, Writer};
 
 use super::path::{Path, Step};
-use super::{TransformErrorKind, text};
+use super::{TransformErrorKind, build, text};
 
 /// Nested lists and objects, as in `serde_json`.
 const MAX_DEPTH: usize = 128;
@@ -20,7 +20,7 @@ pub(super) fn extract(bytes: &[u8], path: &Path) -> Result<SecretBytes, Transfor
         return Err(TransformErrorKind::Null { path: path.to_string() });
     }
     // Undoing escapes and dropping blanks only makes it shorter.
-    SecretBytes::build(item.bytes.len(), |out| {
+    build(item.bytes.len(), |out| {
         let mut used = 0;
         item.pieces(|piece| {
             out[used..used + piece.len()].copy_from_slice(piece);

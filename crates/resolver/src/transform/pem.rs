@@ -2,7 +2,7 @@
 
 use dsops_secure_mem::{SecretBytes, Writer};
 
-use super::{MAX_VALUE_BYTES, TransformErrorKind};
+use super::{MAX_VALUE_BYTES, TransformErrorKind, build};
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
@@ -24,13 +24,13 @@ pub(super) fn normalise(
     bytes: &[u8],
     label: Option<&str>,
 ) -> Result<SecretBytes, TransformErrorKind> {
-    let unfolded = SecretBytes::build(bytes.len(), |out| {
+    let unfolded = build(bytes.len(), |out| {
         let mut used = 0;
         for (place, (_, byte)) in out.iter_mut().zip(unfold(bytes)) {
             *place = byte;
             used += 1;
         }
-        Ok::<_, TransformErrorKind>(used)
+        Ok(used)
     })?;
     let mut writer = Writer::with_limit(MAX_VALUE_BYTES);
     rewrite(&unfolded.try_expose()?, label, &mut writer).map_err(|error| match error {

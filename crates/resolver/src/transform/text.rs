@@ -2,7 +2,7 @@
 
 use dsops_secure_mem::{SecretBytes, Writer};
 
-use super::{MAX_VALUE_BYTES, TransformErrorKind, json};
+use super::{MAX_VALUE_BYTES, TransformErrorKind, build, json};
 
 /// Without Unicode white space at both ends; bytes that are not text stop it.
 pub(super) fn trim(bytes: &[u8]) -> &[u8] {
@@ -33,7 +33,7 @@ pub(super) fn multiline_to_single(bytes: &[u8]) -> Result<SecretBytes, Transform
             _ => 1,
         })
         .sum();
-    SecretBytes::build(len, |out| {
+    build(len, |out| {
         let mut used = 0;
         for &byte in bytes {
             let piece: &[u8] = match &byte {
@@ -55,13 +55,12 @@ pub(super) fn replace(
     to: &[u8],
 ) -> Result<SecretBytes, TransformErrorKind> {
     let count = Parts::new(bytes, from).count() - 1;
-    // No overflow: what is removed is there, and what is added is within the limit or refused.
-    let added = count.checked_mul(to.len()).filter(|&added| added <= MAX_VALUE_BYTES);
-    let len = added.map(|added| bytes.len() - count * from.len() + added);
-    let Some(len) = len.filter(|&len| len <= MAX_VALUE_BYTES) else {
-        return Err(TransformErrorKind::TooLarge { limit_bytes: MAX_VALUE_BYTES });
-    };
-    SecretBytes::build(len, |out| {
+    // What is removed is there; what overflows is too large in any case.
+    let len = count
+        .checked_mul(to.len())
+        .and_then(|added| added.checked_add(bytes.len() - count * from.len()))
+        .unwrap_or(usize::MAX);
+    build(len, |out| {
         let mut used = 0;
         for (index, part) in Parts::new(bytes, from).enumerate() {
             if index > 0 {
@@ -136,10 +135,7 @@ impl<'a> Joined<'a> {
 
 pub(super) fn concat(first: &[u8], second: &[u8]) -> Result<SecretBytes, TransformErrorKind> {
     let len = first.len() + second.len();
-    if len > MAX_VALUE_BYTES {
-        return Err(TransformErrorKind::TooLarge { limit_bytes: MAX_VALUE_BYTES });
-    }
-    SecretBytes::build(len, |out| {
+    build(len, |out| {
         out[..first.len()].copy_from_slice(first);
         out[first.len()..].copy_from_slice(second);
         Ok(len)
@@ -161,7 +157,7 @@ fn each_char<I: Iterator<Item = char>>(
 ) -> Result<SecretBytes, TransformErrorKind> {
     let text = text(bytes)?;
     let len = text.chars().flat_map(&change).map(char::len_utf8).sum();
-    SecretBytes::build(len, |out| {
+    build(len, |out| {
         let mut used = 0;
         for c in text.chars().flat_map(&change) {
             used += c.encode_utf8(&mut out[used..]).len();

@@ -1,5 +1,7 @@
 //! The type of a scalar: Go's yaml.v3 rules, which `sops` and the first dsops follow.
 
+use zeroize::Zeroizing;
+
 use super::Style;
 
 /// A scalar with its type.
@@ -58,11 +60,12 @@ fn plain(text: &str) -> Scalar<'_> {
             if is_timestamp(text) {
                 return Scalar::Timestamp(text);
             }
-            let digits = text.replace('_', "");
-            if let Some(int) = int(&digits) {
+            let without_marks = text.contains('_').then(|| Zeroizing::new(text.replace('_', "")));
+            let digits = without_marks.as_ref().map_or(text, |digits| digits.as_str());
+            if let Some(int) = int(digits) {
                 return Scalar::Int(int);
             }
-            float(&digits).map_or(Scalar::Str(text), Scalar::Float)
+            float(digits).map_or(Scalar::Str(text), Scalar::Float)
         }
         b'.' => float(text).map_or(Scalar::Str(text), Scalar::Float),
         _ => Scalar::Str(text),
