@@ -254,7 +254,8 @@ mod tests {
 
     #[test]
     fn chains_are_read_as_written() {
-        let cases: &[(&str, &[(&str, &[&str])])] = &[
+        type Steps = &'static [(&'static str, &'static [&'static str])];
+        let cases: &[(&str, Steps)] = &[
             ("", &[]),
             ("  ", &[]),
             ("trim", &[("trim", &[])]),
