@@ -110,7 +110,10 @@ fn block(depth: u32) -> BoxedStrategy<String> {
             for (index, child) in children.iter().enumerate() {
                 let head = if list { "-".to_owned() } else { format!("k{index}:") };
                 let (first, rest) = child.split_once('\n').unwrap_or((child, ""));
-                text += &format!("{head}{first}\n{}", indent(rest, &" ".repeat(by)));
+                text += &head;
+                text += first;
+                text += "\n";
+                text += &indent(rest, &" ".repeat(by));
             }
             text
         });
