@@ -8,6 +8,8 @@ mod kubernetes;
 mod lines;
 mod shell;
 mod systemd;
+#[cfg(feature = "template")]
+mod template;
 mod yaml;
 
 use std::{
@@ -163,6 +165,9 @@ impl Document<'_> {
             Format::SystemdCredential => self.each(sorted, systemd::credential),
             Format::SystemdEnvironment => self.each(sorted, systemd::environment),
             Format::GithubEnv => self.each(sorted, github::entry),
+            #[cfg(feature = "template")]
+            Format::Template => template::write(self.out, self.options, sorted),
+            #[cfg(not(feature = "template"))]
             Format::Template => Err(RenderError::MissingOption {
                 format: self.format,
                 option: "the cargo feature `template`, which this build lacks",

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use dsops_formats::{ImportError, ImportFormat, ImportProblem, Imported, Origin, import};
+use dsops_formats::{ImportError, ImportFormat, ImportProblem, Imported, import};
 
 fn read(format: ImportFormat, text: &str) -> Imported {
     import(format, text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -209,6 +209,8 @@ fn a_file_name_tells_the_format() {
 
 #[cfg(feature = "toml")]
 mod toml {
+    use dsops_formats::Origin;
+
     use super::*;
 
     /// `profile/NAME <- origin` lines.

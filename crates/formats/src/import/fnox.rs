@@ -190,7 +190,7 @@ impl Providers {
     fn of(
         &self,
         profile: Option<&String>,
-        named: Option<&str>,
+        wanted: Option<&str>,
     ) -> (Option<String>, Option<String>) {
         let scopes = [profile.cloned(), None];
         let visible = |key: &&Key| scopes.contains(&key.0);
@@ -200,7 +200,7 @@ impl Providers {
                 self.providers.keys().filter(visible).map(|(_, name)| name).collect();
             if names.len() == 1 { names.first().map(|name| (*name).clone()) } else { None }
         };
-        let name = named.map(str::to_owned).or_else(default).or_else(only);
+        let name = wanted.map(str::to_owned).or_else(default).or_else(only);
         let kind = name.as_ref().and_then(|name| {
             scopes
                 .iter()
