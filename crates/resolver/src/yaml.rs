@@ -50,8 +50,9 @@ impl Position {
     /// The very first place of a text.
     pub const START: Self = Self { offset: 0, line: 1, column: 1 };
 
-    /// The place `text[self.offset..offset]` further on.
-    pub(crate) fn advance(mut self, text: &str, offset: usize) -> Self {
+    /// The place `text[self.offset..offset]` further on; `text` is the whole text.
+    #[must_use]
+    pub fn advance(mut self, text: &str, offset: usize) -> Self {
         let mut chars = text.get(self.offset..offset).unwrap_or_default().chars().peekable();
         while let Some(c) = chars.next() {
             if c == '\n' || (c == '\r' && chars.peek() != Some(&'\n')) {
@@ -133,7 +134,8 @@ pub struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(value: Value, span: Span) -> Self {
+    /// A node of a tree that was not parsed from YAML: other document formats use the same tree.
+    pub fn new(value: Value, span: Span) -> Self {
         Self { value, span, tag: None, alias: false }
     }
 

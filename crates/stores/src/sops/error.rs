@@ -4,7 +4,7 @@ use std::fmt;
 
 use dsops_resolver::yaml::{Position, SyntaxError};
 
-use super::Keyring;
+use super::{Format, Keyring};
 use crate::{age, file::FileError};
 
 /// A place in a file.
@@ -34,15 +34,17 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file is not a YAML document.
-    #[error("{file}: it is not a YAML document")]
+    /// The file is no document of its format.
+    #[error("{file}: it is not {}", format.document())]
     Syntax {
         /// The file.
         file: String,
+        /// The format it was taken for.
+        format: Format,
         /// What is wrong, and where.
         source: SyntaxError,
     },
-    /// The file is YAML, but sops did not write it.
+    /// The file is a document, but sops did not write it.
     #[error("{file}: it is not a SOPS file, there is no `sops` section")]
     NotSops {
         /// The file.
@@ -73,7 +75,17 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
-    /// The file uses something of SOPS, or of YAML, that is not supported.
+    /// A regular expression of the `sops` section, or of `.sops.yaml`, is not supported.
+    #[error("{place}: `{name}`: {reason}")]
+    Pattern {
+        /// Where.
+        place: Place,
+        /// The setting.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file uses something of SOPS, or of its format, that is not supported.
     #[error("{place}: {what}, which is not supported")]
     Unsupported {
         /// Where.
@@ -82,12 +94,65 @@ pub enum Error {
         what: String,
     },
     /// The data key is wrapped, but for no age recipient.
-    #[error("{place}: no age recipient can open it, its data key is wrapped only for {}", kinds.join(", "))]
+    #[error("{place}: no age recipient can open it, its data key is wrapped only for {}", needs.join(", "))]
     NoAgeRecipient {
         /// Where the `sops` section starts.
         place: Place,
-        /// The sections that hold recipients, such as `pgp`.
-        kinds: Vec<&'static str>,
+        /// Who could open it, such as `pgp FINGERPRINT` or `kms ARN`.
+        needs: Vec<String>,
+    },
+    /// The data key is split over several groups, and too few of them open.
+    #[error(
+        "{file}: {opened} of its {} key groups open, {needed} are needed (missing: {}){}",
+        missing.len() + opened,
+        missing.join("; "),
+        looked_in(looked)
+    )]
+    TooFewGroups {
+        /// The file.
+        file: String,
+        /// How many groups opened.
+        opened: usize,
+        /// How many are needed.
+        needed: usize,
+        /// The recipients of each group that did not open.
+        missing: Vec<String>,
+        /// Where identities were looked for, and what was found there.
+        looked: Vec<String>,
+    },
+    /// A new data key cannot be wrapped for all recipients of the file.
+    #[error("{place}: a new data key cannot be wrapped for {}", needs.join(", "))]
+    ForeignRecipients {
+        /// Where the `sops` section starts.
+        place: Place,
+        /// The recipients that are no age recipients, such as `pgp FINGERPRINT`.
+        needs: Vec<String>,
+    },
+    /// A recipient of the file is not one that can be written for.
+    #[error("{place}: the recipient {recipient} cannot be used")]
+    Recipient {
+        /// Where it stands.
+        place: Place,
+        /// The recipient, as it is written.
+        recipient: String,
+        /// What is wrong with it.
+        source: age::Error,
+    },
+    /// `.sops.yaml` is malformed, or has no rule for the file.
+    #[error("{place}: {reason}")]
+    Creation {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Who should be removed is no recipient.
+    #[error("{file}: {recipient} is not one of its recipients")]
+    NotARecipient {
+        /// The file.
+        file: String,
+        /// Who should be removed.
+        recipient: String,
     },
     /// None of the identities is a recipient of the file.
     #[error(
@@ -193,10 +258,11 @@ pub enum Error {
 pub(super) const NULL_KIND: &str = "empty (null)";
 
 impl Error {
-    /// Adds to [`Error::NoIdentity`] where identities were looked for; other errors stay.
+    /// Adds to [`Error::NoIdentity`] and [`Error::TooFewGroups`] where identities were looked for;
+    /// other errors stay.
     #[must_use]
     pub fn looked_in(mut self, keyring: &Keyring) -> Self {
-        if let Self::NoIdentity { looked, .. } = &mut self {
+        if let Self::NoIdentity { looked, .. } | Self::TooFewGroups { looked, .. } = &mut self {
             *looked = keyring.looked();
         }
         self
@@ -214,12 +280,23 @@ impl Error {
             }
             Self::Metadata { .. } => "restore the file from version control",
             Self::Unsupported { .. } => {
-                "rewrite the file with sops in a form that is supported: age recipients, and a suffix rather than a regular expression"
+                "rewrite the file with sops in a form that is supported"
+            }
+            Self::Pattern { .. } => {
+                "say the same in the syntax that Go's regexp and Rust's regex-lite share, or use a suffix"
             }
             Self::NoAgeRecipient { .. } => {
-                "add an age recipient: `sops rotate --in-place --add-age RECIPIENT FILE`"
+                "someone who has one of these keys can add an age recipient: `sops rotate --in-place --add-age RECIPIENT FILE`"
             }
-            Self::NoIdentity { .. } => {
+            Self::ForeignRecipients { .. } => {
+                "use `sops rotate` where these keys are at hand, or remove these recipients with it"
+            }
+            Self::Creation { .. } => {
+                "correct the creation rules, see https://getsops.io/docs/#using-sops-yaml-conf-to-select-kms-pgp-and-age-for-new-files"
+            }
+            Self::Recipient { .. } => "remove it from the file with `sops`",
+            Self::NotARecipient { .. } => "see `dsops recipients list`",
+            Self::NoIdentity { .. } | Self::TooFewGroups { .. } => {
                 "set SOPS_AGE_KEY_FILE to the file of an identity that is a recipient, or ask someone who can read the file to add yours"
             }
             Self::WrappedKey { .. } | Self::Changed { .. } | Self::Mac { .. } => {

@@ -80,7 +80,7 @@ pub(super) fn seal(
         let cipher = Cipher::new(data_key);
         let mut scratch = Scratch { plaintext: &mut plaintext, ciphertext: &mut ciphertext };
         let mut computed = hash(leaves, metadata, &cipher, &mut scratch, |_, _| ())?;
-        let sealed = cipher.seal(sealing, &computed, last_modified.as_bytes());
+        let sealed = cipher.seal(sealing, Kind::Str, &computed, last_modified.as_bytes());
         computed.zeroize();
         Ok(sealed)
     })

@@ -2,36 +2,23 @@
 
 use dsops_resolver::yaml::{Node, Scalar};
 
-use super::{Error, Place, path::SOPS_SECTION};
+use super::{
+    Error, Place,
+    path::SOPS_SECTION,
+    rules::{self, Rule},
+};
 
-/// Sections that hold recipients we cannot use.
-const OTHER_RECIPIENTS: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
-const DEFAULT_UNENCRYPTED_SUFFIX: &str = "_unencrypted";
-
-/// Which values are encrypted, by the end of any part of their key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Rule {
-    /// All but those below a key with this suffix.
-    Except(String),
-    /// Only those below a key with this suffix.
-    Only(String),
-}
-
-impl Rule {
-    /// Whether values are encrypted once `part` is on their path, given what held above it.
-    pub(super) fn below(&self, above: bool, part: &str) -> bool {
-        match self {
-            Self::Except(suffix) => above && !part.ends_with(suffix.as_str()),
-            Self::Only(suffix) => above || part.ends_with(suffix.as_str()),
-        }
-    }
-
-    /// Whether a value with an empty path would be encrypted.
-    pub(super) fn at_top(&self) -> bool {
-        matches!(self, Self::Except(_))
-    }
-}
-
+/// Sections that hold recipients we cannot use, each with the settings that name one.
+const OTHER_RECIPIENTS: [(&str, &[&str]); 6] = [
+    ("kms", &["arn"]),
+    ("gcp_kms", &["resource_id"]),
+    ("hckms", &["key_id"]),
+    ("azure_kv", &["vault_url", "name", "version"]),
+    ("hc_vault", &["vault_address", "engine_path", "key_name"]),
+    ("pgp", &["fp"]),
+];
+/// A share of the data key names itself in one byte.
+const GROUP_LIMIT: usize = 255;
 /// A wrapped data key.
 #[derive(Clone, Debug)]
 pub(super) struct WrappedKey {
@@ -40,10 +27,21 @@ pub(super) struct WrappedKey {
     pub place: Place,
 }
 
+/// Recipients of which each can open the same part of the data key, or all of it.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub keys: Vec<WrappedKey>,
+    /// Recipients that are no age recipients, as `pgp FINGERPRINT`.
+    pub others: Vec<String>,
+}
+
 /// What the `sops` section says, checked.
 #[derive(Clone, Debug)]
 pub(super) struct Metadata {
-    pub keys: Vec<WrappedKey>,
+    /// At least one; with several, the data key is split over them.
+    pub groups: Vec<Group>,
+    /// How many groups are needed, where there are several.
+    pub threshold: usize,
     pub rule: Rule,
     pub mac_only_encrypted: bool,
     /// As authenticated together with the MAC.
@@ -76,8 +74,10 @@ impl Metadata {
         let (modified, node) = reader.required("lastmodified", "`lastmodified` is missing")?;
         let last_modified = authenticated_time(modified)
             .ok_or_else(|| reader.fail(node, "`lastmodified` is not a time (RFC 3339)"))?;
+        let groups = reader.groups()?;
         Ok(Self {
-            keys: reader.age_keys()?,
+            threshold: reader.threshold(groups.len())?,
+            groups,
             rule: reader.rule()?,
             mac_only_encrypted: reader.flag("mac_only_encrypted")?,
             last_modified,
@@ -85,6 +85,16 @@ impl Metadata {
             mac_place: reader.place(mac_node),
             unknown,
         })
+    }
+
+    /// All age recipients.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &WrappedKey> {
+        self.groups.iter().flat_map(|group| &group.keys)
+    }
+
+    /// All recipients that are no age recipients.
+    pub(super) fn others(&self) -> impl Iterator<Item = &str> {
+        self.groups.iter().flat_map(|group| &group.others).map(String::as_str)
     }
 }
 
@@ -103,22 +113,55 @@ impl<'a> Reader<'a> {
         Err(Error::Unsupported { place: self.place(node), what })
     }
 
-    fn age_keys(&self) -> Result<Vec<WrappedKey>, Error> {
-        if let Some(groups) = self.non_empty("key_groups") {
-            let what = "the data key is split over several key groups".to_owned();
-            return Err(Error::Unsupported { place: self.place(groups), what });
+    fn groups(&self) -> Result<Vec<Group>, Error> {
+        let single = self.group(self.section)?;
+        if !single.keys.is_empty() {
+            return Ok(vec![single]);
         }
-        let Some(list) = self.non_empty("age") else {
-            let kinds: Vec<_> = OTHER_RECIPIENTS
-                .into_iter()
-                .filter(|kind| self.non_empty(kind).is_some())
-                .collect();
-            return Err(if kinds.is_empty() {
-                self.fail(self.section, "there is no recipient in it")
-            } else {
-                Error::NoAgeRecipient { place: self.place(self.section), kinds }
-            });
+        let mut groups = Vec::new();
+        if single.others.is_empty()
+            && let Some(list) = self.non_empty(self.section, "key_groups")
+        {
+            let items = list
+                .as_sequence()
+                .filter(|items| items.len() <= GROUP_LIMIT)
+                .ok_or_else(|| self.fail(list, "`key_groups` is not a list of groups"))?;
+            groups = items.iter().map(|item| self.group(item)).collect::<Result<_, _>>()?;
+        }
+        let place = self.place(self.section);
+        if groups.iter().any(|group| !group.keys.is_empty()) {
+            return Ok(groups);
+        }
+        groups.push(single);
+        let needs: Vec<String> = groups.into_iter().flat_map(|group| group.others).collect();
+        Err(if needs.is_empty() {
+            self.fail(self.section, "there is no recipient in it")
+        } else {
+            Error::NoAgeRecipient { place, needs }
+        })
+    }
+
+    fn group(&self, node: &'a Node) -> Result<Group, Error> {
+        let mut others = Vec::new();
+        for (kind, names) in OTHER_RECIPIENTS {
+            let items = self.non_empty(node, kind).and_then(Node::as_sequence).unwrap_or_default();
+            others.extend(items.iter().map(|item| {
+                let part = |name: &&str| item.get(name).and_then(Node::as_str);
+                let parts: Vec<&str> = names.iter().filter_map(part).collect();
+                format!("{kind} {}", parts.join(" "))
+            }));
+            if items.is_empty() && self.non_empty(node, kind).is_some() {
+                others.push(kind.to_owned());
+            }
+        }
+        let keys = match self.non_empty(node, "age") {
+            Some(list) => self.age_keys(list)?,
+            None => Vec::new(),
         };
+        Ok(Group { keys, others })
+    }
+
+    fn age_keys(&self, list: &'a Node) -> Result<Vec<WrappedKey>, Error> {
         let items = list.as_sequence().ok_or_else(|| self.fail(list, "`age` is not a list"))?;
         items
             .iter()
@@ -136,32 +179,38 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    fn rule(&self) -> Result<Rule, Error> {
-        const NAMES: [&str; 6] = [
-            "unencrypted_suffix",
-            "encrypted_suffix",
-            "unencrypted_regex",
-            "encrypted_regex",
-            "unencrypted_comment_regex",
-            "encrypted_comment_regex",
-        ];
-        let mut given = NAMES.into_iter().filter_map(|name| Some((name, self.non_empty(name)?)));
-        let Some((name, node)) = given.next() else {
-            return Ok(Rule::Except(DEFAULT_UNENCRYPTED_SUFFIX.to_owned()));
+    /// Sops writes a number, older versions one with a fraction of nothing. Without any, all
+    /// groups are needed.
+    fn threshold(&self, groups: usize) -> Result<usize, Error> {
+        let Some(node) = self.non_empty(self.section, "shamir_threshold") else {
+            return Ok(groups);
         };
+        let threshold = match node.scalar() {
+            Some(Scalar::Int(0)) => Some(groups),
+            Some(Scalar::Int(int)) => usize::try_from(int).ok(),
+            Some(Scalar::Float(_)) => {
+                node.as_str().and_then(|text| text.trim_end_matches('0').strip_suffix('.')?.parse().ok())
+            }
+            _ => None,
+        };
+        threshold
+            .filter(|threshold| (1..=groups).contains(threshold) || groups == 1)
+            .ok_or_else(|| self.fail(node, "`shamir_threshold` is no number of groups"))
+    }
+
+    fn rule(&self) -> Result<Rule, Error> {
+        let setting = |name| Some((name, self.non_empty(self.section, name)?));
+        let mut given = rules::NAMES.into_iter().filter_map(setting);
+        let Some((name, node)) = given.next() else { return Ok(Rule::standard()) };
         if given.next().is_some() {
             return Err(self.fail(node, "more than one rule says what is encrypted"));
         }
-        let suffix =
-            node.as_str().ok_or_else(|| self.fail(node, "a suffix is not text"))?.to_owned();
-        match name {
-            "unencrypted_suffix" => Ok(Rule::Except(suffix)),
-            "encrypted_suffix" => Ok(Rule::Only(suffix)),
-            regex => {
-                let what = format!("`{regex}` chooses what is encrypted");
-                Err(Error::Unsupported { place: self.place(node), what })
-            }
-        }
+        let value = node.as_str().ok_or_else(|| self.fail(node, "a rule is not text"))?;
+        Rule::of(name, value).map_err(|reason| Error::Pattern {
+            place: self.place(node),
+            name: name.to_owned(),
+            reason,
+        })
     }
 
     fn flag(&self, name: &str) -> Result<bool, Error> {
@@ -179,8 +228,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A setting that is there and is not null, empty text or an empty list.
-    fn non_empty(&self, name: &str) -> Option<&'a Node> {
-        let node = self.section.get(name)?;
+    fn non_empty(&self, section: &'a Node, name: &str) -> Option<&'a Node> {
+        let node = section.get(name)?;
         let empty = node.is_null()
             || node.as_str().is_some_and(str::is_empty)
             || node.as_sequence().is_some_and(<[_]>::is_empty);
@@ -197,23 +246,18 @@ impl<'a> Reader<'a> {
 }
 
 fn is_known(key: &str) -> bool {
-    OTHER_RECIPIENTS.contains(&key)
-        || matches!(
-            key,
-            "age"
-                | "key_groups"
-                | "shamir_threshold"
-                | "lastmodified"
-                | "mac"
-                | "mac_only_encrypted"
-                | "version"
-                | "unencrypted_suffix"
-                | "encrypted_suffix"
-                | "unencrypted_regex"
-                | "encrypted_regex"
-                | "unencrypted_comment_regex"
-                | "encrypted_comment_regex"
-        )
+    const OTHERS: [&str; 7] = [
+        "age",
+        "key_groups",
+        "shamir_threshold",
+        "lastmodified",
+        "mac",
+        "mac_only_encrypted",
+        "version",
+    ];
+    OTHERS.contains(&key)
+        || rules::NAMES.contains(&key)
+        || OTHER_RECIPIENTS.iter().any(|(kind, _)| *kind == key)
 }
 
 /// The time in the form that the MAC is authenticated with: as written, without a fraction of a
@@ -239,17 +283,7 @@ fn authenticated_time(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Rule, authenticated_time};
-
-    #[test]
-    fn rules_by_suffix() {
-        let except = Rule::Except("_open".to_owned());
-        assert!(except.below(except.at_top(), "a"));
-        assert!(!except.below(except.below(except.at_top(), "a_open"), "b"));
-        let only = Rule::Only("_secret".to_owned());
-        assert!(!only.below(only.at_top(), "a"));
-        assert!(only.below(only.below(only.at_top(), "a_secret"), "b"));
-    }
+    use super::authenticated_time;
 
     #[test]
     fn times() {

@@ -53,24 +53,38 @@
 //!
 //! Source: <https://github.com/getsops/sops>, as of 3.11.
 
+mod comments;
+mod compare;
+mod creation;
+mod datakey;
 mod document;
-mod edit;
 mod error;
+mod format;
 mod keyring;
+mod listing;
 mod mac;
 mod metadata;
+mod open;
 mod path;
-mod quote;
+mod recipients;
+mod rules;
+mod shamir;
 mod store;
 mod tree;
+mod typed;
 mod value;
 
-pub use document::{Document, OpenDocument};
+pub use creation::CreationRule;
+pub use document::Document;
 use error::NULL_KIND;
 pub use error::{Error, Place};
+pub use format::{Format, UnknownFormat};
 pub(crate) use keyring::UNSUPPORTED_VARIABLES;
 pub use keyring::{
     KEY_FILE_VARIABLE, KEY_VARIABLE, Keyring, PASSPHRASE_VARIABLE, SSH_KEY_FILE_VARIABLE,
     default_key_file,
 };
+pub use listing::{Comment, Entry, EntryKind};
+pub use open::OpenDocument;
 pub use store::{SopsFactory, TYPE, change, create, locate, read};
+pub use typed::{UnknownType, ValueType};

@@ -243,7 +243,7 @@ fn to_store_error(file: &str, error: Error) -> StoreError {
     let at = |place: &super::Place| (place.file.clone(), Some((place.line, place.column)));
     let malformed = |(what, at), reason: String| StoreError::Malformed { what, at, reason };
     match error {
-        Error::Syntax { file, source } => {
+        Error::Syntax { file, source, .. } => {
             let start = source.span.start;
             malformed((file, Some((start.line, start.column))), source.kind.to_string())
         }
@@ -266,7 +266,7 @@ fn to_store_error(file: &str, error: Error) -> StoreError {
             malformed(at(&place), format!("`{key}` is {kind}, not a value"))
         }
         Error::NotFound { key, suggestion, .. } => StoreError::NotFound { key, suggestion },
-        Error::NoIdentity { .. } | Error::NoAgeRecipient { .. } => {
+        Error::NoIdentity { .. } | Error::TooFewGroups { .. } | Error::NoAgeRecipient { .. } => {
             StoreError::Locked { reason: error.to_string(), help }
         }
         Error::WrappedKey { ref place, ref recipient, ref source } => StoreError::Tampered {

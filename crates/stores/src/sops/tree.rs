@@ -6,10 +6,13 @@ use dsops_resolver::yaml::{Node, Scalar, Value};
 
 use super::{
     Error, Place,
-    metadata::Rule,
     path::{self, SOPS_SECTION},
+    rules::Rule,
     value::{Encrypted, Kind, clear_form},
 };
+
+/// All keys together, each with those above it; a file of secrets has some thousand bytes of them.
+const KEYS_LIMIT_BYTES: usize = 64 << 20;
 
 /// How a value stands in the document.
 pub(super) enum Content<'a> {
@@ -157,6 +160,10 @@ impl<'a> Walk<'a, '_> {
         if matches!(scalar, Scalar::Null) {
             return Ok(());
         }
+        let encrypted = match self.rule {
+            Rule::Comments => Encrypted::parse(text).is_ok(),
+            Rule::Names { .. } => encrypted,
+        };
         let content = if !encrypted {
             let kind = if matches!(scalar, Scalar::Bool(_)) { Kind::Bool } else { Kind::Str };
             let form = clear_form(scalar).map_err(|reason| self.refuse(node, reason))?;
@@ -169,6 +176,9 @@ impl<'a> Walk<'a, '_> {
             return Err(self.refuse(node, "it is not encrypted"));
         };
         let leaves = &mut self.leaves;
+        if leaves.keys.len() + self.key.len() > KEYS_LIMIT_BYTES {
+            return Err(self.unsupported(node, "the keys are longer than those of any document"));
+        }
         let (key, path) = (leaves.keys.len(), leaves.paths.len());
         leaves.keys.push_str(&self.key);
         leaves.paths.push_str(&self.path);

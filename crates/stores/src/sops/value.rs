@@ -31,6 +31,18 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Str => "str",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+            Self::Bytes => "bytes",
+            Self::Time => "time",
+            Self::Comment => "comment",
+        }
+    }
+
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "str" => Self::Str,
@@ -96,6 +108,11 @@ impl<'a> Encrypted<'a> {
     pub(super) fn max_len(&self) -> usize {
         self.data.len() / 4 * 3
     }
+
+    /// How many bytes the plaintext has, if the data is base64.
+    pub(super) fn len(&self) -> usize {
+        self.max_len() - self.data.bytes().rev().take_while(|byte| *byte == b'=').count().min(2)
+    }
 }
 
 /// Why a value did not open.
@@ -139,11 +156,17 @@ impl Cipher {
         Ok(sealed.len())
     }
 
-    /// Encrypts as type `str`. An empty value stays empty, as in sops.
+    /// Encrypts as a type. An empty value stays empty, as in sops.
     ///
     /// # Panics
     /// When `sealing` was made for another length.
-    pub(super) fn seal(&self, sealing: Sealing, plaintext: &[u8], path: &[u8]) -> String {
+    pub(super) fn seal(
+        &self,
+        sealing: Sealing,
+        kind: Kind,
+        plaintext: &[u8],
+        path: &[u8],
+    ) -> String {
         let Sealing { iv, mut sealed, mut text } = sealing;
         if plaintext.is_empty() {
             return text;
@@ -159,7 +182,7 @@ impl Cipher {
         push_base64(&mut text, &iv);
         text.push_str(",tag:");
         push_base64(&mut text, &tag);
-        text.push_str(",type:str]");
+        text.extend([",type:", kind.name(), "]"]);
         text
     }
 }
@@ -299,7 +322,8 @@ mod tests {
     }
 
     fn seal(plaintext: &[u8], path: &[u8]) -> String {
-        Cipher::new(&key()).seal(Sealing::new(plaintext.len()).unwrap(), plaintext, path)
+        let sealing = Sealing::new(plaintext.len()).unwrap();
+        Cipher::new(&key()).seal(sealing, Kind::Str, plaintext, path)
     }
 
     fn open(text: &str, path: &[u8]) -> Result<Vec<u8>, &'static str> {

@@ -1,24 +1,22 @@
-//! Edits of a document's text in place: everything that is not edited keeps its bytes.
+//! Edits of a YAML text in place, and the `sops` section as YAML.
 
 use std::ops::Range;
 
 use dsops_resolver::yaml::{Node, Position, Value};
 
 use super::{
-    document::Document,
-    path::{self, SOPS_SECTION},
+    Refused,
     quote::{key_text, value_text},
+    section::Item,
+    text::{insert, insert_line_after, line_end, line_start, newline, splice, splice_all},
+};
+use crate::sops::{
+    path::{self, SOPS_SECTION},
     value::{Encrypted, Kind},
 };
 
 /// Spaces per level where the document does not show its own habit; sops uses as many.
 const DEFAULT_STEP: usize = 4;
-
-/// Where and why an edit is not possible.
-pub(super) struct Refused {
-    pub position: Position,
-    pub reason: &'static str,
-}
 
 /// Writes `sealed` as the value of the key, adding what is missing of its path.
 pub(super) fn set(
@@ -116,62 +114,102 @@ pub(super) fn unset(text: &str, root: &Node, parts: &[String]) -> Result<String,
 pub(super) fn set_metadata(text: &str, root: &Node, modified: &str, mac: &str) -> String {
     let section = root.get(SOPS_SECTION).expect("a parsed document has the section");
     let flow = is_flow(text, root) || is_flow(text, section);
-    let mut edits: Vec<(Range<usize>, String)> =
-        [("lastmodified", format!("\"{modified}\"")), ("mac", value_text(mac, flow))]
-            .into_iter()
-            .map(|(name, value)| {
-                let node = section.get(name).expect("a parsed document has the setting");
-                (node.span.range(), value)
-            })
-            .collect();
-    edits.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
-    edits.into_iter().fold(text.to_owned(), |text, (range, value)| splice(&text, range, &value))
+    let edits = [("lastmodified", format!("\"{modified}\"")), ("mac", value_text(mac, flow))];
+    let edits = edits.into_iter().map(|(name, value)| {
+        let node = section.get(name).expect("a parsed document has the setting");
+        (node.span.range(), value)
+    });
+    splice_all(text, edits.collect())
 }
 
-/// Which parts of a key are indices of lists: these are no part of what a value is authenticated
-/// with.
-pub(super) fn list_indices(root: &Node, parts: &[String]) -> Vec<bool> {
-    let mut node = Some(root);
-    parts
-        .iter()
-        .map(|part| {
-            if let Some(Value::Sequence(items)) = node.map(|node| &node.value) {
-                node = item(items, part).map(|position| &items[position]);
-                true
-            } else {
-                node = node.and_then(|node| node.get(part));
-                false
+/// Replaces the section `sops`, or adds it at the end.
+pub(super) fn write_section(text: &str, root: &Node, section: &Item) -> String {
+    let entries = root.as_mapping().unwrap_or_default();
+    let there = entry(entries, SOPS_SECTION);
+    if is_flow(text, root) {
+        let flow = flow_item(section);
+        return match (there, entries.last()) {
+            (Some((_, node)), _) => splice(text, node.span.range(), &flow),
+            (None, Some((_, last))) => {
+                insert(text, last.span.end.offset, &format!(", {SOPS_SECTION}: {flow}"))
             }
-        })
-        .collect()
+            (None, None) => {
+                splice(text, root.span.range(), &format!("{{{SOPS_SECTION}: {flow}}}"))
+            }
+        };
+    }
+    let newline = newline(text);
+    let mut block = format!("{SOPS_SECTION}:");
+    push_block(section, step(root), step(root), newline, &mut block);
+    if let Some((name, node)) = there {
+        return splice(text, name.span.start.offset..node.span.end.offset, &block);
+    }
+    let between = if text.is_empty() || text.ends_with('\n') { "" } else { newline };
+    format!("{text}{between}{block}{newline}")
 }
 
-/// Whether two documents have the same values and recipients but for one key, which has the value
-/// `sealed` in the new one, or is gone.
-pub(super) fn differs_only_at(
-    old: &Document,
-    new: &Document,
-    key: &str,
-    sealed: Option<&str>,
-) -> bool {
-    let (Some(old_values), Some(mut new_values)) = (old.raw_values(), new.raw_values()) else {
-        return false;
-    };
-    let below = format!("{key}/");
-    let others = old_values.into_iter().filter(|(k, _)| k != key && !k.starts_with(&below));
-    if let Some(sealed) = sealed {
-        let at = new_values.iter().position(|(k, _)| k == key);
-        if at.is_none_or(|at| new_values.remove(at).1 != sealed) || !others.eq(new_values) {
-            return false;
-        }
-    } else {
-        // Items of a list move up when one is removed; their values must not change.
-        let raws = |(_, raw)| raw;
-        if !others.map(raws).eq(new_values.into_iter().map(raws)) {
-            return false;
+/// Where the section of sops stands, with its last line break.
+pub(super) fn without_section(text: &str, root: &Node) -> Option<Range<usize>> {
+    let entries = root.as_mapping()?;
+    let at = entries.iter().position(|(name, _)| name.as_str() == Some(SOPS_SECTION))?;
+    let (name, node) = &entries[at];
+    if !is_flow(text, root) {
+        let end = super::text::line_end_with_break(text, node.span.end.offset);
+        return Some(line_start(text, name.span.start.offset)..end);
+    }
+    Some(match (entries.get(at + 1), at.checked_sub(1).map(|before| &entries[before])) {
+        (Some((next, _)), _) => name.span.start.offset..next.span.start.offset,
+        (None, Some((_, before))) => before.span.end.offset..node.span.end.offset,
+        (None, None) => name.span.start.offset..node.span.end.offset,
+    })
+}
+
+/// Comments are what follows a `#` between the scalars.
+pub(super) fn comments(text: &str, root: &Node) -> Vec<Range<usize>> {
+    if !text.contains('#') {
+        return Vec::new();
+    }
+    let mut scalars = Vec::new();
+    for (name, node) in root.as_mapping().unwrap_or_default() {
+        if name.as_str() == Some(SOPS_SECTION) {
+            scalars.push(name.span.start.offset..node.span.end.offset);
+        } else {
+            scalars.push(name.span.range());
+            collect_scalars(node, &mut scalars);
         }
     }
-    old.same_recipients(new)
+    scalars.push(text.len()..text.len());
+    let mut comments = Vec::new();
+    let mut at = 0;
+    for scalar in scalars {
+        // The anchored original of an alias stands before it.
+        while let Some(found) = text.get(at..scalar.start).and_then(|gap| gap.find('#')) {
+            let start = at + found;
+            if text[..start].ends_with(|c: char| !c.is_whitespace()) {
+                at = start + 1;
+                continue;
+            }
+            let end = line_end(text, start);
+            comments.push(start..start + text[start..end].trim_end_matches('\r').len());
+            at = end;
+        }
+        at = at.max(scalar.end);
+    }
+    comments
+}
+
+fn collect_scalars(node: &Node, scalars: &mut Vec<Range<usize>>) {
+    match &node.value {
+        _ if node.is_alias() => scalars.push(node.span.range()),
+        Value::Scalar { .. } => scalars.push(node.span.range()),
+        Value::Mapping(entries) => {
+            for (name, value) in entries {
+                scalars.push(name.span.range());
+                collect_scalars(value, scalars);
+            }
+        }
+        Value::Sequence(items) => items.iter().for_each(|item| collect_scalars(item, scalars)),
+    }
 }
 
 /// Positions of the items of a list that are values. Sops keeps a comment in a list as an item.
@@ -367,32 +405,70 @@ fn refuse(node: &Node, reason: &'static str) -> Refused {
     Refused { position: node.span.start, reason }
 }
 
-fn splice(text: &str, range: Range<usize>, replacement: &str) -> String {
-    [&text[..range.start], replacement, &text[range.end..]].concat()
+/// A part of the section after its key and colon, or after the dash of a list.
+fn push_block(item: &Item, indent: usize, step: usize, newline: &str, out: &mut String) {
+    match item {
+        Item::Bare(text) => out.extend([" ", text]),
+        Item::Text(text) if is_block_text(text) => {
+            out.push_str(" |");
+            for line in text.lines() {
+                out.extend([newline, &" ".repeat(indent), line]);
+            }
+        }
+        Item::Text(text) => out.extend([" ", &section_text(text, false)]),
+        Item::List(items) if items.is_empty() => out.push_str(" []"),
+        Item::Map(entries) if entries.is_empty() => out.push_str(" {}"),
+        Item::List(items) => {
+            for item in items {
+                out.extend([newline, &" ".repeat(indent), "-"]);
+                // The first key of a mapping shares the line of the dash.
+                let mut inner = String::new();
+                push_block(item, indent + 2, step, newline, &mut inner);
+                let first = format!("{newline}{}", " ".repeat(indent + 2));
+                match inner.strip_prefix(&first).filter(|_| matches!(item, Item::Map(_))) {
+                    Some(inner) => out.extend([" ", inner]),
+                    None => out.push_str(&inner),
+                }
+            }
+        }
+        Item::Map(entries) => {
+            for (name, item) in entries {
+                out.extend([newline, &" ".repeat(indent), &key_text(name, false), ":"]);
+                let deeper = if matches!(item, Item::Text(_)) { 2 } else { step };
+                push_block(item, indent + deeper, step, newline, out);
+            }
+        }
+    }
 }
 
-fn insert(text: &str, at: usize, addition: &str) -> String {
-    splice(text, at..at, addition)
+fn flow_item(item: &Item) -> String {
+    match item {
+        Item::Bare(text) => text.clone(),
+        Item::Text(text) => section_text(text, true),
+        Item::List(items) => {
+            format!("[{}]", items.iter().map(flow_item).collect::<Vec<_>>().join(", "))
+        }
+        Item::Map(entries) => {
+            let entry = |(name, item): &(String, Item)| {
+                format!("{}: {}", key_text(name, true), flow_item(item))
+            };
+            format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
-/// Inserts a line after the one on which `offset` stands.
-fn insert_line_after(text: &str, offset: usize, line: &str) -> String {
-    let end = line_end(text, offset);
-    // Before the line break, so that a last line without one gets none.
-    let end = if text[..end].ends_with('\r') { end - 1 } else { end };
-    insert(text, end, &format!("{}{line}", newline(text)))
+/// Whether a text can stand as a literal block: whole lines of visible characters.
+fn is_block_text(text: &str) -> bool {
+    text.ends_with('\n')
+        && text.lines().all(|line| {
+            !line.is_empty()
+                && !line.starts_with(' ')
+                && line.chars().all(|c| c == ' ' || c.is_ascii_graphic())
+        })
 }
 
-fn line_start(text: &str, offset: usize) -> usize {
-    text[..offset].rfind('\n').map_or(0, |at| at + 1)
-}
-
-fn line_end(text: &str, offset: usize) -> usize {
-    text[offset..].find('\n').map_or(text.len(), |at| offset + at)
-}
-
-fn newline(text: &str) -> &'static str {
-    if text.contains("\r\n") { "\r\n" } else { "\n" }
+fn section_text(text: &str, flow: bool) -> String {
+    if Encrypted::parse(text).is_ok() { value_text(text, flow) } else { key_text(text, flow) }
 }
 
 #[cfg(test)]

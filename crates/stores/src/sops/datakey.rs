@@ -1,0 +1,84 @@
+//! The data key of a document: unwrapped from one group of recipients, or put together from shares.
+
+use std::borrow::Borrow;
+
+use dsops_secure_mem::SecretBytes;
+
+use super::{
+    Error,
+    document::Document,
+    metadata::Group,
+    shamir::{self, SHARE_OVERHEAD},
+    value::KEY_BYTES,
+};
+use crate::age::{self, Identity};
+
+impl Document {
+    pub(super) fn data_key(
+        &self,
+        identities: &[impl Borrow<Identity>],
+    ) -> Result<SecretBytes, Error> {
+        if let [group] = self.metadata.groups.as_slice() {
+            return self.unwrap(group, KEY_BYTES, identities)?.ok_or_else(|| Error::NoIdentity {
+                file: self.file.clone(),
+                recipients: self.recipients().map(str::to_owned).collect(),
+                looked: Vec::new(),
+            });
+        }
+        let needed = self.metadata.threshold;
+        let mut shares = Vec::new();
+        let mut missing = Vec::new();
+        for group in &self.metadata.groups {
+            match self.unwrap(group, KEY_BYTES + SHARE_OVERHEAD, identities)? {
+                Some(share) => shares.push(share),
+                None => {
+                    let age = group.keys.iter().map(|key| key.recipient.as_str());
+                    let all: Vec<&str> = age.chain(group.others.iter().map(String::as_str)).collect();
+                    missing.push(all.join(" or "));
+                }
+            }
+            if shares.len() == needed {
+                return shamir::combine(&shares)?.ok_or_else(|| Error::Metadata {
+                    place: self.section_place(),
+                    reason: "two key groups hold the same share of the data key",
+                });
+            }
+        }
+        let (file, opened) = (self.file.clone(), shares.len());
+        Err(Error::TooFewGroups { file, opened, needed, missing, looked: Vec::new() })
+    }
+
+    /// What one group wraps. Tries the wrapped keys of our own recipients first; the names of
+    /// recipients are not authenticated, so all others are tried after them.
+    fn unwrap(
+        &self,
+        group: &Group,
+        len: usize,
+        identities: &[impl Borrow<Identity>],
+    ) -> Result<Option<SecretBytes>, Error> {
+        let ours: Vec<String> =
+            identities.iter().map(|id| id.borrow().recipient().to_string()).collect();
+        let (first, others): (Vec<_>, Vec<_>) =
+            group.keys.iter().partition(|key| ours.contains(&key.recipient));
+        let mut problem = None;
+        for key in first.into_iter().chain(others) {
+            match age::decrypt_armored(key.armored.trim().as_bytes(), identities) {
+                Ok(data_key) if data_key.len() == len => return Ok(Some(data_key)),
+                Ok(_) => {
+                    let reason = "a wrapped data key has not the length of one";
+                    return Err(Error::Metadata { place: key.place.clone(), reason });
+                }
+                Err(age::Error::NoMatch { .. }) => {}
+                Err(age::Error::Memory(error)) => return Err(error.into()),
+                Err(source) => {
+                    problem.get_or_insert(Error::WrappedKey {
+                        place: key.place.clone(),
+                        recipient: key.recipient.clone(),
+                        source,
+                    });
+                }
+            }
+        }
+        problem.map_or(Ok(None), Err)
+    }
+}
