@@ -203,7 +203,7 @@ fn tamperings() -> Vec<(&'static str, String, &'static str)> {
         (
             "rule by regular expression",
             TEXT.replacen("unencrypted_suffix: _unencrypted", "encrypted_regex: ^x", 1),
-            "Unsupported",
+            "Mac",
         ),
         ("wrapped key of another file", TEXT.replacen(wrapped(TEXT), wrapped(OTHER), 1), "Changed"),
         (
@@ -244,7 +244,7 @@ fn tamperings() -> Vec<(&'static str, String, &'static str)> {
         (
             "key groups",
             TEXT.replacen("    age:", "    key_groups:\n        - age: []\n    age:", 1),
-            "Unsupported",
+            "Metadata",
         ),
         ("version removed", without_line("version"), "Metadata"),
         ("version of another format", with_value("version", "1.14"), "Unsupported"),

@@ -79,15 +79,14 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         declaration(&config, environment, name.as_str(), &target)?;
     }
     let open = OpenContext::new(config.base_dir(), &cx.environment);
-    let (path, keyring) = sops::locate(target.settings, &open).map_err(Failure::from_store)?;
-    sops::read(&path)
-        .and_then(|document| document.open(keyring.identities()))
-        .map_err(|error| store_failure(&error.looked_in(&keyring)))?;
+    let store = sops::locate(target.settings, &open).map_err(Failure::from_store)?;
+    store.open().map_err(|error| store_failure(&error))?;
     let value = read_value(cx, args, name.as_str())?;
-    sops::change(&path, &keyring, |document| document.set(&target.key, &value, SystemTime::now()))
+    store
+        .change(|document| document.set(&target.key, &value, SystemTime::now()))
         .map_err(|error| store_failure(&error))?;
     drop(value);
-    cx.ui.note(format!("stored {name} in {}", shown(&path).display()));
+    cx.ui.note(format!("stored {name} in {}", shown(&store.path).display()));
     if !target.declared {
         declare(&config, environment, name.as_str(), &target)?;
         cx.ui.note(format!(

@@ -58,7 +58,8 @@ pub(super) fn find(format: Format, text: &str, root: &Node) -> Vec<Comment> {
             }
             let next = map.landmarks.partition_point(|(offset, _)| *offset < range.start);
             let mut paths: Vec<String> = Vec::new();
-            let around = [map.landmarks.get(next), next.checked_sub(1).map(|at| &map.landmarks[at])];
+            let around =
+                [map.landmarks.get(next), next.checked_sub(1).map(|at| &map.landmarks[at])];
             for (_, parent) in around.into_iter().flatten() {
                 let mut above = *parent;
                 loop {

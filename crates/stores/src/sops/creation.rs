@@ -72,7 +72,8 @@ impl CreationRule {
             }
             let name = config.display().to_string();
             let bytes = file::read(&config, CONFIG_LIMIT_BYTES)?;
-            let text = String::from_utf8(bytes).map_err(|_| Error::NotText { file: name.clone() })?;
+            let text =
+                String::from_utf8(bytes).map_err(|_| Error::NotText { file: name.clone() })?;
             let relative = path.strip_prefix(folder).unwrap_or(&path);
             let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
             return Self::of(&name, &text, &parts.join("/"));

@@ -33,7 +33,8 @@ impl Document {
                 Some(share) => shares.push(share),
                 None => {
                     let age = group.keys.iter().map(|key| key.recipient.as_str());
-                    let all: Vec<&str> = age.chain(group.others.iter().map(String::as_str)).collect();
+                    let all: Vec<&str> =
+                        age.chain(group.others.iter().map(String::as_str)).collect();
                     missing.push(all.join(" or "));
                 }
             }

@@ -279,9 +279,7 @@ impl Error {
                 "encrypt it with `sops encrypt --in-place`, or make a new one with `dsops init`"
             }
             Self::Metadata { .. } => "restore the file from version control",
-            Self::Unsupported { .. } => {
-                "rewrite the file with sops in a form that is supported"
-            }
+            Self::Unsupported { .. } => "rewrite the file with sops in a form that is supported",
             Self::Pattern { .. } => {
                 "say the same in the syntax that Go's regexp and Rust's regex-lite share, or use a suffix"
             }

@@ -1,10 +1,6 @@
 //! What a document holds, without any value: for lists that people read.
 
-use super::{
-    Document, Error, Place, comments,
-    tree::Content,
-    value::Encrypted,
-};
+use super::{Document, Error, Place, comments, tree::Content, value::Encrypted};
 
 /// An entry of a document: its key and how its value is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -115,13 +115,17 @@ impl<'a> Reader<'a> {
 
     fn groups(&self) -> Result<Vec<Group>, Error> {
         let single = self.group(self.section)?;
+        let lists = self.non_empty(self.section, "key_groups");
+        if let Some(list) = lists
+            && !(single.keys.is_empty() && single.others.is_empty())
+        {
+            return Err(self.fail(list, "there are recipients beside the key groups"));
+        }
         if !single.keys.is_empty() {
             return Ok(vec![single]);
         }
         let mut groups = Vec::new();
-        if single.others.is_empty()
-            && let Some(list) = self.non_empty(self.section, "key_groups")
-        {
+        if let Some(list) = lists {
             let items = list
                 .as_sequence()
                 .filter(|items| items.len() <= GROUP_LIMIT)
@@ -188,9 +192,9 @@ impl<'a> Reader<'a> {
         let threshold = match node.scalar() {
             Some(Scalar::Int(0)) => Some(groups),
             Some(Scalar::Int(int)) => usize::try_from(int).ok(),
-            Some(Scalar::Float(_)) => {
-                node.as_str().and_then(|text| text.trim_end_matches('0').strip_suffix('.')?.parse().ok())
-            }
+            Some(Scalar::Float(_)) => node
+                .as_str()
+                .and_then(|text| text.trim_end_matches('0').strip_suffix('.')?.parse().ok()),
             _ => None,
         };
         threshold

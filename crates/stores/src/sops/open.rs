@@ -9,8 +9,7 @@ use subtle::ConstantTimeEq;
 use super::{
     CreationRule, Document, Error, Format, Place, ValueType, compare,
     format::{self, section::Item},
-    mac,
-    path,
+    mac, path,
     recipients::wrap_for,
     store::FILE_LIMIT_BYTES,
     tree::Content,

@@ -128,10 +128,13 @@ impl OpenDocument {
             let (from, to) = (Cipher::new(&self.data_key), Cipher::new(data_key));
             let renewed = old.iter().zip(sealings).map(|((_, value, paths), sealing)| {
                 // A comment that opens under no path near it was not written by sops: it stays.
-                paths.iter().find_map(|path| {
-                    let used = from.open(value, path, &mut ciphertext, &mut plaintext).ok()?;
-                    Some((used, *path))
-                }).map(|(used, path)| to.seal(sealing, value.kind, &plaintext[..used], path))
+                paths
+                    .iter()
+                    .find_map(|path| {
+                        let used = from.open(value, path, &mut ciphertext, &mut plaintext).ok()?;
+                        Some((used, *path))
+                    })
+                    .map(|(used, path)| to.seal(sealing, value.kind, &plaintext[..used], path))
             });
             renewed.collect()
         });

@@ -178,8 +178,22 @@ mod tests {
     #[test]
     fn what_go_reads_otherwise_is_refused() {
         for pattern in [
-            r"\pL", r"\p{Greek}", r"\Qa\E", r"\u0041", r"\<a", r"\b{start}", "(?x)a", "(?R)a",
-            "[a[b]]", "[a&&b]", "[a--b]", "(?i)ä", "(", "a**b(", "\\", "[]a]",
+            r"\pL",
+            r"\p{Greek}",
+            r"\Qa\E",
+            r"\u0041",
+            r"\<a",
+            r"\b{start}",
+            "(?x)a",
+            "(?R)a",
+            "[a[b]]",
+            "[a&&b]",
+            "[a--b]",
+            "(?i)ä",
+            "(",
+            "a**b(",
+            "\\",
+            "[]a]",
         ] {
             assert!(regex(pattern).is_err(), "{pattern}");
         }

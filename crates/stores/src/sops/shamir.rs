@@ -44,9 +44,7 @@ pub(super) fn combine(
 /// The Lagrange polynomial of a point at 0: the product of `x / (x - own)` over all other points.
 fn weight_at_zero(coordinates: &[u8], own: usize) -> u8 {
     let others = coordinates.iter().enumerate().filter(|(index, _)| *index != own);
-    others.fold(1, |weight, (_, x)| {
-        multiply(weight, multiply(*x, invert(x ^ coordinates[own])))
-    })
+    others.fold(1, |weight, (_, x)| multiply(weight, multiply(*x, invert(x ^ coordinates[own]))))
 }
 
 /// Multiplies in GF(2⁸) modulo x⁸ + x⁴ + x³ + x + 1, without a branch or a table.

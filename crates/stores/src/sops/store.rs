@@ -12,7 +12,10 @@ use dsops_resolver::{
 };
 use dsops_secure_mem::SecretBytes;
 
-use super::{Document, Error, KEY_VARIABLE, Keyring, OpenDocument, keyring::is_key, path};
+use super::{
+    CreationRule, Document, Error, Format, KEY_VARIABLE, Keyring, OpenDocument, keyring::is_key,
+    path,
+};
 use crate::file::{self, FileError};
 
 /// Larger than any file of secrets that people edit; the parser has the same limit.
@@ -25,9 +28,11 @@ pub const TYPE: &str = "sops";
 
 const PATH: &str = "path";
 const KEY_FILE: &str = "age_key_file";
+const FORMAT: &str = "format";
 
-/// Makes stores of the type `sops`, with the settings `path` and, optionally, `age_key_file`; both
-/// are relative to the folder of the configuration.
+/// Makes stores of the type `sops`, with the settings `path` and, optionally, `age_key_file`, both
+/// relative to the folder of the configuration, and `format`, where the extension of the file does
+/// not say it.
 ///
 /// The identities of the environment are collected once and shared by all stores it opens.
 #[derive(Debug, Default)]
@@ -58,8 +63,9 @@ impl StoreFactory for SopsFactory {
     }
 
     fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {
-        let mut problems = settings.unknown_keys(&[PATH, KEY_FILE]);
+        let mut problems = settings.unknown_keys(&[PATH, KEY_FILE, FORMAT]);
         problems.extend(settings.required_text(PATH).err());
+        problems.extend(format_of(settings).err());
         problems.extend(key_file(settings).err());
         problems
     }
@@ -86,19 +92,78 @@ impl StoreFactory for SopsFactory {
         settings: &StoreSettings,
         cx: &OpenContext<'_>,
     ) -> Result<Box<dyn Store>, StoreError> {
-        let (path, keyring) = located(settings, cx, self.keyring(cx)?)?;
-        Ok(Box::new(Sops { path, keyring }))
+        Ok(Box::new(Sops { file: located(settings, cx, self.keyring(cx)?)? }))
     }
 }
 
-/// The file of a store and the identities that may open it, for [`change`].
+/// A SOPS file, and the identities that may open it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SopsFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: Format,
+    /// The identities.
+    pub keyring: Arc<Keyring>,
+}
+
+impl SopsFile {
+    /// A file whose extension says its format.
+    pub fn new(path: impl Into<PathBuf>, keyring: Arc<Keyring>) -> Self {
+        let path = path.into();
+        Self { format: Format::of(&path), path, keyring }
+    }
+
+    /// Reads and parses the file.
+    ///
+    /// # Errors
+    /// [`Error::File`], and those of [`Document::parse`].
+    pub fn read(&self) -> Result<Document, Error> {
+        read_as(self.format, &self.path)
+    }
+
+    /// Reads, opens and verifies the file.
+    ///
+    /// # Errors
+    /// Those of [`SopsFile::read`] and of [`Document::open`].
+    pub fn open(&self) -> Result<OpenDocument, Error> {
+        let open = self.read()?.open(self.keyring.identities());
+        open.map_err(|error| error.looked_in(&self.keyring))
+    }
+
+    /// Makes the file, new and empty, as a rule says; never overwrites one.
+    ///
+    /// # Errors
+    /// [`Error::File`], and those of [`OpenDocument::create_by`].
+    pub fn create(&self, rule: &CreationRule) -> Result<OpenDocument, Error> {
+        let name = self.path.display().to_string();
+        let document = OpenDocument::create_by(self.format, &name, rule, SystemTime::now())?;
+        // The file is made to be shared and committed: what it protects is encrypted.
+        file::publish_new(&self.path, document.text().as_bytes(), 0o644)?;
+        Ok(document)
+    }
+
+    /// Changes the file: locks it, opens and verifies it, lets `change` edit it, and replaces it
+    /// at once. Concurrent changes wait for each other, so none is lost. Returns what `change`
+    /// returns.
+    ///
+    /// # Errors
+    /// [`Error::File`], those of [`SopsFile::open`], and whatever `change` returns; the file is
+    /// then as it was.
+    pub fn change<R>(
+        &self,
+        change: impl FnOnce(&mut OpenDocument) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        change_as(self.format, &self.path, &self.keyring, change)
+    }
+}
+
+/// The file of a store and the identities that may open it.
 ///
 /// # Errors
 /// A setting is wrong, or a variable cannot be moved into protected memory.
-pub fn locate(
-    settings: &StoreSettings,
-    cx: &OpenContext<'_>,
-) -> Result<(PathBuf, Arc<Keyring>), StoreError> {
+pub fn locate(settings: &StoreSettings, cx: &OpenContext<'_>) -> Result<SopsFile, StoreError> {
     located(settings, cx, Arc::new(Keyring::find(cx.environment)?))
 }
 
@@ -106,19 +171,30 @@ fn located(
     settings: &StoreSettings,
     cx: &OpenContext<'_>,
     shared: Arc<Keyring>,
-) -> Result<(PathBuf, Arc<Keyring>), StoreError> {
+) -> Result<SopsFile, StoreError> {
     let path = cx.base_dir.join(settings.required_text(PATH)?);
+    let format = format_of(settings)?.unwrap_or_else(|| Format::of(&path));
     let keyring = match key_file(settings)? {
         Some(own) => Arc::new(Keyring::default().with_file(&cx.base_dir.join(own)).joined(&shared)),
         None => shared,
     };
-    let keyring = completed(&path, keyring, cx)?;
-    Ok((path, keyring))
+    let keyring = completed(format, &path, keyring, cx)?;
+    Ok(SopsFile { path, format, keyring })
+}
+
+/// The setting `format`.
+fn format_of(settings: &StoreSettings) -> Result<Option<Format>, Diagnostic> {
+    let Some(name) = settings.text(FORMAT)? else { return Ok(None) };
+    match name.parse() {
+        Ok(format) => Ok(Some(format)),
+        Err(error) => Err(settings.error(FORMAT, format!("{error}"))),
+    }
 }
 
 /// The keyring with what this file takes beyond the plain identities. Looks into the file only
 /// where that could matter; what is wrong with the file is told when it is read.
 fn completed(
+    format: Format,
     path: &Path,
     keyring: Arc<Keyring>,
     cx: &OpenContext<'_>,
@@ -129,7 +205,7 @@ fn completed(
     if !keyring.has_locked() && !(keyring.has_ssh_keys() && mentions_ssh()) {
         return Ok(keyring);
     }
-    match read(path) {
+    match read_as(format, path) {
         Ok(document) => keyring.for_recipients(document.recipients(), cx.environment),
         Err(_) => Ok(keyring),
     }
@@ -152,8 +228,7 @@ fn key_file(settings: &StoreSettings) -> Result<Option<&str>, Diagnostic> {
 }
 
 struct Sops {
-    path: PathBuf,
-    keyring: Arc<Keyring>,
+    file: SopsFile,
 }
 
 impl Store for Sops {
@@ -165,11 +240,14 @@ impl Store for Sops {
         if let Err(error) = cx.check_deadline() {
             return all(error);
         }
-        let name = self.path.display().to_string();
+        let SopsFile { path, keyring, .. } = &self.file;
+        let name = path.display().to_string();
         let keys: Vec<&str> = items.iter().map(|item| item.key.as_str()).collect();
-        let fetched = read(&self.path)
-            .and_then(|document| document.fetch(&keys, self.keyring.identities()))
-            .map_err(|error| to_store_error(&name, error.looked_in(&self.keyring)));
+        let fetched = self
+            .file
+            .read()
+            .and_then(|document| document.fetch(&keys, keyring.identities()))
+            .map_err(|error| to_store_error(&name, error.looked_in(keyring)));
         match fetched {
             Ok(values) => values
                 .into_iter()
@@ -180,54 +258,61 @@ impl Store for Sops {
     }
 
     fn check(&self, _: &FetchContext<'_>) -> Result<Health, StoreError> {
-        let name = self.path.display().to_string();
+        let SopsFile { path, keyring, .. } = &self.file;
+        let name = path.display().to_string();
         let summary = || {
-            let open = read(&self.path)?.open(self.keyring.identities())?;
+            let open = self.file.open()?;
             let (values, recipients) = (open.keys()?.len(), open.recipients().count());
             Ok(format!("{name}: {values} values for {recipients} recipients, verified"))
         };
-        let summary = summary()
-            .map_err(|error: Error| to_store_error(&name, error.looked_in(&self.keyring)))?;
-        Ok(Health::Checked { summary, warnings: self.keyring.warnings().to_vec() })
+        let summary = summary().map_err(|error: Error| to_store_error(&name, error))?;
+        Ok(Health::Checked { summary, warnings: keyring.warnings().to_vec() })
     }
 }
 
-/// Reads and parses a SOPS file.
+/// Reads and parses a SOPS file whose extension says its format.
 ///
 /// # Errors
-/// [`Error::File`], and those of [`Document::parse`].
+/// Those of [`SopsFile::read`].
 pub fn read(path: &Path) -> Result<Document, Error> {
+    read_as(Format::of(path), path)
+}
+
+fn read_as(format: Format, path: &Path) -> Result<Document, Error> {
     let name = path.display().to_string();
     let bytes = file::read(path, FILE_LIMIT_BYTES)?;
     let text = String::from_utf8(bytes).map_err(|_| Error::NotText { file: name.clone() })?;
-    Document::parse(&name, text)
+    Document::parse_as(format, &name, text)
 }
 
 /// Makes a new, empty SOPS file for some recipients; never overwrites one.
 ///
 /// # Errors
-/// [`Error::File`], and those of [`OpenDocument::create`].
+/// Those of [`SopsFile::create`].
 pub fn create(path: &Path, recipients: &[crate::age::Recipient]) -> Result<OpenDocument, Error> {
-    let name = path.display().to_string();
-    let document = OpenDocument::create(&name, recipients, SystemTime::now())?;
-    // The file is made to be shared and committed: what it protects is encrypted.
-    file::publish_new(path, document.text().as_bytes(), 0o644)?;
-    Ok(document)
+    SopsFile::new(path, Arc::default()).create(&CreationRule::new(recipients))
 }
 
-/// Changes a SOPS file: locks it, opens and verifies it, lets `change` edit it, and replaces it at
-/// once. Concurrent changes wait for each other, so none is lost. Returns what `change` returns.
+/// Changes a SOPS file whose extension says its format, see [`SopsFile::change`].
 ///
 /// # Errors
-/// [`Error::File`], those of [`Document::parse`] and [`Document::open`], and whatever `change`
-/// returns; the file is then as it was.
+/// Those of [`SopsFile::change`].
 pub fn change<R>(
     path: &Path,
     keyring: &Keyring,
     change: impl FnOnce(&mut OpenDocument) -> Result<R, Error>,
 ) -> Result<R, Error> {
+    change_as(Format::of(path), path, keyring, change)
+}
+
+fn change_as<R>(
+    format: Format,
+    path: &Path,
+    keyring: &Keyring,
+    change: impl FnOnce(&mut OpenDocument) -> Result<R, Error>,
+) -> Result<R, Error> {
     let _lock = file::lock(path, LOCK_PATIENCE)?;
-    let document = read(path)?;
+    let document = read_as(format, path)?;
     let mut open = document.open(keyring.identities()).map_err(|error| error.looked_in(keyring))?;
     let before = open.text().to_owned();
     let result = change(&mut open)?;

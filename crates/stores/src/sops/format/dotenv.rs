@@ -37,9 +37,8 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let other = |message: &str| {
-            fail(SyntaxErrorKind::Other { message: message.to_owned() }, start)
-        };
+        let other =
+            |message: &str| fail(SyntaxErrorKind::Other { message: message.to_owned() }, start);
         let Some((name, value)) = line.split_once('=') else {
             return Err(other("a line is neither `NAME=value` nor a comment"));
         };
@@ -63,7 +62,10 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
             return Err(fail(SyntaxErrorKind::TooManyNodes { limit: limits.nodes }, start));
         }
         let name_end = start.advance(text, offset + name.len());
-        entries.push((scalar(name.into(), Span { start, end: name_end }), scalar(unescape(value), span)));
+        entries.push((
+            scalar(name.into(), Span { start, end: name_end }),
+            scalar(unescape(value), span),
+        ));
     }
     if let Some(first) = section.first() {
         let span = Span { start: first.span.start, end: first.span.start };

@@ -69,7 +69,10 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
                 let (name, value) = (entry.name.clone(), entry.value.to_string());
                 lines.push(Line { name, value, span });
             } else {
-                entries.push((scalar(entry.name.as_str().into(), name_span), scalar(entry.value.clone(), span)));
+                entries.push((
+                    scalar(entry.name.as_str().into(), name_span),
+                    scalar(entry.value.clone(), span),
+                ));
             }
         }
         let end = places.known;
@@ -145,7 +148,8 @@ impl Ini {
     /// Reads a key with its value, which may go on over the next lines; returns where they end.
     fn entry(&mut self, text: &str, start: usize, end: usize) -> Result<usize, SyntaxError> {
         let line = &text[start..end];
-        let (name, written, offset) = read_name(line).map_err(|reason| other(text, start, reason))?;
+        let (name, written, offset) =
+            read_name(line).map_err(|reason| other(text, start, reason))?;
         if name.is_empty() || name == "-" {
             return Err(other(text, start, "a key has no name of its own"));
         }
@@ -348,7 +352,8 @@ mod tests {
 
     #[test]
     fn sections_keys_and_places() {
-        let text = "top=1\n; c\n[one] # h\n\"a=b\" = x\n  `c:d`: y ; i\n[two words]\n[sops]\nmac = m\n";
+        let text =
+            "top=1\n; c\n[one] # h\n\"a=b\" = x\n  `c:d`: y ; i\n[two words]\n[sops]\nmac = m\n";
         let root = parse(text).unwrap();
         let names: Vec<_> =
             root.as_mapping().unwrap().iter().map(|(n, _)| n.as_str().unwrap()).collect();

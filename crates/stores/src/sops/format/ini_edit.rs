@@ -22,7 +22,8 @@ pub(super) fn set(
     };
     if let Some(node) = root.get(section).and_then(|group| group.get(name)) {
         let range = node.span.range();
-        let space = if text[..range.start].ends_with(['=', ':']) && range.is_empty() { " " } else { "" };
+        let space =
+            if text[..range.start].ends_with(['=', ':']) && range.is_empty() { " " } else { "" };
         return Ok(splice(text, range, &format!("{space}{value}")));
     }
     let written = name_text(name).map_err(|reason| refuse(root, reason))?;
@@ -110,7 +111,8 @@ pub(super) fn without_section(text: &str) -> Vec<std::ops::Range<usize>> {
 /// Comments on lines of their own and at the ends of lines.
 pub(super) fn comments(text: &str) -> Vec<std::ops::Range<usize>> {
     let ini = Ini::parse(text);
-    ini.map(|ini| ini.comments.into_iter().map(|comment| comment.range).collect()).unwrap_or_default()
+    ini.map(|ini| ini.comments.into_iter().map(|comment| comment.range).collect())
+        .unwrap_or_default()
 }
 
 /// A value as it is written, in the first way that reads back.
@@ -131,15 +133,17 @@ pub(super) fn value_text(value: &str) -> Result<String, &'static str> {
             entries.len() == 2 && &*entries[0].value == value && &*entries[1].value == "z"
         })
     };
-    ways.iter()
-        .find(reads_back)
-        .cloned()
-        .ok_or("an INI file has no way to write such a value")
+    ways.iter().find(reads_back).cloned().ok_or("an INI file has no way to write such a value")
 }
 
 /// A name as it is written, in the first way that reads back.
 pub(super) fn name_text(name: &str) -> Result<String, &'static str> {
-    let ways = [name.to_owned(), format!("`{name}`"), format!("\"{name}\""), format!("\"\"\"{name}\"\"\"")];
+    let ways = [
+        name.to_owned(),
+        format!("`{name}`"),
+        format!("\"{name}\""),
+        format!("\"\"\"{name}\"\"\""),
+    ];
     let reads_back = |written: &&String| {
         let line = format!("{written} = v");
         !line.starts_with(['#', ';', '['])

@@ -15,8 +15,7 @@ const FLOAT_TAG: &str = "tag:yaml.org,2002:float";
 /// Parses the one document of a text.
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let limits = Limits::default();
-    let mut scanner =
-        Scanner { text, at: 0, known: Position::START, depth: 0, nodes: 0, limits };
+    let mut scanner = Scanner { text, at: 0, known: Position::START, depth: 0, nodes: 0, limits };
     if text.len() > limits.text_bytes {
         let limit = limits.text_bytes;
         return Err(scanner.fail_at(0, SyntaxErrorKind::TooLarge { bytes: text.len(), limit }));
@@ -283,7 +282,8 @@ fn is_number(text: &str) -> bool {
     digits(whole)
         && (whole == "0" || !whole.starts_with('0'))
         && fraction.is_none_or(digits)
-        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
+        && exponent
+            .is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
 }
 
 #[cfg(test)]

@@ -111,8 +111,7 @@ pub(super) fn push_escaped(text: &str, push: &mut dyn FnMut(&str)) {
             b'\t' => push("\\t"),
             control => {
                 let hex = b"0123456789abcdef";
-                let digits =
-                    [hex[usize::from(control >> 4)], hex[usize::from(control & 15)]];
+                let digits = [hex[usize::from(control >> 4)], hex[usize::from(control & 15)]];
                 push("\\u00");
                 push(std::str::from_utf8(&digits).expect("hexadecimal digits are ASCII"));
             }
@@ -157,7 +156,8 @@ fn add_entry(text: &str, root: &Node, node: &Node, parts: &[String], value: &str
 fn add_item(text: &str, root: &Node, node: &Node, rest: &[String], value: &str) -> String {
     let layout = Layout::of(text, root);
     let level = layout.level(text, node);
-    let item = if rest.is_empty() { value.to_owned() } else { layout.group(rest, value, level + 1) };
+    let item =
+        if rest.is_empty() { value.to_owned() } else { layout.group(rest, value, level + 1) };
     match node.as_sequence().unwrap_or_default().last() {
         Some(last) => {
             let before = before_key(text, last).to_owned();
@@ -276,10 +276,18 @@ mod tests {
             ("{SOPS}", "b", "{\"b\": \"N\",SOPS}"),
             ("{\n\tSOPS\n}\n", "b", "{\n\t\"b\": \"N\",\n\tSOPS\n}\n"),
             ("{\n\tSOPS\n}\n", "b/c", "{\n\t\"b\": {\n\t\t\"c\": \"N\"\n\t},\n\tSOPS\n}\n"),
-            ("{\n  \"a\": {},\n  SOPS\n}", "a/b", "{\n  \"a\": {\n    \"b\": \"N\"\n  },\n  SOPS\n}"),
+            (
+                "{\n  \"a\": {},\n  SOPS\n}",
+                "a/b",
+                "{\n  \"a\": {\n    \"b\": \"N\"\n  },\n  SOPS\n}",
+            ),
             ("{\n  \"a\": [],\n  SOPS\n}", "a/0", "{\n  \"a\": [\n    \"N\"\n  ],\n  SOPS\n}"),
             ("{\"a\": [1], SOPS}", "a/1/b", "{\"a\": [1,{\"b\": \"N\"}], SOPS}"),
-            ("{\"a\": {\"b\": 1}, SOPS}", "a/c/d", "{\"a\": {\"b\": 1,\"c\": {\"d\": \"N\"}}, SOPS}"),
+            (
+                "{\"a\": {\"b\": 1}, SOPS}",
+                "a/c/d",
+                "{\"a\": {\"b\": 1,\"c\": {\"d\": \"N\"}}, SOPS}",
+            ),
             ("{SOPS, \"a\": 1}", "b", "{SOPS, \"a\": 1, \"b\": \"N\"}"),
             ("{\"a\": {}, SOPS}", "a", "refused"),
             ("{\"a\": 1, SOPS}", "a/b", "refused"),

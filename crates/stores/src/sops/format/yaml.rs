@@ -133,9 +133,7 @@ pub(super) fn write_section(text: &str, root: &Node, section: &Item) -> String {
             (None, Some((_, last))) => {
                 insert(text, last.span.end.offset, &format!(", {SOPS_SECTION}: {flow}"))
             }
-            (None, None) => {
-                splice(text, root.span.range(), &format!("{{{SOPS_SECTION}: {flow}}}"))
-            }
+            (None, None) => splice(text, root.span.range(), &format!("{{{SOPS_SECTION}: {flow}}}")),
         };
     }
     let newline = newline(text);
