@@ -274,8 +274,7 @@ impl<'a, T: Send + 'static> Queue<'a, T> {
         let mut retry_after = None;
         for (item, result) in batch.items.into_iter().zip(results) {
             if let Err(error) = &result
-                && error.is_retryable()
-                && batch.attempt <= work.policy.retries
+                && retry::is_worth_it(error, batch.attempt, work.policy.retries)
             {
                 retry_after = retry_after.max(error.retry_after());
                 again.push(item);
@@ -299,14 +298,13 @@ impl<'a, T: Send + 'static> Queue<'a, T> {
     ) {
         let now = self.timing.now();
         let wait = retry::wait(self.timing, attempt, retry_after);
-        let due = wait.and_then(|wait| now.checked_add(wait));
-        let (Some(wait), Some(due)) = (wait, due) else { return };
+        let due = now + wait;
         if self.options.deadline.is_some_and(|deadline| due >= deadline) {
             return;
         }
         let state = &mut self.lanes[lane];
         if let Some(pause) = retry_after {
-            state.paused_until = state.paused_until.max(now.checked_add(pause));
+            state.paused_until = state.paused_until.max(Some(now + pause));
         }
         state.open += items.len();
         let (store, count) = (self.works[lane].name, items.len());

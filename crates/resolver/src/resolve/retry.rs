@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::error::StoreError;
 use crate::settings::StoreSettings;
 use crate::store::Limits;
 
@@ -35,23 +36,21 @@ impl Policy {
     }
 }
 
-/// How long to wait before call `attempt` (2 or more), with full jitter; `None` if the store wants
-/// more than anybody would wait.
+/// Whether an item that failed so is asked for again after call `attempt`.
+pub(super) fn is_worth_it(error: &StoreError, attempt: u32, retries: u32) -> bool {
+    error.is_retryable()
+        && attempt <= retries
+        && error.retry_after().is_none_or(|asked| asked <= PATIENCE)
+}
+
+/// How long to wait before call `attempt` (2 or more), with full jitter.
 ///
 /// Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
-pub(super) fn wait(
-    timing: &dyn Timing,
-    attempt: u32,
-    retry_after: Option<Duration>,
-) -> Option<Duration> {
+pub(super) fn wait(timing: &dyn Timing, attempt: u32, retry_after: Option<Duration>) -> Duration {
     let doubled = attempt.saturating_sub(2).min(16);
     let drawn = timing.jitter(CAP.min(BASE * 2_u32.pow(doubled)));
-    match retry_after {
-        Some(asked) if asked > PATIENCE => None,
-        // What the store asks for is the least; all its clients come back at that time.
-        Some(asked) => Some(asked + drawn),
-        None => Some(drawn),
-    }
+    // What the store asks for is the least; all its clients come back at that time.
+    retry_after.unwrap_or_default() + drawn
 }
 
 #[cfg(test)]
@@ -78,15 +77,20 @@ mod tests {
     #[test]
     fn waits_double_up_to_a_limit() {
         let waits: Vec<_> =
-            (2..12).map(|attempt| wait(&Longest, attempt, None).unwrap().as_millis()).collect();
+            (2..12).map(|attempt| wait(&Longest, attempt, None).as_millis()).collect();
         assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000, 5000]);
-        assert_eq!(wait(&Longest, u32::MAX, None), Some(CAP));
+        assert_eq!(wait(&Longest, u32::MAX, None), CAP);
     }
 
     #[test]
     fn what_a_store_asks_for_is_the_least_unless_it_is_too_much() {
-        let after = |secs| wait(&Longest, 2, Some(Duration::from_secs(secs)));
-        assert_eq!(after(3), Some(Duration::from_millis(3100)));
-        assert_eq!(after(31), None);
+        let after = |secs| Some(Duration::from_secs(secs));
+        assert_eq!(wait(&Longest, 2, after(3)), Duration::from_millis(3100));
+        let throttled =
+            |secs| StoreError::Throttled { reason: String::new(), retry_after: after(secs) };
+        assert!(is_worth_it(&throttled(30), 1, 2));
+        assert!(!is_worth_it(&throttled(31), 1, 2));
+        assert!(is_worth_it(&throttled(30), 2, 2) && !is_worth_it(&throttled(30), 3, 2));
+        assert!(!is_worth_it(&StoreError::not_found("k"), 1, 2));
     }
 }
