@@ -228,6 +228,8 @@ codes! {
     STORE_MEMORY = "store/memory";
     /// The store broke its contract or panicked.
     STORE_BUG = "store/bug";
+    /// A transform could not be applied to a value.
+    VALUE_TRANSFORM = "value/transform";
 }
 
 /// The candidate most like `wanted`, if any is like it enough to be what was meant.

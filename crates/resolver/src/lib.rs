@@ -101,9 +101,9 @@ pub use error::{StoreError, TAMPERED_HELP};
 pub use plan::{Plan, PlannedSource, PlannedStore, PlannedVariable, plan};
 pub use reference::{Reference, ReferenceError, ReferenceErrorKind};
 pub use resolve::{
-    CheckReport, CheckedItem, ItemState, PROGRESS_AFTER, Progress, ProgressEvent, ResolveError,
-    ResolveErrors, ResolveOptions, Resolved, StoreHealth, SystemTiming, Timing, check,
-    check_stores, resolve,
+    CheckReport, CheckedItem, ItemState, PROGRESS_AFTER, Progress, ProgressEvent, ResolveCause,
+    ResolveError, ResolveErrors, ResolveOptions, Resolved, StoreHealth, SystemTiming, Timing,
+    check, check_stores, resolve,
 };
 pub use settings::StoreSettings;
 pub use store::{

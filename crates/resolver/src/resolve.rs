@@ -26,7 +26,7 @@ use crate::store::{Item, Limits, OpenContext, StoreFactory};
 
 pub use check::{CheckReport, CheckedItem, ItemState, StoreHealth, check, check_stores};
 pub use collect::Resolved;
-pub use failure::{ResolveError, ResolveErrors};
+pub use failure::{ResolveCause, ResolveError, ResolveErrors};
 pub use progress::{Progress, ProgressEvent};
 pub use timing::{SystemTiming, Timing};
 

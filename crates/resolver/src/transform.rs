@@ -253,6 +253,11 @@ impl Transform {
         }
     }
 
+    /// Whether this is [`Transform::field`]: a part of the reference, not something done to its value.
+    pub fn is_field(&self) -> bool {
+        matches!(self.0, Op::Field { .. })
+    }
+
     /// Makes the transformed value.
     ///
     /// # Errors

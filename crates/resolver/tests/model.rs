@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dsops_resolver::{
-    Config, Item, Limits, NoEnvironment, OpenContext, ResolveErrors, ResolveOptions, Resolved,
-    StoreError, plan, resolve,
+    Config, Item, Limits, NoEnvironment, OpenContext, ResolveCause, ResolveErrors, ResolveOptions,
+    Resolved, StoreError, plan, resolve,
 };
 use dsops_testkit::{Behaviour, Faulty, Open, Script, VirtualTime};
 
@@ -47,7 +47,8 @@ enum Outcome {
         missing: Vec<String>,
         defaulted: Vec<String>,
     },
-    /// For each failure: its store, the chain of causes, the variables.
+    /// For each failure: its store, the chain of causes (of a transform: its name and step), the
+    /// variables.
     Failures(Vec<(String, String, Vec<String>)>),
 }
 
@@ -71,9 +72,15 @@ struct Store {
 struct Variable {
     name: String,
     source: Source,
+    /// Whether it wants the field `f`.
+    field: bool,
+    transforms: Vec<&'static str>,
     optional: bool,
     default: Option<String>,
 }
+
+/// As they are written. The last one fails on every value there is here.
+const TRANSFORMS: [&str; 5] = ["upper", "prefix:p-", "suffix:-s", "trim", "hex_decode"];
 
 enum Source {
     Literal(String),
@@ -86,7 +93,7 @@ const KEYS: u64 = 6;
 impl Case {
     fn random(seed: u64) -> Self {
         let mut random = Random(seed);
-        let stores: Vec<_> = (0..random.below(4)).map(|i| Store::random(i, &mut random)).collect();
+        let stores: Vec<_> = (0..random.below(5)).map(|i| Store::random(i, &mut random)).collect();
         let variables = (0..random.below(11)).map(|i| {
             let source = if stores.is_empty() || random.one_in(8) {
                 Source::Literal(format!("literal {}", random.below(100)))
@@ -96,7 +103,11 @@ impl Case {
             };
             Variable {
                 name: format!("V{:02}", (i * 7) % 11),
+                field: matches!(source, Source::Item { .. }) && random.one_in(5),
                 source,
+                transforms: (0..random.below(4).saturating_sub(1))
+                    .map(|_| TRANSFORMS[if random.one_in(9) { 4 } else { random.size(0..4) }])
+                    .collect(),
                 optional: random.one_in(3),
                 default: random.one_in(4).then(|| format!("default {}", random.below(100))),
             }
@@ -120,7 +131,7 @@ impl Case {
             text.push_str(if *timeout { ", timeout_ms: 2000 }\n" } else { " }\n" });
         }
         text.push_str("envs:\n  dev:\n");
-        for Variable { name, source, optional, default } in &self.variables {
+        for Variable { name, source, field, transforms, optional, default } in &self.variables {
             write!(text, "    {name}: {{ ").unwrap();
             match source {
                 Source::Literal(value) => write!(text, "literal: {value}").unwrap(),
@@ -130,8 +141,11 @@ impl Case {
                     if let Some(version) = &item.version {
                         write!(text, "?version={version}").unwrap();
                     }
-                    text.push('\'');
+                    text.push_str(if *field { "#f'" } else { "'" });
                 }
+            }
+            if !transforms.is_empty() {
+                write!(text, ", transform: '{}'", transforms.join(", ")).unwrap();
             }
             if *optional {
                 text.push_str(", optional: true");
@@ -205,35 +219,50 @@ impl Case {
             }
         }
         let (mut values, mut missing, mut defaulted) = (Vec::new(), Vec::new(), Vec::new());
-        let mut failures: Vec<(String, String, Vec<String>)> = Vec::new();
+        let mut failures: Vec<(String, String, Vec<String>, String)> = Vec::new();
         let mut variables: Vec<&Variable> = self.variables.iter().collect();
         variables.sort_by(|a, b| a.name.cmp(&b.name));
-        for Variable { name, source, optional, default } in variables {
-            let name = name.clone();
-            let (store, item) = match source {
-                Source::Literal(text) => {
-                    values.push((name, text.clone().into_bytes()));
-                    continue;
-                }
-                Source::Item { store, item } => (*store, item.clone()),
-            };
-            let answer = known[&(store, item)].clone();
-            match (answer, default) {
-                (Answer::Value(value), _) => values.push((name, value)),
-                (Answer::Failure { is_missing: true, .. }, Some(default)) => {
-                    values.push((name.clone(), default.clone().into_bytes()));
-                    defaulted.push(name);
-                }
-                (Answer::Failure { is_missing: true, .. }, None) if *optional => missing.push(name),
-                (Answer::Failure { text, .. }, _) => {
-                    let store = self.stores[store].name.clone();
-                    match failures.iter_mut().find(|(s, t, _)| (s, t) == (&store, &text)) {
-                        Some((_, _, variables)) => variables.push(name),
-                        None => failures.push((store, text, vec![name])),
-                    }
+        let mut fail = |store: &str, text: String, name: &String, about: &str| {
+            let known =
+                failures.iter_mut().find(|(s, t, _, a)| (&**s, t, &**a) == (store, &text, about));
+            match known {
+                Some((_, _, variables, _)) => variables.push(name.clone()),
+                None => {
+                    failures.push((store.to_owned(), text, vec![name.clone()], about.to_owned()));
                 }
             }
+        };
+        for Variable { name, source, field, transforms, optional, default } in variables {
+            let (store, key, answer) = match source {
+                Source::Literal(text) => ("", "", Answer::Value(text.clone().into_bytes())),
+                Source::Item { store, item } => {
+                    let answer = known[&(*store, item.clone())].clone();
+                    let answer = if *field { answer.field() } else { answer };
+                    (&*self.stores[*store].name, &*item.key, answer)
+                }
+            };
+            let value = match (answer, default) {
+                (Answer::Value(value), _) => value,
+                (Answer::Failure { is_missing: true, .. }, Some(default)) => {
+                    defaulted.push(name.clone());
+                    default.clone().into_bytes()
+                }
+                (Answer::Failure { is_missing: true, .. }, None) if *optional => {
+                    missing.push(name.clone());
+                    continue;
+                }
+                (Answer::Failure { text, .. }, _) => {
+                    let about = if text.starts_with("`#field`") { key } else { "" };
+                    fail(store, text, name, about);
+                    continue;
+                }
+            };
+            match naive_transforms(value, transforms) {
+                Ok(value) => values.push((name.clone(), value)),
+                Err(text) => fail(store, text, name, name),
+            }
         }
+        let failures: Vec<_> = failures.into_iter().map(|(s, t, v, _)| (s, t, v)).collect();
         if failures.is_empty() {
             Outcome::Values { values, missing, defaulted }
         } else {
@@ -263,7 +292,12 @@ impl Store {
             if random.one_in(4) {
                 script.slow.insert(item.clone(), Duration::from_millis(random.below(90)));
             }
-            let value = format!("value {}", random.below(1000)).into_bytes();
+            let value = match random.below(4) {
+                0 => format!("{{\"f\": \"in {}\"}}", random.below(1000)),
+                1 => r#"{"g": 1}"#.to_owned(),
+                _ => format!("value {}", random.below(1000)),
+            };
+            let value = value.into_bytes();
             let behaviour = match random.below(40) {
                 0 => Behaviour::Panics,
                 1 => wrong_count.clone(),
@@ -372,9 +406,34 @@ impl Answer {
         Self::Failure { text: chain(error), is_missing }
     }
 
+    /// The field `f` of it.
+    fn field(self) -> Self {
+        let Self::Value(value) = self else { return self };
+        let text = String::from_utf8(value).unwrap();
+        let wrong = |is_missing| Self::Failure { text: "`#field`".to_owned(), is_missing };
+        match text.strip_prefix("{\"f\": \"") {
+            Some(rest) => Self::Value(rest.strip_suffix("\"}").unwrap().as_bytes().to_vec()),
+            None => wrong(text.starts_with('{')),
+        }
+    }
+
     fn panicked() -> Self {
         Self::of(&StoreError::Panicked)
     }
+}
+
+fn naive_transforms(value: Vec<u8>, transforms: &[&str]) -> Result<Vec<u8>, String> {
+    let mut text = String::from_utf8(value).unwrap();
+    for (index, transform) in transforms.iter().enumerate() {
+        text = match *transform {
+            "upper" => text.to_uppercase(),
+            "prefix:p-" => format!("p-{text}"),
+            "suffix:-s" => format!("{text}-s"),
+            "trim" => text.trim().to_owned(),
+            _ => return Err(format!("`hex_decode` {} of {}", index + 1, transforms.len())),
+        };
+    }
+    Ok(text.into_bytes())
 }
 
 fn chain(error: &dyn Error) -> String {
@@ -400,7 +459,14 @@ fn values(resolved: &Resolved) -> Outcome {
 
 fn failures(errors: ResolveErrors) -> Outcome {
     let one = |error: dsops_resolver::ResolveError| {
-        (error.store.clone(), chain(&error.cause), error.variables)
+        let text = match &error.cause {
+            ResolveCause::Transform { step, of, error, .. } => {
+                format!("`{}` {step} of {of}", error.transform)
+            }
+            ResolveCause::Field(error) => format!("`{}`", error.transform),
+            _ => chain(error.source().unwrap()),
+        };
+        (error.store.unwrap_or_default(), text, error.variables)
     };
     Outcome::Failures(errors.into_iter().map(one).collect())
 }
@@ -474,6 +540,8 @@ struct Seen {
     shared_failures: u32,
     causes: BTreeSet<String>,
     hung: u32,
+    transforms: u32,
+    fields: u32,
     many_stores: u32,
 }
 
@@ -491,6 +559,8 @@ impl Seen {
                 for (_, text, variables) in failures {
                     self.shared_failures += u32::from(variables.len() > 1);
                     self.hung += u32::from(text.contains("deadline"));
+                    self.transforms += u32::from(text.starts_with("`hex_decode`"));
+                    self.fields += u32::from(text.starts_with("`#field`"));
                     self.causes.insert(text.chars().filter(|c| !c.is_ascii_digit()).collect());
                 }
             }
@@ -505,9 +575,11 @@ impl Seen {
             self.failed,
             self.shared_failures,
             self.hung,
+            self.transforms,
+            self.fields,
             self.many_stores,
         ];
         assert!(counts.iter().all(|count| *count >= 100), "{self:#?}");
-        assert!(self.causes.len() >= 10, "{:#?}", self.causes);
+        assert!(self.causes.len() >= 14, "{:#?}", self.causes);
     }
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use dsops_secure_mem::SecretBytes;
 
 use crate::error::StoreError;
-use crate::plan::{Plan, PlannedSource, PlannedVariable};
+use crate::plan::{Plan, PlannedSource};
 use crate::store::Item;
+use crate::transform::Transform;
 
-use super::failure::{Failures, ResolveErrors};
+use super::failure::{Failures, ResolveCause, ResolveErrors};
 
 /// The values of an environment, sorted by name.
 #[derive(Debug, Default)]
@@ -75,28 +76,63 @@ pub(super) fn collect(plan: &Plan, fetched: Vec<Fetched>) -> Result<Resolved, Re
     let mut resolved = Resolved::default();
     let mut failures = Failures::default();
     for variable in &plan.variables {
-        let PlannedVariable { name, source, optional, default, .. } = variable;
-        let mut give =
-            |value: &Arc<SecretBytes>| resolved.values.push((name.clone(), Arc::clone(value)));
-        let (store, item) = match source {
-            PlannedSource::Literal(value) => {
-                give(value);
+        let (field, transforms) = match variable.transforms.split_first() {
+            Some((first, rest)) if first.is_field() => (Some(first), rest),
+            _ => (None, &*variable.transforms),
+        };
+        let found = match &variable.source {
+            PlannedSource::Literal(value) => Ok(Arc::clone(value)),
+            PlannedSource::Item { reference, item } => {
+                match (&results[&(reference.store.as_str(), item)], field) {
+                    (Ok(value), None) => Ok(Arc::clone(value)),
+                    (Ok(value), Some(field)) => {
+                        field.apply(value).map(Arc::new).map_err(ResolveCause::Field)
+                    }
+                    (Err(error), _) => Err(ResolveCause::Store(error.clone())),
+                }
+            }
+        };
+        let name = &variable.name;
+        let (value, is_default) = match (found, &variable.default) {
+            (Ok(value), _) => (value, false),
+            (Err(cause), Some(default)) if cause.is_missing() => (Arc::clone(default), true),
+            (Err(cause), None) if cause.is_missing() && variable.optional => {
+                resolved.missing.push(name.clone());
                 continue;
             }
-            PlannedSource::Item { reference, item } => (reference.store.as_str(), item),
-        };
-        match &results[&(store, item)] {
-            Ok(value) => give(value),
-            Err(StoreError::NotFound { .. }) if let Some(default) = default => {
-                give(default);
-                resolved.defaulted.push(name.clone());
+            (Err(cause), _) => {
+                failures.add(variable, cause);
+                continue;
             }
-            Err(StoreError::NotFound { .. }) if *optional => resolved.missing.push(name.clone()),
-            Err(error) => failures.add(variable, store, error),
+        };
+        match transformed(value, transforms, is_default) {
+            Ok(value) => resolved.values.push((name.clone(), value)),
+            Err(cause) => failures.add(variable, cause),
+        }
+        if is_default {
+            resolved.defaulted.push(name.clone());
         }
     }
     match failures.into_errors(plan.variables.len()) {
         Some(errors) => Err(errors),
         None => Ok(resolved),
     }
+}
+
+fn transformed(
+    mut value: Arc<SecretBytes>,
+    transforms: &[Transform],
+    of_default: bool,
+) -> Result<Arc<SecretBytes>, ResolveCause> {
+    for (index, transform) in transforms.iter().enumerate() {
+        let applied = transform.apply(&value);
+        let (step, of) = (index + 1, transforms.len());
+        value = Arc::new(applied.map_err(|error| ResolveCause::Transform {
+            step,
+            of,
+            of_default,
+            error,
+        })?);
+    }
+    Ok(value)
 }
