@@ -10,6 +10,9 @@ use crate::{tools, workspace};
 /// Names the `sops` to test against.
 pub const SOPS_VARIABLE: &str = "DSOPS_TEST_SOPS";
 
+/// Names the `age` to test against.
+pub const AGE_VARIABLE: &str = "DSOPS_TEST_AGE";
+
 /// When set to 1, a test that lacks the other implementation fails instead of saying "not run".
 pub const REQUIRE_VARIABLE: &str = "DSOPS_TEST_REQUIRE_INTEROP";
 
@@ -32,6 +35,10 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
 
     let root = workspace::root();
     let mut cargo = process::cargo();
+    match tools::age() {
+        Ok(age) => drop(cargo.env(AGE_VARIABLE, age)),
+        Err(error) => process::report_part_not_run("age", tools::reason(&error)),
+    }
     cargo.current_dir(&root).args(["test", "--no-fail-fast"]);
     let mut any = false;
     for (package, folder) in PACKAGES {

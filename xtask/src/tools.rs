@@ -27,7 +27,12 @@ const DEBIAN_PACKAGES: &[(&str, &str)] = &[
     ("strace", "/usr/bin/strace"),
     ("valgrind", "/usr/bin/valgrind"),
     ("libsodium-dev", "/usr/include/sodium.h"),
+    ("age", AGE),
+    ("openssh-client", "/usr/bin/ssh-keygen"),
 ];
+
+/// The program of the package `age`. No registry has it pinned: it is the distribution's.
+const AGE: &str = "/usr/bin/age";
 
 /// A tool's name and what installs it.
 type Tool = (&'static str, fn() -> anyhow::Result<PathBuf>);
@@ -123,6 +128,21 @@ pub fn sops() -> anyhow::Result<PathBuf> {
 pub fn installed_sops() -> Option<PathBuf> {
     let path = sops_folder().ok()?.join(SOPS_PROGRAM);
     path.is_file().then_some(path)
+}
+
+/// The real `age` and the `ssh-keygen` that makes keys for it, installed if they can be.
+///
+/// # Errors
+/// [`NotRun`] when one is missing.
+pub fn age() -> anyhow::Result<PathBuf> {
+    let packages = ["age", "openssh-client"];
+    let wanted = DEBIAN_PACKAGES.iter().filter(|(name, _)| packages.contains(name));
+    match install_debian_packages(&wanted.copied().collect::<Vec<_>>()).first() {
+        Some(missing) => {
+            Err(NotRun::because(format!("the package {missing} is not installed")).into())
+        }
+        None => Ok(AGE.into()),
+    }
 }
 
 /// Where `sops` goes.

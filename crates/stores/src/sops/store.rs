@@ -202,13 +202,12 @@ fn completed(
     let mentions_ssh = || {
         file::read(path, FILE_LIMIT_BYTES).is_ok_and(|text| text.windows(4).any(|at| at == b"ssh-"))
     };
-    if !keyring.has_locked() && !(keyring.has_ssh_keys() && mentions_ssh()) {
-        return Ok(keyring);
+    if (keyring.has_locked() || (keyring.has_ssh_keys() && mentions_ssh()))
+        && let Ok(document) = read_as(format, path)
+    {
+        return keyring.for_recipients(document.recipients(), cx.environment);
     }
-    match read_as(format, path) {
-        Ok(document) => keyring.for_recipients(document.recipients(), cx.environment),
-        Err(_) => Ok(keyring),
-    }
+    Ok(keyring)
 }
 
 /// The setting `age_key_file`. A key in its place is not repeated, neither is the line it is in.

@@ -118,7 +118,8 @@ mod tests {
 
     fn pipe(folder: &tempfile::TempDir) -> PathBuf {
         let path = folder.path().join("pipe");
-        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let made = Command::new("mkfifo").arg(&path).status();
+        assert!(made.is_ok_and(|status| status.success()));
         path
     }
 
@@ -128,19 +129,20 @@ mod tests {
         let path = pipe(&folder);
         let writer = thread::spawn({
             let path = path.clone();
-            move || {
+            move || -> std::io::Result<()> {
                 thread::sleep(Duration::from_millis(50));
-                let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+                let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
                 for part in ["first ", "second"] {
-                    file.write_all(part.as_bytes()).unwrap();
+                    file.write_all(part.as_bytes())?;
                     thread::sleep(Duration::from_millis(20));
                 }
+                Ok(())
             }
         });
-        let key = read(&path, Duration::from_secs(60)).unwrap();
+        let key = read(&path, Duration::from_mins(1)).unwrap();
         assert_eq!(&*key.text.expose(), b"first second");
         assert_eq!(key.loose_mode, None);
-        writer.join().unwrap();
+        writer.join().unwrap().unwrap();
     }
 
     #[test]
