@@ -45,7 +45,7 @@ pub(super) fn find(format: Format, text: &str, root: &Node) -> Vec<Comment> {
         return Vec::new();
     }
     let mut map = Map::default();
-    map.walk(root, None, true);
+    map.walk(root, None, true, format == Format::Ini);
     map.landmarks.sort_by_key(|(offset, _)| *offset);
     let mut budget_bytes = PATHS_LIMIT_BYTES;
     ranges
@@ -58,8 +58,13 @@ pub(super) fn find(format: Format, text: &str, root: &Node) -> Vec<Comment> {
             }
             let next = map.landmarks.partition_point(|(offset, _)| *offset < range.start);
             let mut paths: Vec<String> = Vec::new();
-            let around =
-                [map.landmarks.get(next), next.checked_sub(1).map(|at| &map.landmarks[at])];
+            let (after, before) =
+                (map.landmarks.get(next), next.checked_sub(1).map(|at| &map.landmarks[at]));
+            // A comment on a line of its own is about what follows, unless it stands further in.
+            let lead = column(text, range.start);
+            let own_line = text[range.start - lead..range.start].trim().is_empty();
+            let follows = after.is_none_or(|(offset, _)| lead <= column(text, *offset));
+            let around = if own_line && follows { [after, before] } else { [before, after] };
             for (_, parent) in around.into_iter().flatten() {
                 let mut above = *parent;
                 loop {
@@ -80,6 +85,11 @@ pub(super) fn find(format: Format, text: &str, root: &Node) -> Vec<Comment> {
         .collect()
 }
 
+/// Bytes from the start of the line.
+fn column(text: &str, offset: usize) -> usize {
+    offset - text[..offset].rfind('\n').map_or(0, |at| at + 1)
+}
+
 /// The places in a document, each with the group that it is in.
 #[derive(Default)]
 struct Map<'a> {
@@ -89,7 +99,8 @@ struct Map<'a> {
 }
 
 impl<'a> Map<'a> {
-    fn walk(&mut self, node: &'a Node, group: Option<usize>, top: bool) {
+    /// With `headers`, the groups at the top start with a header that is a part of them.
+    fn walk(&mut self, node: &'a Node, group: Option<usize>, top: bool, headers: bool) {
         if node.is_alias() {
             return;
         }
@@ -97,7 +108,9 @@ impl<'a> Map<'a> {
             Value::Mapping(entries) => {
                 for (name, value) in entries {
                     let part = name.as_str().unwrap_or_default();
-                    self.landmarks.push((name.span.start.offset, group));
+                    if !(top && headers) {
+                        self.landmarks.push((name.span.start.offset, group));
+                    }
                     if top && part == SOPS_SECTION {
                         continue;
                     }
@@ -108,13 +121,13 @@ impl<'a> Map<'a> {
                     let below = Some(self.groups.len() - 1);
                     // A block starts with its first child; a section of INI before it.
                     self.landmarks.push((value.span.start.offset, below));
-                    self.walk(value, below, false);
+                    self.walk(value, below, false, headers);
                 }
             }
             Value::Sequence(items) => {
                 for item in items {
                     self.landmarks.push((item.span.start.offset, group));
-                    self.walk(item, group, false);
+                    self.walk(item, group, false, headers);
                 }
             }
             Value::Scalar { .. } => {}

@@ -53,6 +53,7 @@
 //!
 //! Source: <https://github.com/getsops/sops>, as of 3.11.
 
+mod apply;
 mod comments;
 mod compare;
 mod creation;
@@ -66,6 +67,7 @@ mod mac;
 mod metadata;
 mod open;
 mod path;
+mod plaintext;
 mod recipients;
 mod rules;
 mod shamir;
@@ -74,6 +76,7 @@ mod tree;
 mod typed;
 mod value;
 
+pub use apply::Changes;
 pub use creation::CreationRule;
 pub use document::Document;
 use error::NULL_KIND;

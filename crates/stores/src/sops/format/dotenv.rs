@@ -75,12 +75,12 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     Ok(Node::new(Value::Mapping(entries), Span { start: Position::START, end }))
 }
 
-/// A value as it is written in a line, or why it cannot be: `\n` always reads as a line break.
-pub(super) fn value_text(value: &str) -> Result<String, &'static str> {
+/// Why a value cannot be written: `\n` always reads as a line break.
+pub(super) fn check_value(value: &str) -> Result<(), &'static str> {
     if value.contains("\\n") {
         return Err("a dotenv file of sops cannot hold a `\\` before an `n`");
     }
-    Ok(value.replace('\n', "\\n"))
+    Ok(())
 }
 
 pub(super) fn set(

@@ -37,7 +37,7 @@ pub(super) struct Entry {
 
 pub(super) struct Comment {
     pub range: Range<usize>,
-    pub own_line: bool,
+    own_line: bool,
 }
 
 /// Parses a document; the section `sops` is that of sops.
@@ -113,8 +113,18 @@ impl Ini {
             }
             at = match line.as_bytes()[0] {
                 b'#' | b';' => {
-                    let range = start..start + line.trim_end().len();
-                    ini.comments.push(Comment { range, own_line: true });
+                    let line_end = start + line.trim_end().len();
+                    match ini.comments.last_mut() {
+                        // Lines of comments up to the next key are one comment.
+                        Some(last)
+                            if last.own_line && text[last.range.end..start].trim().is_empty() =>
+                        {
+                            last.range.end = line_end;
+                        }
+                        _ => {
+                            ini.comments.push(Comment { range: start..line_end, own_line: true });
+                        }
+                    }
                     end
                 }
                 b'[' => {

@@ -1,6 +1,7 @@
 //! Edits of an INI text in place, and the `sops` section as INI.
 
 use dsops_resolver::yaml::{Node, Position};
+use zeroize::Zeroizing;
 
 use super::{
     Refused, flat,
@@ -115,25 +116,21 @@ pub(super) fn comments(text: &str) -> Vec<std::ops::Range<usize>> {
         .unwrap_or_default()
 }
 
-/// A value as it is written, in the first way that reads back.
+/// A value as it is written, in the first way that reads back. Ways that do not are wiped.
 pub(super) fn value_text(value: &str) -> Result<String, &'static str> {
-    let ways = [
-        value.to_owned(),
-        format!("`{value}`"),
-        format!("\"{value}\""),
-        format!("'{value}'"),
-        format!("\"\"\"{value}\"\"\""),
-    ];
-    let reads_back = |written: &&String| {
+    for quote in ["", "`", "\"", "'", "\"\"\""] {
         // On a line of its own, before another one that must not be taken into it.
-        let text = format!("k = {written}\nz = z\n");
-        let ini = Ini::parse(&text).ok();
-        let entries = ini.as_ref().and_then(|ini| Some(&ini.sections.first()?.entries));
-        entries.is_some_and(|entries| {
+        let text = Zeroizing::new(["k = ", quote, value, quote, "\nz = z\n"].concat());
+        let Ok(ini) = Ini::parse(&text) else { continue };
+        let reads_back = ini.sections.first().is_some_and(|section| {
+            let entries = &section.entries;
             entries.len() == 2 && &*entries[0].value == value && &*entries[1].value == "z"
-        })
-    };
-    ways.iter().find(reads_back).cloned().ok_or("an INI file has no way to write such a value")
+        });
+        if reads_back {
+            return Ok([quote, value, quote].concat());
+        }
+    }
+    Err("an INI file has no way to write such a value")
 }
 
 /// A name as it is written, in the first way that reads back.

@@ -1,5 +1,7 @@
 //! Edits of a JSON text in place, and the `sops` section as JSON.
 
+use std::ops::Range;
+
 use dsops_resolver::yaml::{Node, Value};
 
 use super::{
@@ -61,8 +63,7 @@ pub(super) fn unset(text: &str, root: &Node, parts: &[String]) -> Result<String,
     let (spans, at) = match &node.value {
         Value::Mapping(entries) => {
             let at = entries.iter().position(|(name, _)| name.as_str() == Some(last));
-            let span = |(name, value): &(Node, Node)| name.span.start.offset..value.span.end.offset;
-            (entries.iter().map(span).collect::<Vec<_>>(), at)
+            (entries.iter().map(entry_span).collect::<Vec<_>>(), at)
         }
         Value::Sequence(items) => {
             let at = path::index(last).filter(|index| *index < items.len());
@@ -71,12 +72,28 @@ pub(super) fn unset(text: &str, root: &Node, parts: &[String]) -> Result<String,
         Value::Scalar { .. } => (Vec::new(), None),
     };
     let at = at.ok_or_else(missing)?;
-    let inner = node.span.start.offset + 1..node.span.end.offset - 1;
-    Ok(match (spans.get(at + 1), at.checked_sub(1).map(|before| &spans[before])) {
-        (Some(next), _) => splice(text, spans[at].start..next.start, ""),
-        (None, Some(before)) => splice(text, before.end..spans[at].end, ""),
-        (None, None) => splice(text, inner, ""),
-    })
+    Ok(splice(text, removable(node, &spans, at), ""))
+}
+
+/// The section of sops with the comma that goes with it.
+pub(super) fn section_range(root: &Node) -> Option<Range<usize>> {
+    let entries = root.as_mapping()?;
+    let at = entries.iter().position(|(name, _)| name.as_str() == Some(SOPS_SECTION))?;
+    let spans: Vec<Range<usize>> = entries.iter().map(entry_span).collect();
+    Some(removable(root, &spans, at))
+}
+
+/// One of the parts of a container, with its comma.
+fn removable(node: &Node, spans: &[Range<usize>], at: usize) -> Range<usize> {
+    match (spans.get(at + 1), at.checked_sub(1).map(|before| &spans[before])) {
+        (Some(next), _) => spans[at].start..next.start,
+        (None, Some(before)) => before.end..spans[at].end,
+        (None, None) => node.span.start.offset + 1..node.span.end.offset - 1,
+    }
+}
+
+fn entry_span((name, value): &(Node, Node)) -> Range<usize> {
+    name.span.start.offset..value.span.end.offset
 }
 
 /// Replaces the section `sops`, or adds it as the last one.

@@ -6,6 +6,7 @@ mod ini;
 mod ini_edit;
 mod json;
 mod json_edit;
+pub(super) mod plain;
 mod quote;
 pub(super) mod section;
 mod text;
@@ -16,7 +17,7 @@ use std::{fmt, ops::Range, path::Path, str::FromStr};
 use dsops_resolver::yaml::{self as tree, Node, Position, SyntaxError};
 
 use self::section::Item;
-use super::path::SOPS_SECTION;
+use super::{path::SOPS_SECTION, value::Kind};
 
 /// The format of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -195,6 +196,25 @@ pub(super) struct Refused {
 /// Replaces several ranges that do not overlap.
 pub(super) fn splice_all(text: &str, edits: Vec<(Range<usize>, String)>) -> String {
     text::splice_all(text, edits)
+}
+
+/// Where the section of sops stands, with what separates it from the rest.
+pub(super) fn section_ranges(format: Format, text: &str, root: &Node) -> Vec<Range<usize>> {
+    match format {
+        Format::Yaml => yaml::without_section(text, root).into_iter().collect(),
+        Format::Json | Format::Binary => json_edit::section_range(root).into_iter().collect(),
+        Format::Dotenv => dotenv::without_section(text),
+        Format::Ini => ini_edit::without_section(text),
+    }
+}
+
+/// Whether a format has its own way to write a value of a type.
+pub(super) fn can_write(format: Format, kind: Kind) -> bool {
+    match format {
+        Format::Yaml => kind != Kind::Bytes,
+        Format::Json => matches!(kind, Kind::Str | Kind::Int | Kind::Float | Kind::Bool),
+        Format::Dotenv | Format::Ini | Format::Binary => kind == Kind::Str,
+    }
 }
 
 /// Where the comments stand, without their line breaks and outside of the section `sops`.

@@ -9,10 +9,7 @@ pub(super) fn value_text(sealed: &str, flow: bool) -> String {
 pub(super) fn key_text(part: &str, flow: bool) -> String {
     let plain = part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
-        && !matches!(
-            part.to_ascii_lowercase().as_str(),
-            "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null"
-        );
+        && !is_word_of_yaml(part);
     if plain && !flow {
         return part.to_owned();
     }
@@ -21,7 +18,7 @@ pub(super) fn key_text(part: &str, flow: bool) -> String {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
             '\n' => quoted.push_str("\\n"),
-            c if c.is_control() || breaks_lines_or_is_no_yaml(c) => {
+            c if needs_escape(c) => {
                 quoted.extend(format!("\\u{:04x}", u32::from(c)).chars());
             }
             c => quoted.push(c),
@@ -31,9 +28,24 @@ pub(super) fn key_text(part: &str, flow: bool) -> String {
     quoted
 }
 
-/// Line separators, the byte order mark, and what is outside of the character set of YAML.
-fn breaks_lines_or_is_no_yaml(c: char) -> bool {
-    matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+/// Whether a text needs no quotes: letters, digits and a few signs, and no other type's look.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '/')
+        && text.bytes().all(|b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/' | b'+' | b'=' | b'@')
+        })
+        && !is_word_of_yaml(text)
+}
+
+fn is_word_of_yaml(text: &str) -> bool {
+    const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Control characters, line separators, the byte order mark, and what is outside of the character
+/// set of YAML.
+pub(super) fn needs_escape(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 #[cfg(test)]

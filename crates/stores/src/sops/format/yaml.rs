@@ -6,7 +6,7 @@ use dsops_resolver::yaml::{Node, Position, Value};
 
 use super::{
     Refused,
-    quote::{key_text, value_text},
+    quote::{key_text, needs_escape, value_text},
     section::Item,
     text::{insert, insert_line_after, line_end, line_start, newline, splice, splice_all},
 };
@@ -16,7 +16,7 @@ use crate::sops::{
 };
 
 /// Spaces per level where the document does not show its own habit; sops uses as many.
-const DEFAULT_STEP: usize = 4;
+pub(super) const DEFAULT_STEP: usize = 4;
 
 /// Writes `sealed` as the value of the key, adding what is missing of its path.
 pub(super) fn set(
@@ -463,6 +463,16 @@ fn is_block_text(text: &str) -> bool {
                 && !line.starts_with(' ')
                 && line.chars().all(|c| c == ' ' || c.is_ascii_graphic())
         })
+}
+
+/// Whether a value can stand as a literal block: several lines, none of which a reader would take
+/// for something else.
+pub(super) fn is_literal(value: &str) -> bool {
+    value.contains('\n')
+        && !value.starts_with([' ', '\n', '\t'])
+        && !value.ends_with("\n\n")
+        && value.lines().all(|line| line.is_empty() || !line.trim_matches([' ', '\t']).is_empty())
+        && !value.chars().any(|c| !matches!(c, '\n' | '\t') && needs_escape(c))
 }
 
 fn section_text(text: &str, flow: bool) -> String {

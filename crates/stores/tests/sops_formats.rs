@@ -1,0 +1,317 @@
+//! Documents in every format: made, edited in place, edited as a whole, renewed, without the real
+//! sops.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+use dsops_secure_mem::SecretBytes;
+use dsops_stores::{
+    age::Identity,
+    sops::{CreationRule, Document, EntryKind, Error, Format, OpenDocument, ValueType},
+};
+use proptest::prelude::*;
+
+const NAMED: [(&str, Format); 4] = [
+    ("f.yaml", Format::Yaml),
+    ("f.json", Format::Json),
+    ("f.env", Format::Dotenv),
+    ("f.ini", Format::Ini),
+];
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+fn secret(text: &str) -> SecretBytes {
+    SecretBytes::copy_from(text.as_bytes()).unwrap()
+}
+
+fn text(bytes: &SecretBytes) -> String {
+    String::from_utf8(bytes.expose().to_vec()).unwrap()
+}
+
+/// A key that the format can hold.
+fn key(format: Format, name: &str) -> String {
+    match format {
+        Format::Dotenv => name.to_owned(),
+        _ => format!("group/{name}"),
+    }
+}
+
+fn reopen(open: &OpenDocument, file: &str, identity: &Identity) -> OpenDocument {
+    Document::parse(file, open.text()).unwrap().open(&[identity]).unwrap()
+}
+
+fn edited(open: &mut OpenDocument, edit: impl Fn(String) -> String) -> dsops_stores::sops::Changes {
+    let plain = text(&open.plaintext().unwrap());
+    open.apply_plaintext(&secret(&edit(plain)), now()).unwrap()
+}
+
+#[test]
+fn every_format_is_made_edited_and_read() {
+    let identity = Identity::generate().unwrap();
+    for (file, format) in NAMED {
+        assert_eq!(Format::of(file), format);
+        let mut open = OpenDocument::create(file, &[identity.recipient().clone()], now()).unwrap();
+        assert!(open.keys().unwrap().is_empty());
+        let (one, two) = (key(format, "ONE"), key(format, "TWO"));
+        assert!(open.set(&one, &secret("first \"value\"\n#;`'"), now()).unwrap());
+        assert!(open.set(&two, &secret("2"), now()).unwrap());
+        assert!(!open.set(&two, &secret("2"), now()).unwrap());
+        let mut open = reopen(&open, file, &identity);
+        assert_eq!(text(&open.get(&one).unwrap()), "first \"value\"\n#;`'");
+        assert_eq!(open.keys().unwrap(), [one.clone(), two.clone()]);
+        open.unset(&one, now()).unwrap();
+        let open = reopen(&open, file, &identity);
+        assert_eq!(open.keys().unwrap(), [two], "{}", open.text());
+    }
+}
+
+#[test]
+fn types_are_kept_and_checked() {
+    let identity = Identity::generate().unwrap();
+    for (file, format) in NAMED {
+        let mut open = OpenDocument::create(file, &[identity.recipient().clone()], now()).unwrap();
+        let name = key(format, "V");
+        for (value, value_type, shown, listed) in [
+            ("-12", ValueType::Int, "-12", "int"),
+            ("1e3", ValueType::Float, "1000", "float"),
+            ("true", ValueType::Bool, "true", "bool"),
+            ("false", ValueType::Bool, "false", "bool"),
+            ("true", ValueType::Str, "true", "str"),
+        ] {
+            assert!(open.set_as(&name, &secret(value), value_type, now()).unwrap(), "{value}");
+            assert!(!open.set_as(&name, &secret(value), value_type, now()).unwrap(), "{value}");
+            open = reopen(&open, file, &identity);
+            assert_eq!(text(&open.get(&name).unwrap()), shown);
+            let entry = open.document().entries().unwrap().remove(0);
+            assert_eq!((entry.kind, entry.value_type), (EntryKind::Encrypted, Some(listed)));
+        }
+        for (value, value_type) in [
+            ("012", ValueType::Int),
+            ("1.5", ValueType::Int),
+            ("x", ValueType::Float),
+            ("inf", ValueType::Float),
+            ("True", ValueType::Bool),
+        ] {
+            let before = open.text().to_owned();
+            let refused = open.set_as(&name, &secret(value), value_type, now());
+            assert!(matches!(refused, Err(Error::Edit { .. })), "{value}");
+            assert_eq!(open.text(), before);
+        }
+    }
+}
+
+#[test]
+fn recipients_come_and_go() {
+    let ids: Vec<Identity> = (0..3).map(|_| Identity::generate().unwrap()).collect();
+    let recipient = |at: usize| ids[at].recipient().clone();
+    for (file, format) in NAMED {
+        let mut open = OpenDocument::create(file, &[recipient(0)], now()).unwrap();
+        let name = key(format, "V");
+        open.set(&name, &secret("value"), now()).unwrap();
+        let value_before = open.text().to_owned();
+        assert_eq!(open.add_recipients(&[recipient(1), recipient(0), recipient(2)]).unwrap(), 2);
+        assert_eq!(open.add_recipients(&[recipient(1)]).unwrap(), 0);
+        for id in &ids {
+            let open = reopen(&open, file, id);
+            assert_eq!(text(&open.get(&name).unwrap()), "value");
+        }
+        let line = |text: &str| {
+            text.lines()
+                .find(|line| line.contains("ENC["))
+                .unwrap()
+                .trim_end_matches(',')
+                .to_owned()
+        };
+        assert_eq!(line(open.text()), line(&value_before), "adding does not touch values");
+
+        let gone = recipient(1).to_string();
+        open.remove_recipients(&[&gone], now()).unwrap();
+        assert_ne!(line(open.text()), line(&value_before), "removing renews them");
+        assert!(!open.text().contains(&gone));
+        let stranger = Document::parse(file, open.text()).unwrap().open(&[&ids[1]]);
+        assert!(matches!(stranger, Err(Error::NoIdentity { .. })));
+        let mut open = reopen(&open, file, &ids[2]);
+        assert_eq!(text(&open.get(&name).unwrap()), "value");
+
+        let before = open.text().to_owned();
+        let refused = open.remove_recipients(&[&gone], now());
+        assert!(matches!(refused, Err(Error::NotARecipient { .. })));
+        let all: Vec<String> = open.recipients().map(str::to_owned).collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let refused = open.remove_recipients(&all, now());
+        assert!(matches!(refused, Err(Error::NoRecipients)));
+        assert_eq!(open.text(), before);
+        open.rekey(now()).unwrap();
+        assert_ne!(line(open.text()), line(&before));
+        assert_eq!(text(&reopen(&open, file, &ids[0]).get(&name).unwrap()), "value");
+    }
+}
+
+#[test]
+fn a_whole_edit_keeps_the_ciphertext_of_what_is_unchanged() {
+    let identity = Identity::generate().unwrap();
+    for (file, format) in NAMED {
+        let mut open = OpenDocument::create(file, &[identity.recipient().clone()], now()).unwrap();
+        for (name, value) in [("A", "one"), ("B", "two"), ("C", "three")] {
+            open.set(&key(format, name), &secret(value), now()).unwrap();
+        }
+        assert_eq!(edited(&mut open, |same| same), Default::default());
+        let before = open.text().to_owned();
+        let changes = edited(&mut open, |plain| {
+            assert!(!plain.contains("ENC[") && !plain.contains("sops"), "{plain}");
+            plain.replace("two", "changed")
+        });
+        assert_eq!(changes.changed, [key(format, "B")]);
+        assert!(changes.added.is_empty() && changes.removed.is_empty() && changes.text);
+        let open = reopen(&open, file, &identity);
+        assert_eq!(text(&open.get(&key(format, "B")).unwrap()), "changed");
+        let kept = before.lines().filter(|line| open.text().lines().any(|new| new == *line));
+        assert!(kept.filter(|line| line.contains("ENC[")).count() >= 2, "{}", open.text());
+    }
+}
+
+#[test]
+fn a_whole_edit_adds_removes_and_comments() {
+    let identity = Identity::generate().unwrap();
+    let add = [
+        (
+            "f.yaml",
+            "# note\nnew: |-\n  two\n  lines\nlist:\n  - 1\n  - x # inline\nclear_unencrypted: c\n",
+        ),
+        ("f.env", "# note\nnew=two\\nlines\nclear_unencrypted=c\n"),
+        ("f.ini", "[s]\n; note\nnew = \"\"\"two\nlines\"\"\"\nclear_unencrypted = c\n"),
+        (
+            "f.json",
+            "{\"new\": \"two\\nlines\", \"list\": [1, \"x\"], \"clear_unencrypted\": \"c\"}\n",
+        ),
+    ];
+    for (file, plain) in add {
+        let mut open = OpenDocument::create(file, &[identity.recipient().clone()], now()).unwrap();
+        let name = if file == "f.ini" { "s/new" } else { "new" };
+        let changes = edited(&mut open, |_| plain.to_owned());
+        assert!(changes.added.contains(&name.to_owned()), "{file} {changes:?}");
+        assert!(
+            !open.text().contains("note") && !open.text().contains("inline"),
+            "{}",
+            open.text()
+        );
+        let mut open = reopen(&open, file, &identity);
+        assert_eq!(text(&open.get(name).unwrap()), "two\nlines", "{file}");
+        let back = text(&open.plaintext().unwrap());
+        if file != "f.json" {
+            assert!(back.contains("note"), "{file}: {back}");
+        }
+        let comments: Vec<String> = open
+            .text()
+            .lines()
+            .filter(|line| line.contains("type:comment"))
+            .map(str::to_owned)
+            .collect();
+        open.rekey(now()).unwrap();
+        let mut open = reopen(&open, file, &identity);
+        assert_eq!(text(&open.plaintext().unwrap()), back, "a new key keeps comments");
+        assert!(comments.iter().all(|comment| !open.text().contains(comment.as_str())));
+        let changes =
+            edited(&mut open, |_| if file == "f.json" { "{}".into() } else { String::new() });
+        assert!(changes.removed.contains(&name.to_owned()));
+        assert!(reopen(&open, file, &identity).keys().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn what_is_wrong_with_an_edit_leaves_the_document() {
+    let identity = Identity::generate().unwrap();
+    for (file, bad) in [
+        ("f.yaml", "a: [\n"),
+        ("f.yaml", "sops:\n  mac: x\n"),
+        ("f.yaml", "- x\n"),
+        ("f.yaml", "a: &x v\nb: *x\n"),
+        ("f.yaml", "a: !!str v\n"),
+        ("f.yaml", "1: v\n"),
+        ("f.json", "{\"a\": 1"),
+        ("f.json", "[]"),
+        ("f.json", "{\"a\": 1, \"a\": 2}"),
+        ("f.env", "no value\n"),
+        ("f.env", "sops_mac=x\n"),
+        ("f.ini", "[sops]\nmac = x\n"),
+        ("f.ini", "loose\n"),
+    ] {
+        let mut open = OpenDocument::create(file, &[identity.recipient().clone()], now()).unwrap();
+        let before = open.text().to_owned();
+        assert!(open.apply_plaintext(&secret(bad), now()).is_err(), "{file}: {bad}");
+        assert_eq!(open.text(), before);
+    }
+}
+
+#[test]
+fn any_file_is_one_value() {
+    let identity = Identity::generate().unwrap();
+    let rule = CreationRule::new(&[identity.recipient().clone()]);
+    let mut open = OpenDocument::create_by(Format::Binary, "key.pem", &rule, now()).unwrap();
+    let bytes = SecretBytes::copy_from(&[0, 255, b'\n', 7]).unwrap();
+    open.set("data", &bytes, now()).unwrap();
+    assert!(matches!(open.set("other", &bytes, now()), Err(Error::Edit { .. })));
+    let mut open = Document::parse("key.pem", open.text()).unwrap().open(&[&identity]).unwrap();
+    assert_eq!(&*open.plaintext().unwrap().expose(), &[0, 255, b'\n', 7]);
+    let changes = open.apply_plaintext(&secret("new"), now()).unwrap();
+    assert_eq!(changes.changed, ["data"]);
+    assert_eq!(text(&open.get("data").unwrap()), "new");
+}
+
+/// Names and values of a document that the format can hold.
+fn values(format: Format) -> impl Strategy<Value = BTreeMap<String, String>> {
+    let name = "[A-Za-z][A-Za-z0-9_]{0,10}";
+    let value = match format {
+        Format::Ini => "[ -~äß🦀]{0,24}",
+        Format::Dotenv => "[ -\\[\\]-~äß🦀\n]{0,24}",
+        _ => "(.|\n){0,24}",
+    };
+    proptest::collection::btree_map(name, value, 0..6).prop_map(move |map| {
+        let entries = map.into_iter().filter(|(name, _)| !name.starts_with("sops"));
+        entries.map(|(name, value)| (key(format, &name), value)).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_documents_round_trip(
+        (at, first, second) in (0..NAMED.len()).prop_flat_map(|at| {
+            (Just(at), values(NAMED[at].1), values(NAMED[at].1))
+        })
+    ) {
+        let (file, _) = NAMED[at];
+        let identity = Identity::parse(
+            b"AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
+        ).unwrap();
+        let fill = |values: &BTreeMap<String, String>| {
+            let recipients = [identity.recipient().clone()];
+            let mut open = OpenDocument::create(file, &recipients, now()).unwrap();
+            for (name, value) in values {
+                open.set(name, &secret(value), now()).unwrap();
+            }
+            open
+        };
+        let read = |open: &OpenDocument| -> BTreeMap<String, String> {
+            let keys = open.keys().unwrap().into_iter();
+            keys.map(|name| { let value = text(&open.get(&name).unwrap()); (name, value) }).collect()
+        };
+        let (mut one, two) = (fill(&first), fill(&second));
+        prop_assert_eq!(&read(&reopen(&one, file, &identity)), &first);
+        // The plaintext of one, taken over by the other, makes them alike.
+        if let Ok(plain) = two.plaintext() {
+            one.apply_plaintext(&plain, now()).unwrap();
+            prop_assert_eq!(&read(&reopen(&one, file, &identity)), &second);
+            prop_assert_eq!(text(&one.plaintext().unwrap()), text(&plain));
+        } else {
+            prop_assert_eq!(file, "f.ini");
+        }
+    }
+}
