@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::builder::{FalseyValueParser, OsStringValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 
-use crate::cmd::{completion, demo, doctor, exec, get, init, man, plan, set};
+use crate::cmd::{completion, demo, doctor, exec, get, init, man, plan, render, set};
 use crate::env_vars;
 
 /// Run programs with secrets that provably stay secret.
@@ -94,6 +94,8 @@ pub enum Command {
     Plan(plan::Args),
     /// Run a program with the secrets of an environment
     Exec(exec::Args),
+    /// Write the secrets of an environment as a file (dotenv, JSON, k8s, …)
+    Render(render::Args),
     /// Check protection, configuration, stores and file modes
     Doctor(doctor::Args),
     /// See it work on a throw-away project

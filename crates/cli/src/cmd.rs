@@ -8,4 +8,5 @@ pub mod get;
 pub mod init;
 pub mod man;
 pub mod plan;
+pub mod render;
 pub mod set;

@@ -8,6 +8,7 @@ mod declare;
 mod env_vars;
 mod environment;
 mod exit;
+mod git;
 mod observer;
 mod panic;
 mod prompt;
@@ -63,6 +64,7 @@ fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Get(args) => cmd::get::run(cx, args),
         Command::Plan(args) => cmd::plan::run(cx, args),
         Command::Exec(args) => cmd::exec::run(cx, args)?.exit_like_child(),
+        Command::Render(args) => cmd::render::run(cx, args),
         Command::Doctor(args) => cmd::doctor::run(cx, args),
         Command::Completion(args) => cmd::completion::run(cx, args),
         Command::Complete(words) => cmd::completion::answer(cx, words),

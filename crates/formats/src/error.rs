@@ -196,10 +196,10 @@ impl ValueProblem {
     pub fn help(self, format: Format) -> String {
         let other = match (self, format) {
             (Self::NotUtf8 | Self::Nul, _) => {
-                "k8s or systemd-credential, or encode the value with the transform `base64`"
+                "k8s or systemd-credential, or encode the value with the transform `base64_encode`"
             }
             (_, Format::Docker | Format::GitlabEnv) => {
-                "another format, or encode the value with the transform `base64`"
+                "another format, or encode the value with the transform `base64_encode`"
             }
             (_, Format::Dotenv) => "the dotenv dialect `shell`, or format json",
             _ => "json, yaml or k8s",

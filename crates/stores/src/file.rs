@@ -114,6 +114,30 @@ pub fn publish_new(path: &Path, content: &[u8], mode: u32) -> Result<(), FileErr
     }
 }
 
+/// Publishes a file with a mode, whole or not at all, in place of one that is there. Never follows a
+/// symbolic link: one that stands at the path is refused, also when it is put there meanwhile.
+///
+/// # Errors
+/// [`FileError::NotAFile`] for anything but a regular file, a symbolic link included;
+/// [`FileError::Io`]. What was there is then untouched.
+pub fn publish(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
+    match path.symlink_metadata() {
+        Ok(old) if !old.is_file() => return Err(FileError::NotAFile { path: path.to_owned() }),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(FileError::io("open", path)(error)),
+    }
+    let folder = folder_of(path);
+    let mut temporary = Temporary::create(folder, path, PRIVATE)?;
+    temporary.fill(content, |_| {})?;
+    set_mode(&temporary.file, mode).map_err(FileError::io("set the mode of", path))?;
+    temporary.file.sync_all().map_err(FileError::io("write", &temporary.path))?;
+    // A rename replaces what stands at the path itself, never what that points to.
+    fs::rename(&temporary.path, path).map_err(FileError::io("replace", path))?;
+    temporary.moved = true;
+    sync_folder(folder)
+}
+
 /// Makes a folder that only its owner may enter, and the missing ones above it; one that is there
 /// already stays as it is.
 ///
@@ -409,6 +433,22 @@ mod tests {
         symlink("nowhere", &dangling).unwrap();
         assert!(matches!(publish_new(&dangling, b"x", 0o600), Err(FileError::Exists { .. })));
         assert_eq!(names(folder.path()), ["dangling", "f"]);
+    }
+
+    #[test]
+    fn publishing_in_place_sets_the_mode_and_follows_no_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("f"), folder.path().join("l"));
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        publish(&path, b"new", 0o600).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        symlink(&path, &link).unwrap();
+        assert!(matches!(publish(&link, b"x", 0o600), Err(FileError::NotAFile { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        publish(&folder.path().join("fresh"), b"x", 0o640).unwrap();
+        assert_eq!(names(folder.path()), ["f", "fresh", "l"]);
     }
 
     #[test]

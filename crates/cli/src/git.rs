@@ -1,0 +1,101 @@
+//! Whether git would take a file into a repository. Asks git itself, with nothing of the repository's
+//! own configuration that runs a program.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use dsops_stores::CREDENTIAL_VARIABLES;
+
+/// What git does with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is in no repository.
+    Outside,
+    /// The repository ignores it.
+    Ignored,
+    /// `git add` takes it.
+    Committable,
+    /// It is in the index already.
+    Tracked,
+    /// It is in a repository, and git cannot be asked; this says why.
+    Unknown(String),
+}
+
+/// What git does with a file, which need not be there yet.
+pub fn fate(path: &Path) -> Fate {
+    let Ok(path) = std::path::absolute(path) else {
+        return Fate::Unknown("the working directory cannot be found".to_owned());
+    };
+    // Without a `.git` above it there is nothing to ask, and no git is needed.
+    let is_inside = path.ancestors().skip(1).any(|folder| folder.join(".git").exists());
+    let (true, Some(folder), Some(name)) = (is_inside, path.parent(), path.file_name()) else {
+        return Fate::Outside;
+    };
+    let ask = |words: &[&str]| {
+        let mut command = Command::new("git");
+        // A repository's own settings may name programs; these are the ones such questions run.
+        command.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
+        command.args(words).arg("--").arg(name).current_dir(folder);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        CREDENTIAL_VARIABLES.iter().for_each(|variable| {
+            command.env_remove(variable);
+        });
+        command.status().map(|status| status.code())
+    };
+    match ask(&["ls-files", "--error-unmatch"]) {
+        Ok(Some(0)) => return Fate::Tracked,
+        Ok(Some(1)) => {}
+        Ok(_) => return Fate::Unknown("git does not answer for this repository".to_owned()),
+        Err(error) => return Fate::Unknown(format!("git cannot be run: {error}")),
+    }
+    match ask(&["check-ignore", "--quiet"]) {
+        Ok(Some(0)) => Fate::Ignored,
+        Ok(Some(1)) => Fate::Committable,
+        _ => Fate::Unknown("git does not answer for this repository".to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn git(folder: &Path, words: &[&str]) -> bool {
+        let quiet = |words: &[&str]| {
+            Command::new("git")
+                .args(["-c", "init.defaultBranch=main"])
+                .args(words)
+                .current_dir(folder)
+                .stdout(Stdio::null())
+                .status()
+        };
+        quiet(words).is_ok_and(|status| status.success())
+    }
+
+    #[test]
+    fn git_says_what_it_would_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        if !git(folder, &["init", "--quiet"]) {
+            println!("not run: there is no git");
+            return;
+        }
+        std::fs::write(folder.join(".gitignore"), "*.env\n").unwrap();
+        std::fs::write(folder.join("tracked.env"), "").unwrap();
+        assert!(git(folder, &["add", "--force", "tracked.env"]));
+        assert_eq!(fate(&folder.join("a.env")), Fate::Ignored);
+        assert_eq!(fate(&folder.join("a.txt")), Fate::Committable);
+        assert_eq!(fate(&folder.join("tracked.env")), Fate::Tracked);
+        std::fs::create_dir(folder.join("below")).unwrap();
+        assert_eq!(fate(&folder.join("below/-x.txt")), Fate::Committable);
+        std::fs::remove_dir_all(folder.join(".git")).unwrap();
+        assert_eq!(fate(&folder.join("a.txt")), Fate::Outside);
+    }
+
+    #[test]
+    fn a_repository_that_is_none_is_not_a_yes() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".git")).unwrap();
+        assert!(matches!(fate(&folder.path().join("x")), Fate::Unknown(_) | Fate::Outside));
+    }
+}
