@@ -27,7 +27,7 @@ pub struct Context {
 impl Context {
     /// Settles what the global flags mean.
     pub fn new(global: &Global) -> Self {
-        let environment = ProcessEnvironment::default();
+        let environment = ProcessEnvironment::new(!global.non_interactive);
         let colour = !global.no_color && environment.allows_colour();
         Self {
             ui: Ui::new(global, colour),

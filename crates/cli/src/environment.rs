@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use dsops_resolver::{Environment, StoreError};
 use dsops_secure_mem::SecretBytes;
 
-use crate::env_vars;
+use crate::{env_vars, prompt, ui};
 
 /// The environment `dsops` was started with.
 ///
@@ -17,11 +17,18 @@ use crate::env_vars;
 pub struct ProcessEnvironment {
     /// Credentials that stay where they are, because the child is to inherit them.
     kept: BTreeSet<String>,
+    /// Whether a person may be asked.
+    may_ask: bool,
     /// What was read, by name: a second reader finds what the first one took out.
     credentials: Mutex<BTreeMap<String, Option<SecretBytes>>>,
 }
 
 impl ProcessEnvironment {
+    /// The environment of this run; `may_ask` says whether a person may be asked for a passphrase.
+    pub fn new(may_ask: bool) -> Self {
+        Self { may_ask, ..Self::default() }
+    }
+
     /// Leaves these credentials in place for the child, by their exact names.
     pub fn keep(&mut self, names: &[String]) {
         self.kept.extend(names.iter().cloned());
@@ -79,5 +86,18 @@ impl Environment for ProcessEnvironment {
         let answer = value.as_ref().map(copy).transpose()?;
         credentials.insert(name.to_owned(), value);
         Ok(answer)
+    }
+
+    fn passphrase(&self, prompt: &str) -> Result<Option<SecretBytes>, StoreError> {
+        if !self.may_ask || !prompt::has_terminal() {
+            return Ok(None);
+        }
+        let mut question = ui::one_line(prompt);
+        question.push_str(": ");
+        prompt::passphrase(&question).map(Some).map_err(|failure| {
+            let report = failure.reports.into_iter().next();
+            let (reason, help) = report.map(|r| (r.message, r.help)).unwrap_or_default();
+            StoreError::Locked { reason, help }
+        })
     }
 }

@@ -24,14 +24,7 @@ const DELETE: u8 = 0x7f;
 /// # Errors
 /// No terminal, a failed read, ^C, an answer over 64 KiB, or two different answers.
 pub fn secret(question: &str) -> Result<SecretBytes, Failure> {
-    let mut tty = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|error| {
-        Failure::new(
-            Exit::Usage,
-            Report::error("there is no terminal to ask on")
-                .because(&error)
-                .help("pipe the value in, or use `--from-file FILE`"),
-        )
-    })?;
+    let mut tty = terminal("pipe the value in, or use `--from-file FILE`")?;
     let first = ask(&mut tty, question)?;
     let second = ask(&mut tty, "Once more: ")?;
     if bool::from(subtle_eq(&first, &second)) {
@@ -39,6 +32,26 @@ pub fn secret(question: &str) -> Result<SecretBytes, Failure> {
     } else {
         Err(Failure::new(Exit::Usage, Report::error("the two values differ; nothing was stored")))
     }
+}
+
+/// Whether there is a terminal to ask on.
+pub fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}
+
+/// Asks for a passphrase on the controlling terminal, once: what it opens tells whether it is right.
+///
+/// # Errors
+/// No terminal, a failed read, ^C, an answer over 64 KiB.
+pub fn passphrase(question: &str) -> Result<SecretBytes, Failure> {
+    ask(&mut terminal("set DSOPS_AGE_PASSPHRASE, or use an identity without a passphrase")?, question)
+}
+
+fn terminal(help: &str) -> Result<File, Failure> {
+    OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|error| {
+        let report = Report::error("there is no terminal to ask on").because(&error);
+        Failure::new(Exit::Usage, report.help(help))
+    })
 }
 
 fn subtle_eq(a: &SecretBytes, b: &SecretBytes) -> subtle::Choice {
