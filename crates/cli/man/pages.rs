@@ -11,5 +11,6 @@ pub const PAGES: &[(&str, &str)] = &[
     ("init", include_str!("dsops-init.1")),
     ("man", include_str!("dsops-man.1")),
     ("plan", include_str!("dsops-plan.1")),
+    ("render", include_str!("dsops-render.1")),
     ("set", include_str!("dsops-set.1")),
 ];

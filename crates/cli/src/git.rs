@@ -37,9 +37,9 @@ pub fn fate(path: &Path) -> Fate {
         command.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
         command.args(words).arg("--").arg(name).current_dir(folder);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        CREDENTIAL_VARIABLES.iter().for_each(|variable| {
+        for variable in CREDENTIAL_VARIABLES {
             command.env_remove(variable);
-        });
+        }
         command.status().map(|status| status.code())
     };
     match ask(&["ls-files", "--error-unmatch"]) {

@@ -43,7 +43,8 @@ fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
 fn examples(command: &Command) -> Vec<String> {
     let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let lines = text.strip_prefix("Examples:\n").unwrap_or_default().lines();
-    lines.map(|line| line.trim().to_owned()).collect()
+    // A blank line ends them; what follows are remarks.
+    lines.map(|line| line.trim().to_owned()).take_while(|line| !line.is_empty()).collect()
 }
 
 /// All generated files by their path from the top of the repository.
@@ -166,7 +167,7 @@ mod tests {
     fn our_part(example: &str) -> Vec<String> {
         let start = example.find("dsops ").unwrap_or(example.len());
         let text = &example[start..];
-        let end = text.find([')', '|', '>']).unwrap_or(text.len());
+        let end = text.find([')', '|', '>', '#']).unwrap_or(text.len());
         text[..end]
             .split_whitespace()
             .map(|word| word.trim_matches(['\'', '"']).to_owned())

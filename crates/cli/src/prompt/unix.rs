@@ -44,7 +44,10 @@ pub fn has_terminal() -> bool {
 /// # Errors
 /// No terminal, a failed read, ^C, an answer over 64 KiB.
 pub fn passphrase(question: &str) -> Result<SecretBytes, Failure> {
-    ask(&mut terminal("set DSOPS_AGE_PASSPHRASE, or use an identity without a passphrase")?, question)
+    ask(
+        &mut terminal("set DSOPS_AGE_PASSPHRASE, or use an identity without a passphrase")?,
+        question,
+    )
 }
 
 fn terminal(help: &str) -> Result<File, Failure> {
