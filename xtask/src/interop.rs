@@ -1,4 +1,4 @@
-//! `cargo xtask interop`: reads the real sops' files and has it read ours.
+//! `cargo xtask interop`: reads the real sops' files and has it read ours; has other readers read what `render` writes.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,11 @@ pub const AGE_VARIABLE: &str = "DSOPS_TEST_AGE";
 pub const REQUIRE_VARIABLE: &str = "DSOPS_TEST_REQUIRE_INTEROP";
 
 /// Where such tests are: package, and its folder. The files are named `interop*`.
-const PACKAGES: &[(&str, &str)] = &[("dsops-stores", "crates/stores"), ("dsops", "crates/cli")];
+const PACKAGES: &[(&str, &str)] = &[
+    ("dsops-stores", "crates/stores"),
+    ("dsops-formats", "crates/formats"),
+    ("dsops", "crates/cli"),
+];
 
 /// Runs every interop test; none may be left out.
 ///
@@ -53,6 +57,10 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     }
     if !any {
         bail!("there is no interop test");
+    }
+    match tools::readers::install() {
+        Ok(folder) => drop(cargo.env(tools::readers::VARIABLE, folder)),
+        Err(error) => process::report_part_not_run("readers", tools::reason(&error)),
     }
     process::run(cargo.env(SOPS_VARIABLE, sops).env(REQUIRE_VARIABLE, "1"))
 }

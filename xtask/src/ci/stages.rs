@@ -130,6 +130,9 @@ pub const ALL: &[Stage] = &[
             if let Some(sops) = tools::installed_sops() {
                 command.env(SOPS_VARIABLE, sops).env(REQUIRE_VARIABLE, "1");
             }
+            if let Some(folder) = tools::readers::installed() {
+                command.env(tools::readers::VARIABLE, folder);
+            }
             vec![examples, command]
         },
     },

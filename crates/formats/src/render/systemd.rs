@@ -21,7 +21,9 @@ pub(super) fn credential(out: &mut Writer, _: &str, value: &[u8]) -> Result<(), 
 /// `systemd.exec(5)`: between double quotes a backslash counts before ``" \ ` $``; newlines are kept.
 pub(super) fn environment(out: &mut Writer, name: &str, value: &[u8]) -> Result<(), Refused> {
     refuse_nul(value)?;
-    text(value)?;
+    if text(value)?.contains(is_noncharacter) {
+        return Err(ValueProblem::Noncharacter.into());
+    }
     out.push(name.as_bytes())?;
     out.push(b"=\"")?;
     push_escaped(out, value, |byte| match byte {
@@ -33,4 +35,9 @@ pub(super) fn environment(out: &mut Writer, name: &str, value: &[u8]) -> Result<
     })?;
     out.push(b"\"\n")?;
     Ok(())
+}
+
+/// What `unichar_is_valid` of systemd refuses besides surrogates.
+fn is_noncharacter(c: char) -> bool {
+    matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
 }
