@@ -191,7 +191,9 @@ impl Case {
             let mut times: BTreeMap<&Item, u32> = BTreeMap::new();
             for (_, items, _) in log.calls.iter().filter(|(name, ..)| *name == store.name) {
                 assert!(items.len() <= store.batch(), "plan {}: a batch too large", self.seed);
-                items.iter().for_each(|item| *times.entry(item).or_default() += 1);
+                for item in items {
+                    *times.entry(item).or_default() += 1;
+                }
             }
             let limit = 1 + store.retries.unwrap_or(2);
             assert!(times.values().all(|times| *times <= limit), "plan {}: {times:?}", self.seed);

@@ -536,14 +536,14 @@ fn a_store_that_cannot_be_checked_is_no_pass() {
 #[test]
 fn stores_are_checked_side_by_side_and_timed() {
     let time = Arc::new(VirtualTime::new(1));
-    let healthy = |delay| Script::new().with_value("check", "well").with_delay("check", ms(delay));
+    let well = |delay| Script::new().with_value("check", "well").with_delay("check", ms(delay));
     let mut closed = Script::new();
     closed.open = Open::Fails(unavailable());
     let mut panics = Script::new();
     panics.open = Open::Panics;
     let factory = Faulty::new(&time)
-        .with("a", healthy(20))
-        .with("b", healthy(30))
+        .with("a", well(20))
+        .with("b", well(30))
         .with("closed", closed)
         .with("flaky", Script::new().with("check", flaky(1, unavailable())))
         .with("hangs", Script::new().with("check", Behaviour::Hangs))
