@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use dsops_resolver::{
-    Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store, StoreError, StoreFactory,
-    StoreSettings,
+    Description, Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store, StoreError,
+    StoreFactory, StoreSettings,
 };
 use dsops_secure_mem::SecretBytes;
 
@@ -63,6 +63,15 @@ impl Store for Env {
         items.iter().map(|item| self.value(item)).collect()
     }
 
+    fn describe(
+        &self,
+        items: &[Item],
+        _: &FetchContext<'_>,
+    ) -> Vec<Result<Description, StoreError>> {
+        let describe = |item| self.find(item).map(|_| Description::new().with_kind("variable"));
+        items.iter().map(describe).collect()
+    }
+
     fn check(&self, _: &FetchContext<'_>) -> Result<Health, StoreError> {
         Ok(Health::checked("the environment is always there"))
     }
@@ -70,13 +79,14 @@ impl Store for Env {
 
 impl Env {
     fn value(&self, item: &Item) -> Result<SecretBytes, StoreError> {
+        Ok(SecretBytes::copy_from(&self.find(item)?.expose())?)
+    }
+
+    fn find(&self, item: &Item) -> Result<&SecretBytes, StoreError> {
         if item.version.is_some() {
             return Err(StoreError::unsupported("a version"));
         }
         let name = format!("{}{}", self.prefix, item.key);
-        match self.values.get(&name) {
-            Some(value) => Ok(SecretBytes::copy_from(&value.expose())?),
-            None => Err(StoreError::not_found(name)),
-        }
+        self.values.get(&name).ok_or_else(|| StoreError::not_found(name))
     }
 }

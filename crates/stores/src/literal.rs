@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use dsops_resolver::{
-    Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store, StoreError, StoreFactory,
-    StoreSettings, suggest,
+    Description, Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store, StoreError,
+    StoreFactory, StoreSettings, suggest,
     yaml::{Node, Scalar},
 };
 use dsops_secure_mem::SecretBytes;
@@ -61,6 +61,15 @@ impl Store for Literal {
         items.iter().map(|item| self.value(item)).collect()
     }
 
+    fn describe(
+        &self,
+        items: &[Item],
+        _: &FetchContext<'_>,
+    ) -> Vec<Result<Description, StoreError>> {
+        let describe = |item| self.find(item).map(|_| Description::new().with_kind("in the clear"));
+        items.iter().map(describe).collect()
+    }
+
     fn check(&self, _: &FetchContext<'_>) -> Result<Health, StoreError> {
         Ok(Health::checked(format!("{} values in the configuration", self.values.len())))
     }
@@ -68,17 +77,18 @@ impl Store for Literal {
 
 impl Literal {
     fn value(&self, item: &Item) -> Result<SecretBytes, StoreError> {
+        Ok(SecretBytes::copy_from(&self.find(item)?.expose())?)
+    }
+
+    fn find(&self, item: &Item) -> Result<&SecretBytes, StoreError> {
         if item.version.is_some() {
             return Err(StoreError::unsupported("a version"));
         }
-        match self.values.get(&item.key) {
-            Some(value) => Ok(SecretBytes::copy_from(&value.expose())?),
-            None => Err(StoreError::NotFound {
-                key: item.key.clone(),
-                suggestion: suggest(&item.key, self.values.keys().map(String::as_str))
-                    .map(str::to_owned),
-            }),
-        }
+        self.values.get(&item.key).ok_or_else(|| StoreError::NotFound {
+            key: item.key.clone(),
+            suggestion: suggest(&item.key, self.values.keys().map(String::as_str))
+                .map(str::to_owned),
+        })
     }
 }
 

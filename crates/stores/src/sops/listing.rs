@@ -1,6 +1,10 @@
 //! What a document holds, without any value: for lists that people read.
 
-use super::{Document, Error, Place, comments, tree::Content, value::Encrypted};
+use super::{
+    Document, Error, Place, comments,
+    tree::{Content, Leaf, Leaves},
+    value::Encrypted,
+};
 
 /// An entry of a document: its key and how its value is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,16 +49,32 @@ impl Document {
     /// Those of [`Document::keys`].
     pub fn entries(&self) -> Result<Vec<Entry>, Error> {
         let leaves = self.leaves()?;
-        let entries = leaves.values().map(|leaf| {
-            let (kind, value_type) = match &leaf.content {
-                Content::Encrypted(value) => (EntryKind::Encrypted, Some(value.kind.name())),
-                Content::Clear { .. } => (EntryKind::Clear, None),
-                Content::Empty => (EntryKind::Empty, None),
-            };
-            let place = Place::new(&self.file, leaf.node.span.start);
-            Entry { key: leaves.key(leaf).to_owned(), kind, value_type, place }
-        });
-        Ok(entries.collect())
+        Ok(leaves.values().map(|leaf| self.entry(&leaves, leaf)).collect())
+    }
+
+    /// The entries of some keys, a result for each. Nothing is decrypted, so nothing is verified.
+    ///
+    /// # Errors
+    /// For all: those of [`Document::keys`]. For one: [`Error::Key`], [`Error::NotFound`],
+    /// [`Error::NotAValue`].
+    pub fn entries_of(&self, keys: &[&str]) -> Result<Vec<Result<Entry, Error>>, Error> {
+        let leaves = self.leaves()?;
+        let index = leaves.index();
+        let one = |key: &&str| {
+            let leaf = self.find(&leaves, &index, key)?;
+            Ok(self.entry(&leaves, &leaves.all[leaf]))
+        };
+        Ok(keys.iter().map(one).collect())
+    }
+
+    fn entry(&self, leaves: &Leaves<'_>, leaf: &Leaf<'_>) -> Entry {
+        let (kind, value_type) = match &leaf.content {
+            Content::Encrypted(value) => (EntryKind::Encrypted, Some(value.kind.name())),
+            Content::Clear { .. } => (EntryKind::Clear, None),
+            Content::Empty => (EntryKind::Empty, None),
+        };
+        let place = Place::new(&self.file, leaf.node.span.start);
+        Entry { key: leaves.key(leaf).to_owned(), kind, value_type, place }
     }
 
     /// The comments in the order of the document.

@@ -7,14 +7,14 @@ use std::{
 };
 
 use dsops_resolver::{
-    Address, Diagnostic, FetchContext, Fields, Health, Item, OpenContext, Store, StoreError,
-    StoreFactory, StoreSettings,
+    Address, Description, Diagnostic, FetchContext, Fields, Health, Item, OpenContext, Store,
+    StoreError, StoreFactory, StoreSettings,
 };
 use dsops_secure_mem::SecretBytes;
 
 use super::{
-    CreationRule, Document, Error, Format, KEY_VARIABLE, Keyring, OpenDocument, keyring::is_key,
-    path,
+    CreationRule, Document, EntryKind, Error, Format, KEY_VARIABLE, Keyring, OpenDocument,
+    keyring::is_key, path,
 };
 use crate::file::{self, FileError};
 
@@ -253,6 +253,33 @@ impl Store for Sops {
                 .map(|value| value.map_err(|error| to_store_error(&name, error)))
                 .collect(),
             Err(error) => all(error),
+        }
+    }
+
+    /// Needs no key: keys stand in the clear. What it says is not verified.
+    fn describe(
+        &self,
+        items: &[Item],
+        _: &FetchContext<'_>,
+    ) -> Vec<Result<Description, StoreError>> {
+        let name = self.file.path.display().to_string();
+        let keys: Vec<&str> = items.iter().map(|item| item.key.as_str()).collect();
+        match self.file.read().and_then(|document| document.entries_of(&keys)) {
+            Ok(entries) => entries
+                .into_iter()
+                .map(|entry| match entry {
+                    Ok(entry) => Ok(Description::new().with_kind(match entry.kind {
+                        EntryKind::Clear => "in the clear",
+                        EntryKind::Empty => "empty",
+                        EntryKind::Encrypted => "encrypted",
+                    })),
+                    Err(error) => Err(to_store_error(&name, error)),
+                })
+                .collect(),
+            Err(error) => {
+                let error = to_store_error(&name, error);
+                items.iter().map(|_| Err(error.clone())).collect()
+            }
         }
     }
 
