@@ -80,11 +80,18 @@ impl Identity {
     }
 
     /// Finds a stanza for this identity and unwraps the file key; `None` if there is none.
-    pub(super) fn unwrap(&self, stanzas: &[Stanza]) -> Result<Option<SecretBytes>, Error> {
+    /// `claimed` is whose the file is said to be; nothing is trusted for it.
+    pub(super) fn unwrap(
+        &self,
+        stanzas: &[Stanza],
+        claimed: Option<&Recipient>,
+    ) -> Result<Option<SecretBytes>, Error> {
         match &self.secret {
             Secret::X25519(secret) => {
-                let point = || self.recipient().point().expect("X25519 keys have X25519 points");
-                x25519::unwrap(secret, point, stanzas)
+                let own = || self.recipient().point().expect("X25519 keys have X25519 points");
+                // What was computed before is better than what is claimed.
+                let claimed = claimed.filter(|_| self.recipient.get().is_none());
+                x25519::unwrap(secret, own, claimed.and_then(Recipient::point), stanzas)
             }
             Secret::Ssh(key) => key.unwrap(stanzas),
         }

@@ -194,9 +194,30 @@ pub fn encrypt_armored_with_passphrase(
 /// [`Error::Header`], [`Error::HeaderMac`], [`Error::NoMatch`], [`Error::Payload`],
 /// [`Error::Memory`]. Nothing of the plaintext is handed out unless all of it is authentic.
 pub fn decrypt(file: &[u8], identities: &[impl Borrow<Identity>]) -> Result<SecretBytes, Error> {
+    decrypt_claimed(file, None, identities)
+}
+
+/// As [`decrypt_armored`], for a file that says elsewhere whose it is. Where that is true, the
+/// identity's own public key need not be computed; where it is not, the result is the same.
+///
+/// # Errors
+/// As [`decrypt_armored`].
+pub fn decrypt_armored_for(
+    armored: &[u8],
+    claimed: &str,
+    identities: &[impl Borrow<Identity>],
+) -> Result<SecretBytes, Error> {
+    decrypt_claimed(&armor::decode(armored)?, claimed.parse().ok().as_ref(), identities)
+}
+
+fn decrypt_claimed(
+    file: &[u8],
+    claimed: Option<&Recipient>,
+    identities: &[impl Borrow<Identity>],
+) -> Result<SecretBytes, Error> {
     open(file, |stanzas| {
         for identity in identities {
-            if let Some(file_key) = identity.borrow().unwrap(stanzas)? {
+            if let Some(file_key) = identity.borrow().unwrap(stanzas, claimed)? {
                 return Ok(file_key);
             }
         }
@@ -301,7 +322,10 @@ fn random(bytes: &mut [u8]) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, Identity, Recipient, decrypt, decrypt_armored, encrypt, encrypt_armored};
+    use super::{
+        Error, Identity, Recipient, decrypt, decrypt_armored, decrypt_armored_for, encrypt,
+        encrypt_armored,
+    };
 
     #[test]
     fn each_of_several_recipients_can_read() {
@@ -333,6 +357,20 @@ mod tests {
                 changed[byte] ^= 1 << bit;
                 assert!(decrypt(&changed, &identities).is_err(), "byte {byte} bit {bit}");
             }
+        }
+    }
+
+    #[test]
+    fn a_claimed_recipient_helps_if_it_is_right_and_harms_in_no_case() {
+        let (owner, other) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        let recipient = owner.recipient().to_string();
+        let file = encrypt_armored(b"x", &[owner.recipient().clone()]).unwrap();
+        let text = owner.to_text().unwrap();
+        for claimed in [&*recipient, &other.recipient().to_string(), "ssh-ed25519 AAAA", ""] {
+            let fresh = [Identity::parse(&text.expose()).unwrap()];
+            let plaintext = decrypt_armored_for(file.as_bytes(), claimed, &fresh).unwrap();
+            assert_eq!(&*plaintext.expose(), b"x");
+            assert!(decrypt_armored_for(file.as_bytes(), claimed, &[&other]).is_err());
         }
     }
 

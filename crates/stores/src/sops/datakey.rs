@@ -11,7 +11,7 @@ use super::{
     shamir::{self, SHARE_OVERHEAD},
     value::KEY_BYTES,
 };
-use crate::age::{self, Identity};
+use crate::age::{self, Identity, Recipient};
 
 impl Document {
     pub(super) fn data_key(
@@ -49,6 +49,17 @@ impl Document {
         Err(Error::TooFewGroups { file, opened, needed, missing, looked: Vec::new() })
     }
 
+    /// The age recipients of each key group, as far as they can be read, and how many groups it
+    /// takes to open the document.
+    pub(super) fn key_groups(&self) -> (Vec<Vec<Recipient>>, usize) {
+        let recipients = |group: &Group| -> Vec<Recipient> {
+            group.keys.iter().filter_map(|key| key.recipient.parse().ok()).collect()
+        };
+        let groups: Vec<_> = self.metadata.groups.iter().map(recipients).collect();
+        let needed = if groups.len() == 1 { 1 } else { self.metadata.threshold };
+        (groups, needed)
+    }
+
     /// What one group wraps. Tries the wrapped keys of our own recipients first; the names of
     /// recipients are not authenticated, so all others are tried after them.
     fn unwrap(
@@ -57,13 +68,17 @@ impl Document {
         len: usize,
         identities: &[impl Borrow<Identity>],
     ) -> Result<Option<SecretBytes>, Error> {
-        let ours: Vec<String> =
-            identities.iter().map(|id| id.borrow().recipient().to_string()).collect();
+        // Where there is but one, there is no order, and nothing to know of ourselves.
+        let ours: Vec<String> = match group.keys.as_slice() {
+            [_] => Vec::new(),
+            _ => identities.iter().map(|id| id.borrow().recipient().to_string()).collect(),
+        };
         let (first, others): (Vec<_>, Vec<_>) =
             group.keys.iter().partition(|key| ours.contains(&key.recipient));
         let mut problem = None;
         for key in first.into_iter().chain(others) {
-            match age::decrypt_armored(key.armored.trim().as_bytes(), identities) {
+            let armored = key.armored.trim().as_bytes();
+            match age::decrypt_armored_for(armored, &key.recipient, identities) {
                 Ok(data_key) if data_key.len() == len => return Ok(Some(data_key)),
                 Ok(_) => {
                     let reason = "a wrapped data key has not the length of one";

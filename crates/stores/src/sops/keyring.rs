@@ -15,6 +15,7 @@ use std::{
 use dsops_resolver::{Environment, StoreError};
 use dsops_secure_mem::SecretBytes;
 
+use super::Document;
 use crate::age::{Identity, IdentityFile, Recipient};
 use locked::Locked;
 
@@ -65,7 +66,7 @@ impl Keyring {
     /// usable identity is no error: it is remembered for the error that follows when none fits.
     ///
     /// What a passphrase protects is not opened yet, and the default SSH keys are not read:
-    /// [`Keyring::for_recipients`] does both when a file needs it.
+    /// [`Keyring::for_document`] does both when a file needs it.
     ///
     /// # Errors
     /// When a variable is there but cannot be moved into protected memory.
@@ -119,7 +120,7 @@ impl Keyring {
         self
     }
 
-    /// Whether [`Keyring::for_recipients`] could find more: there is an identity that a passphrase
+    /// Whether [`Keyring::for_document`] could find more: there is an identity that a passphrase
     /// protects.
     pub fn has_locked(&self) -> bool {
         !self.locked.is_empty()
@@ -130,43 +131,44 @@ impl Keyring {
         self.ssh_keys.iter().any(|path| path.symlink_metadata().is_ok())
     }
 
-    /// This ring, and what it takes to open a file of these recipients: nothing more if one of its
-    /// identities is among them; else the default SSH keys, if one of the recipients is an SSH key;
-    /// else what a passphrase protects, for which the user is asked once in a run.
+    /// This ring, and what it takes to open this document: nothing more if its identities are
+    /// recipients enough; else the default SSH keys, if one of the recipients is an SSH key; else
+    /// what a passphrase protects, for which the user is asked once in a run.
     ///
     /// Call it on the main thread, and before a deadline runs: it may wait for the user.
     ///
     /// # Errors
     /// The user declined to give a passphrase, or it cannot be kept in protected memory.
-    pub fn for_recipients<'r>(
+    pub fn for_document(
         self: &Arc<Self>,
-        recipients: impl IntoIterator<Item = &'r str>,
+        document: &Document,
         environment: &dyn Environment,
     ) -> Result<Arc<Self>, StoreError> {
-        let wanted: Vec<Recipient> =
-            recipients.into_iter().filter_map(|text| text.parse().ok()).collect();
-        let fits = |identity: &Arc<Identity>| wanted.contains(identity.recipient());
-        if self.identities.iter().any(fits) {
+        let (groups, needed) = document.key_groups();
+        let is_enough = |identities: &[Arc<Identity>]| {
+            let is_open = |group: &&Vec<Recipient>| {
+                identities.iter().any(|identity| group.contains(identity.recipient()))
+            };
+            groups.iter().filter(is_open).count() >= needed
+        };
+        if is_enough(&self.identities) {
             return Ok(Arc::clone(self));
         }
         let mut ring = Self::clone(self);
-        if wanted.iter().any(Recipient::is_ssh) {
+        if groups.iter().flatten().any(Recipient::is_ssh) {
             for path in std::mem::take(&mut ring.ssh_keys) {
                 ring.add_file(&path, None);
             }
-            if ring.identities.iter().any(fits) {
-                return Ok(Arc::new(ring));
-            }
         }
-        for locked in ring.locked.clone() {
-            if locked.recipient().is_some_and(|recipient| !wanted.contains(recipient)) {
-                continue;
-            }
-            let opened = locked.unlock(environment)?;
-            ring.identities.extend_from_slice(opened);
-            if opened.iter().any(fits) {
+        let wanted = |locked: &Arc<Locked>| {
+            let named = |whose| groups.iter().any(|group| group.contains(whose));
+            locked.recipient().is_none_or(named)
+        };
+        for locked in ring.locked.clone().iter().filter(|locked| wanted(locked)) {
+            if is_enough(&ring.identities) {
                 break;
             }
+            ring.identities.extend_from_slice(locked.unlock(environment)?);
         }
         Ok(Arc::new(ring))
     }

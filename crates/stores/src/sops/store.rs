@@ -205,7 +205,7 @@ fn completed(
     if (keyring.has_locked() || (keyring.has_ssh_keys() && mentions_ssh()))
         && let Ok(document) = read_as(format, path)
     {
-        return keyring.for_recipients(document.recipients(), cx.environment);
+        return keyring.for_document(&document, cx.environment);
     }
     Ok(keyring)
 }
