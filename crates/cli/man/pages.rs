@@ -9,8 +9,12 @@ pub const PAGES: &[(&str, &str)] = &[
     ("exec", include_str!("dsops-exec.1")),
     ("get", include_str!("dsops-get.1")),
     ("init", include_str!("dsops-init.1")),
+    ("list", include_str!("dsops-list.1")),
+    ("login", include_str!("dsops-login.1")),
     ("man", include_str!("dsops-man.1")),
     ("plan", include_str!("dsops-plan.1")),
+    ("providers", include_str!("dsops-providers.1")),
     ("render", include_str!("dsops-render.1")),
     ("set", include_str!("dsops-set.1")),
+    ("unset", include_str!("dsops-unset.1")),
 ];

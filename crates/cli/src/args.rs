@@ -5,7 +5,10 @@ use std::ffi::OsString;
 use clap::builder::{FalseyValueParser, OsStringValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 
-use crate::cmd::{completion, demo, doctor, exec, get, init, man, plan, render, set};
+use crate::cmd::{
+    completion, demo, doctor, exec, get, init, list, login, man, plan, providers, render, set,
+    unset,
+};
 use crate::env_vars;
 
 /// Run programs with secrets that provably stay secret.
@@ -88,8 +91,12 @@ pub enum Command {
     Init(init::Args),
     /// Store one secret (asked for without echo, or read from stdin or a file)
     Set(set::Args),
+    /// Remove one secret from the encrypted store
+    Unset(unset::Args),
     /// Print one secret
     Get(get::Args),
+    /// List the variables of an environment and whether they have a stored value
+    List(list::Args),
     /// Show what would be fetched from where, without fetching
     Plan(plan::Args),
     /// Run a program with the secrets of an environment
@@ -98,6 +105,10 @@ pub enum Command {
     Render(render::Args),
     /// Check protection, configuration, stores and file modes
     Doctor(doctor::Args),
+    /// List the types of stores and the stores of the configuration
+    Providers(providers::Args),
+    /// Say what a store needs to be used, and what of it is there
+    Login(login::Args),
     /// See it work on a throw-away project
     Demo(demo::Args),
     /// Print what makes a shell complete the command line

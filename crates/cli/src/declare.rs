@@ -1,4 +1,5 @@
-//! Adds a variable to an environment of `dsops.yaml`, leaving every other byte as it is.
+//! Adds a variable to an environment of `dsops.yaml`, or removes one, leaving every other byte as
+//! it is.
 
 use dsops_resolver::yaml::{self, Node, Value};
 
@@ -43,6 +44,45 @@ pub fn declare(text: &str, environment: &str, name: &str, reference: &str) -> Op
         }
         _ => None,
     }
+}
+
+/// The text of the configuration without the variable; `None` when it is not there or the document
+/// has a shape that this does not edit. A comment behind the variable goes with it; other comments
+/// stay.
+pub fn undeclare(text: &str, environment: &str, name: &str) -> Option<String> {
+    let document = yaml::parse(text).ok()?;
+    let variables = entry(entry(&document, "envs")?, environment)?;
+    let Value::Mapping(entries) = &variables.value else { return None };
+    let at = entries.iter().position(|(key, _)| key.as_str() == Some(name))?;
+    let (key, value) = &entries[at];
+    // A value that stands elsewhere is an alias; its end is no place in this entry.
+    if value.span.start.offset < key.span.end.offset {
+        return None;
+    }
+    let (start, end) = (key.span.start.offset, value.span.end.offset.max(key.span.end.offset));
+    if text[variables.span.start.offset..].starts_with('{') {
+        // With the comma before it, or for the first one, with the comma behind it.
+        return Some(
+            match (at.checked_sub(1).map(|before| &entries[before]), entries.get(at + 1)) {
+                (Some((_, before)), _) => splice(text, before.span.end.offset, end, ""),
+                (None, Some((next, _))) => splice(text, start, next.span.start.offset, ""),
+                (None, None) => splice(text, start, end, ""),
+            },
+        );
+    }
+    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    if !text[line..start].trim().is_empty() {
+        return None;
+    }
+    let end = end_of_line(text, end);
+    if entries.len() > 1 {
+        return Some(splice(text, line, end, ""));
+    }
+    // An environment without variables is still one.
+    let own = entry_key(entry(&document, "envs")?, environment)?;
+    let colon = own.span.end.offset + text[own.span.end.offset..line].find(':')? + 1;
+    let without = splice(text, line, end, "");
+    Some(splice(&without, colon, colon, " {}"))
 }
 
 /// The line that declares a variable, as a person would write it.
@@ -130,6 +170,46 @@ mod tests {
         assert_eq!(
             declare("envs:\n  dev:\n    A: {literal: é}", "dev", "B", REFERENCE).as_deref(),
             Some("envs:\n  dev:\n    A: {literal: é}\n    B: { from: store://secrets/B }\n")
+        );
+    }
+
+    #[test]
+    fn a_variable_goes_with_its_lines_and_nothing_else_does() {
+        let text = "envs:\n  dev: # mine\n    # the first\n    A: { literal: x } # gone\n    B:\n      from: store://s/B\n      optional: true\n    # the last\n    C: { literal: y }\n  prod: {}\n";
+        assert_eq!(
+            undeclare(text, "dev", "B").as_deref(),
+            Some(
+                "envs:\n  dev: # mine\n    # the first\n    A: { literal: x } # gone\n    # the last\n    C: { literal: y }\n  prod: {}\n"
+            )
+        );
+        assert_eq!(
+            undeclare(text, "dev", "A").as_deref(),
+            Some(
+                "envs:\n  dev: # mine\n    # the first\n    B:\n      from: store://s/B\n      optional: true\n    # the last\n    C: { literal: y }\n  prod: {}\n"
+            )
+        );
+        assert_eq!(undeclare(text, "dev", "D"), None);
+        assert_eq!(undeclare(text, "prod", "A"), None);
+    }
+
+    #[test]
+    fn the_last_variable_leaves_an_empty_environment() {
+        assert_eq!(
+            undeclare("envs:\n  dev: # c\n    A: { literal: x }\n", "dev", "A").as_deref(),
+            Some("envs:\n  dev: {} # c\n")
+        );
+    }
+
+    #[test]
+    fn a_flow_mapping_loses_one_comma() {
+        let text = "envs: {dev: {A: {literal: x}, B: {literal: y}, C: {literal: z}}}";
+        let without = |name| undeclare(text, "dev", name).expect("declared");
+        assert_eq!(without("A"), "envs: {dev: {B: {literal: y}, C: {literal: z}}}");
+        assert_eq!(without("B"), "envs: {dev: {A: {literal: x}, C: {literal: z}}}");
+        assert_eq!(without("C"), "envs: {dev: {A: {literal: x}, B: {literal: y}}}");
+        assert_eq!(
+            undeclare("envs: {dev: {A: {literal: x}}}", "dev", "A").as_deref(),
+            Some("envs: {dev: {}}")
         );
     }
 

@@ -5,6 +5,7 @@ mod cmd;
 mod complete;
 mod context;
 mod declare;
+mod embedded;
 mod env_vars;
 mod environment;
 mod exit;
@@ -15,6 +16,7 @@ mod prompt;
 #[cfg(test)]
 mod reference;
 mod report;
+mod store_types;
 mod ui;
 
 use std::ffi::{OsStr, OsString};
@@ -65,6 +67,10 @@ fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Plan(args) => cmd::plan::run(cx, args),
         Command::Exec(args) => cmd::exec::run(cx, args)?.exit_like_child(),
         Command::Render(args) => cmd::render::run(cx, args),
+        Command::List(args) => cmd::list::run(cx, args),
+        Command::Unset(args) => cmd::unset::run(cx, args),
+        Command::Providers(args) => cmd::providers::run(cx, args),
+        Command::Login(args) => cmd::login::run(cx, args),
         Command::Doctor(args) => cmd::doctor::run(cx, args),
         Command::Completion(args) => cmd::completion::run(cx, args),
         Command::Complete(words) => cmd::completion::answer(cx, words),

@@ -1,4 +1,10 @@
-//! A value from a person: asked for on the terminal, without echo, straight into protected memory.
+//! What a person is asked for on the terminal: a value, without echo, straight into protected
+//! memory; or yes and no.
+
+use std::io::{self, Write as _};
+
+use crate::exit::Exit;
+use crate::report::{Failure, Report};
 
 #[cfg(unix)]
 mod unix;
@@ -41,4 +47,20 @@ mod elsewhere {
             "set DSOPS_AGE_PASSPHRASE, or use an identity without a passphrase",
         ))
     }
+}
+
+/// Asks a question that is answered by yes or no; anything but yes is no.
+///
+/// # Errors
+/// The answer cannot be read.
+pub fn yes(question: &str) -> Result<bool, Failure> {
+    let failed = |error: io::Error| {
+        Failure::new(Exit::Usage, Report::error("reading from the terminal failed").because(&error))
+    };
+    let mut talk = io::stderr().lock();
+    write!(talk, "{question} [y/N] ").map_err(failed)?;
+    talk.flush().map_err(failed)?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(failed)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }

@@ -1,6 +1,6 @@
 //! Completion in real shells: what comes out where the cursor is.
 #![cfg(target_os = "linux")]
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod common;
 

@@ -2,9 +2,10 @@
 
 use std::io::{self, IsTerminal};
 
-use dsops_resolver::{Plan, suggest};
+use dsops_resolver::Plan;
 
 use crate::context::Context;
+use crate::embedded;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
 use crate::ui;
@@ -50,18 +51,8 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
 /// The plan for one variable: nothing else is fetched.
 fn only(mut plan: Plan, name: &str) -> Result<Plan, Failure> {
     if !plan.variables.iter().any(|variable| variable.name == name) {
-        let likely = suggest(name, plan.variables.iter().map(|variable| variable.name.as_str()));
-        let mut report = Report::error(format!(
-            "environment `{}` has no variable `{}`",
-            plan.environment,
-            ui::one_line(name)
-        ));
-        report.code = Some("cli/unknown-variable");
-        report.help = Some(likely.map_or_else(
-            || "`dsops plan` lists them".to_owned(),
-            |likely| format!("did you mean `{likely}`?"),
-        ));
-        return Err(Failure::new(Exit::Config, report));
+        let names = plan.variables.iter().map(|variable| variable.name.as_str());
+        return Err(embedded::unknown_variable(&plan.environment, name, names));
     }
     plan.retain(|known| known == name);
     Ok(plan)

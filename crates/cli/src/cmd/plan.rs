@@ -34,7 +34,7 @@ pub fn run(cx: &Context, _: &Args) -> Result<Exit, Failure> {
 }
 
 /// What happens when the variable's item is missing.
-fn needed(variable: &PlannedVariable) -> &'static str {
+pub fn needed(variable: &PlannedVariable) -> &'static str {
     match (&variable.default, variable.optional) {
         (Some(_), _) => "default",
         (None, true) => "optional",

@@ -3,18 +3,17 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::SystemTime;
 
 use dsops_execenv::{ExecError, Name, is_dangerous};
-use dsops_resolver::{
-    Config, LoadOptions, MAX_CONFIG_BYTES, OpenContext, PlannedSource, StoreSettings,
-};
+use dsops_resolver::OpenContext;
 use dsops_secure_mem::SecretBytes;
-use dsops_stores::{file, sops};
+use dsops_stores::sops;
 
 use crate::context::Context;
 use crate::declare;
+use crate::embedded::{self, Target, shown, store_failure};
 use crate::exit::Exit;
 use crate::prompt;
 use crate::report::{Failure, Report};
@@ -22,17 +21,6 @@ use crate::ui;
 
 /// The largest value taken in.
 const LIMIT_BYTES: usize = 1 << 20;
-
-/// How long a change of the configuration waits for another one.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Where a value goes.
-struct Target<'a> {
-    settings: &'a StoreSettings,
-    key: String,
-    /// Whether the environment has the variable already.
-    declared: bool,
-}
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,10 +61,14 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let name = variable_name(&args.name)?;
     let config = cx.load()?;
     let environment = cx.environment_of(&config)?;
-    let target = find_target(cx, &config, environment, name.as_str())?;
+    let target = Target::find(cx, &config, environment, name.as_str())?;
+    let reference = target.reference();
+    let line = declare::declaration(name.as_str(), &reference);
+    let by_hand = format!("add `{line}` to `envs.{environment}` by hand");
+    let edit = |text: &str| declare::declare(text, environment, name.as_str(), &reference);
     // Whatever can be known to fail does so before a person types a value.
-    if !target.declared {
-        declaration(&config, environment, name.as_str(), &target)?;
+    if target.declared.is_none() {
+        embedded::edited(&config, &format!("{by_hand}, then set it again"), edit)?;
     }
     let open = OpenContext::new(config.base_dir(), &cx.environment);
     let store = sops::locate(target.settings, &open).map_err(Failure::from_store)?;
@@ -87,8 +79,8 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         .map_err(|error| store_failure(&error))?;
     drop(value);
     cx.ui.note(format!("stored {name} in {}", shown(&store.path).display()));
-    if !target.declared {
-        declare(&config, environment, name.as_str(), &target)?;
+    if target.declared.is_none() {
+        embedded::edit(&config, &format!("the value is stored; {by_hand}"), edit)?;
         cx.ui.note(format!(
             "declared {name} in {} (environment `{environment}`)",
             config.path().display()
@@ -121,88 +113,6 @@ fn variable_name(text: &str) -> Result<Name, Failure> {
             "use letters, digits and `_`, and no digit first",
         )),
         Err(error) => Err(Failure::new(Exit::Usage, ExecError::from(error).into())),
-    }
-}
-
-/// The store and key that the variable has, or would get.
-fn find_target<'a>(
-    cx: &Context,
-    config: &'a Config,
-    environment: &str,
-    name: &str,
-) -> Result<Target<'a>, Failure> {
-    let plan = cx.plan(config)?;
-    if let Some(variable) = plan.variables.iter().find(|variable| variable.name == name) {
-        let refuse = |what: String| {
-            let mut report = Report::error(what).help("`set` writes to stores of type `sops`");
-            report.place = Some(variable.place.clone());
-            Failure::new(Exit::Config, report)
-        };
-        let PlannedSource::Item { reference, item } = &variable.source else {
-            return Err(refuse(format!("{name} is a literal of the configuration")));
-        };
-        let settings = config.stores().find(|settings| settings.name() == reference.store);
-        return match settings {
-            Some(settings) if settings.store_type() == sops::TYPE => {
-                Ok(Target { settings, key: item.key.clone(), declared: true })
-            }
-            _ => Err(refuse(format!(
-                "{name} comes from the store `{}`, which cannot be written here",
-                reference.store
-            ))),
-        };
-    }
-    let mut writable = config.stores().filter(|settings| settings.store_type() == sops::TYPE);
-    match (writable.next(), writable.next()) {
-        (Some(settings), None) => Ok(Target { settings, key: name.to_owned(), declared: false }),
-        (first, _) => Err(Failure::new(
-            Exit::Config,
-            Report::error(format!(
-                "{} store of type `sops` in {}, so it is not clear where {name} goes",
-                if first.is_none() { "there is no" } else { "there is more than one" },
-                config.path().display()
-            ))
-            .help(format!(
-                "declare it first: `{}` under `envs.{environment}`",
-                declare::declaration(name, &format!("store://STORE/{name}"))
-            )),
-        )),
-    }
-}
-
-fn reference(target: &Target<'_>) -> String {
-    format!("store://{}/{}", target.settings.name(), target.key)
-}
-
-/// The configuration with the variable declared, checked by reading it.
-fn declaration(
-    config: &Config,
-    environment: &str,
-    name: &str,
-    target: &Target<'_>,
-) -> Result<String, Failure> {
-    let path = config.path();
-    let reference = reference(target);
-    let by_hand = || {
-        Failure::new(
-            Exit::Config,
-            Report::error(format!("{} has a shape that cannot be edited here", path.display()))
-                .help(format!(
-                    "add `{}` to `envs.{environment}` by hand, then set it again",
-                    declare::declaration(name, &reference)
-                )),
-        )
-    };
-    let unreadable = || Report::error(format!("cannot read {}", path.display()));
-    let bytes = file::read(path, MAX_CONFIG_BYTES as u64)
-        .map_err(|error| Failure::new(Exit::Config, unreadable().because(&error)))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| Failure::new(Exit::Config, unreadable().because(&error)))?;
-    let edited = declare::declare(&text, environment, name, &reference).ok_or_else(by_hand)?;
-    let before = config.environments().count();
-    match Config::parse_at(path, &edited, &LoadOptions::new()) {
-        Ok(after) if after.environments().count() == before => Ok(edited),
-        _ => Err(by_hand()),
     }
 }
 
@@ -257,38 +167,4 @@ fn stdin_unbuffered() -> Result<File, Failure> {
     owned.map(File::from).map_err(|error| {
         Failure::new(Exit::Usage, Report::error("cannot read from stdin").because(&error))
     })
-}
-
-fn store_failure(error: &sops::Error) -> Failure {
-    let mut report = Report::from_error(error);
-    report.help = error.help();
-    Failure::new(Exit::Store, report)
-}
-
-/// Writes the declaration, from the configuration as it is now: while a value was typed, another
-/// `set` or a person may have changed it.
-fn declare(
-    config: &Config,
-    environment: &str,
-    name: &str,
-    target: &Target<'_>,
-) -> Result<(), Failure> {
-    let by_hand = |failure: Failure| {
-        let line = declare::declaration(name, &reference(target));
-        let help = format!("the value is stored; add `{line}` to `envs.{environment}` by hand");
-        let reports = failure.reports.into_iter().map(|report| report.help(help.clone()));
-        Failure::many(Exit::Store, reports)
-    };
-    let failed =
-        |error: file::FileError| by_hand(Failure::new(Exit::Store, Report::from_error(&error)));
-    let _lock = file::lock(config.path(), LOCK_PATIENCE).map_err(failed)?;
-    let text = declaration(config, environment, name, target).map_err(by_hand)?;
-    file::replace(config.path(), text.as_bytes()).map_err(failed)
-}
-
-/// A path as people know it: relative where it is below the working directory.
-fn shown(path: &Path) -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_default();
-    let path = path.strip_prefix(here).unwrap_or(path);
-    path.strip_prefix(".").unwrap_or(path).to_owned()
 }

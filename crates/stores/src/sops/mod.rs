@@ -89,5 +89,5 @@ pub use keyring::{
 };
 pub use listing::{Comment, Entry, EntryKind};
 pub use open::OpenDocument;
-pub use store::{SopsFactory, SopsFile, TYPE, change, create, locate, read};
+pub use store::{SopsFactory, SopsFile, TYPE, change, create, locate, locate_without_keys, read};
 pub use typed::{UnknownType, ValueType};

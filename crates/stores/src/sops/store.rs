@@ -167,13 +167,25 @@ pub fn locate(settings: &StoreSettings, cx: &OpenContext<'_>) -> Result<SopsFile
     located(settings, cx, Arc::new(Keyring::find(cx.environment)?))
 }
 
+/// The file of a store without identities: enough to read names and recipients, and it asks nobody.
+///
+/// # Errors
+/// A setting is wrong.
+pub fn locate_without_keys(
+    settings: &StoreSettings,
+    base_dir: &Path,
+) -> Result<SopsFile, Diagnostic> {
+    let path = base_dir.join(settings.required_text(PATH)?);
+    let format = format_of(settings)?.unwrap_or_else(|| Format::of(&path));
+    Ok(SopsFile { path, format, keyring: Arc::default() })
+}
+
 fn located(
     settings: &StoreSettings,
     cx: &OpenContext<'_>,
     shared: Arc<Keyring>,
 ) -> Result<SopsFile, StoreError> {
-    let path = cx.base_dir.join(settings.required_text(PATH)?);
-    let format = format_of(settings)?.unwrap_or_else(|| Format::of(&path));
+    let SopsFile { path, format, .. } = locate_without_keys(settings, cx.base_dir)?;
     let keyring = match key_file(settings)? {
         Some(own) => Arc::new(Keyring::default().with_file(&cx.base_dir.join(own)).joined(&shared)),
         None => shared,
