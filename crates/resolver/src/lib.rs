@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! dsops.yaml ──Config──▶ checked ──plan──▶ which item of which store ──resolve──▶ name → value
+//!                                                                        fetch, field, transform
 //! ```
 //! - [`Config`] reads and checks the file: strictly, with the place of everything that is wrong.
 //! - [`plan()`] chooses an environment and says what would be fetched, without touching a store.
