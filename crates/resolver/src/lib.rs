@@ -6,7 +6,9 @@
 //! ```
 //! - [`Config`] reads and checks the file: strictly, with the place of everything that is wrong.
 //! - [`plan()`] chooses an environment and says what would be fetched, without touching a store.
-//! - [`resolve()`] opens the stores the plan names and fetches every item once.
+//! - [`resolve()`] opens the stores the plan names and fetches every item once, in batches, as many
+//!   at a time as each store takes; [`check()`] asks only what is there, [`check_stores`] how the
+//!   stores do.
 //! - [`Store`] and [`StoreFactory`] are what a store implements; [`store`] has a whole one.
 //! - [`transform`] is what is done to a value between its store and the program.
 //! - [`yaml`] is the document tree with exact places that all of this, and any store that edits
@@ -18,7 +20,11 @@
 //! - All or nothing: values are handed out only when every variable has one or may do without.
 //!   Only "there is no such item" makes a variable optional or lets its default be used.
 //! - A store the environment does not use is never opened, nor are its settings checked beyond
-//!   their form. No item is fetched twice. No thread is started for a single store.
+//!   their form. No item is fetched twice, but for one whose fetch failed for now.
+//! - A store that hangs, panics, or answers wrongly costs its own items and nothing else. No call is
+//!   waited for much longer than its deadline. What one item comes to does not depend on the others.
+//! - No store has more calls at a time than it takes. When values are returned, no thread is left;
+//!   none was started for a single call without a deadline.
 //! - The same input gives the same plan and the same errors in the same order.
 //! - Every input has a limit: size, depth, nodes with aliases expanded.
 //!
@@ -26,7 +32,10 @@
 //! - A literal stands in the file in clear; this crate only takes care of it from there.
 //! - The settings of a store stay in plain memory as long as the configuration does, and are wiped
 //!   with it.
-//! - A store gets a deadline and has to keep it; one that hangs is not killed.
+//! - A call without a deadline is waited for without end; a store has one by `timeout_ms` or if it
+//!   sets one itself. Nobody watches how long a store takes to open.
+//! - A call that hangs is not killed: its thread is left behind, with the store it uses, until it
+//!   returns or the process ends.
 //!
 //! # Example
 //! ```
