@@ -190,6 +190,16 @@ codes! {
     MERGE = "config/merge";
     /// A section that loads but that nothing acts upon.
     NOT_ACTED_UPON = "config/not-acted-upon";
+    /// A value in clear that looks like a credential.
+    PLAINTEXT = "config/plaintext";
+    /// Something of an older form that a migration leaves as it is.
+    OLDER_FORM = "config/older-form";
+    /// A file outside the folder of the configuration.
+    POWER_INCLUDE = "power/include";
+    /// A variable by which programs run code or load files.
+    POWER_VARIABLE = "power/variable";
+    /// A variable of the environment that is given to a store.
+    POWER_EXPANSION = "power/expansion";
     /// An environment that is not defined, or none where one is needed.
     UNKNOWN_ENVIRONMENT = "plan/unknown-environment";
     /// A name or pattern that selects no variable.

@@ -103,8 +103,9 @@ pub mod transform;
 pub mod yaml;
 
 pub use config::{
-    Config, ConfigErrors, ConfigFile, FILE_NAME, LoadOptions, MAX_CONFIG_BYTES, Origin, Scope,
-    Selection, Template, Variables, find_config,
+    Change, Config, ConfigErrors, ConfigFile, ExplainedStore, Explanation, FILE_NAME, LoadOptions,
+    MAX_CONFIG_BYTES, Migration, Origin, Scope, Selection, Template, Variables, find_config,
+    migrate,
 };
 pub use diagnostic::{Diagnostic, Place, Severity, codes, suggest};
 pub use error::{StoreError, TAMPERED_HELP};

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use dsops_resolver::{
-    Config, LoadOptions, NoEnvironment, OpenContext, Plan, PlannedSource, ResolveOptions,
+    Config, LoadOptions, NoEnvironment, OpenContext, Plan, PlannedSource, Power, ResolveOptions,
     Selection, codes, plan, resolve,
 };
 
@@ -418,4 +418,101 @@ envs: { dev: {} }
         (second.out.as_deref(), second.template_path.as_deref()),
         (None, Some(Path::new("nginx.tmpl")))
     );
+}
+
+/// A factory whose stores say that they run a program.
+struct Runs(fakes::Fakes);
+
+impl dsops_resolver::StoreFactory for Runs {
+    fn types(&self) -> &[&str] {
+        &["fake"]
+    }
+
+    fn validate(
+        &self,
+        settings: &dsops_resolver::StoreSettings,
+    ) -> Vec<dsops_resolver::Diagnostic> {
+        self.0.validate(settings)
+    }
+
+    fn powers(&self, settings: &dsops_resolver::StoreSettings) -> Vec<Power> {
+        vec![Power { code: "power/test", what: "runs `x`".into(), place: settings.place().clone() }]
+    }
+
+    fn open(
+        &self,
+        settings: &dsops_resolver::StoreSettings,
+        cx: &OpenContext<'_>,
+    ) -> Result<Box<dyn dsops_resolver::Store>, dsops_resolver::StoreError> {
+        self.0.open(settings, cx)
+    }
+}
+
+#[test]
+fn what_needs_trust_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        dir.path(),
+        &[
+            ("common.yaml", "envs: { base: { LD_PRELOAD: { literal: x } } }\n"),
+            (
+                "in/dsops.yaml",
+                "include: ../common.yaml\nsecretStores:\n  s: { type: fake, token: '${MY_TOKEN}${HOME}' }\n  other: { type: unknown }\nenvs:\n  dev: { extends: base, A: { literal: x } }\n  harmless: { A: { literal: x } }\n",
+            ),
+        ],
+    );
+    let variables = |name: &str| Some(name.into());
+    let options = LoadOptions::new().variables(&variables);
+    let config = Config::load_with(dir.path().join("in/dsops.yaml"), &options).unwrap();
+    let is_dangerous = |name: &str| name.starts_with("LD_");
+    let codes_of = |environment: &str| {
+        let powers = config.powers(environment, &Runs(fakes::Fakes::default()), &is_dangerous);
+        powers.iter().map(|power| (power.code, power.place.line)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        codes_of("dev"),
+        [
+            (codes::POWER_VARIABLE, 1),
+            (codes::POWER_INCLUDE, 1),
+            (codes::POWER_EXPANSION, 3),
+            ("power/test", 3),
+        ]
+    );
+    assert_eq!(codes_of("harmless").len(), 3);
+    let powers = config.powers("dev", &Runs(fakes::Fakes::default()), &is_dangerous);
+    let what: Vec<_> = powers.iter().map(|power| power.what.as_str()).collect();
+    assert_eq!(what[0], "sets LD_PRELOAD, by which programs run code or load files");
+    assert_eq!(what[2], "gives the environment variable MY_TOKEN to a store");
+}
+
+#[test]
+fn a_variable_is_explained() {
+    let text = "
+secretStores: { s: { type: fake, token: '${TOKEN}' } }
+scopes: { web: A*, none: B }
+transforms: { clean: [ trim, lower ] }
+envs:
+  base: { A: { literal: x } }
+  dev: { extends: base, A: { from: 'store://s/${STAGE}#f', transform: clean, default: d } }
+";
+    let options = LoadOptions::new().variables(&variables);
+    let config = Config::parse_at("f", text, &options).unwrap();
+    let explained = config.explain("dev", "A").unwrap();
+    assert_eq!((explained.defined.place.line, &*explained.defined.environment), (7, "dev"));
+    assert_eq!(explained.overrides[0].place.line, 6);
+    assert_eq!(explained.source.as_deref(), Some("store://s/dev#f"));
+    let store = explained.store.unwrap();
+    assert_eq!(
+        (store.name.as_str(), store.store_type.as_str(), store.place.line),
+        ("s", "fake", 2)
+    );
+    let transforms: Vec<_> = explained.transforms.iter().map(ToString::to_string).collect();
+    assert_eq!(transforms, ["trim", "lower"]);
+    assert!(explained.has_default && !explained.optional);
+    assert_eq!(
+        (explained.scopes, explained.expanded),
+        (vec!["web".to_owned()], vec!["STAGE".to_owned(), "TOKEN".to_owned()])
+    );
+    assert!(config.explain("dev", "B").is_none() && config.explain("prod", "A").is_none());
+    assert_eq!(config.variables("dev").collect::<Vec<_>>(), ["A"]);
 }

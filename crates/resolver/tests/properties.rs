@@ -1,8 +1,9 @@
-//! No configuration panics, and what is said about it fits the text.
+//! No configuration panics, what is said about it fits the text, and a migrated one means the same.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fakes;
 
-use dsops_resolver::{Config, Diagnostic, plan};
+use dsops_resolver::{Config, Diagnostic, PlannedVariable, migrate, plan};
 use proptest::prelude::*;
 
 fn check(text: &str) -> Result<(), TestCaseError> {
@@ -64,6 +65,12 @@ fn configish() -> impl Strategy<Value = String> {
         "transform: ",
         "metadata: ",
         "extends: ",
+        "include: ",
+        "transforms:",
+        "scopes:",
+        "templates:",
+        "field: ",
+        "retries: ",
         ", ",
         "\n",
         "\n",
@@ -108,6 +115,93 @@ fn variable() -> impl Strategy<Value = String> {
     })
 }
 
+/// What a plan says, without places.
+fn meaning(text: &str) -> Vec<String> {
+    let config = match Config::parse("f", text) {
+        Ok(config) => config,
+        // The places move; what is wrong does not.
+        Err(errors) => {
+            return errors.into_iter().map(|d| format!("{} {}", d.code, d.message)).collect();
+        }
+    };
+    let mut said = Vec::new();
+    for environment in config.environments() {
+        match plan(&config, environment, &fakes::Fakes::default()) {
+            Ok(plan) => said.extend(plan.variables.iter().map(|variable| {
+                let PlannedVariable { name, optional, default, transforms, .. } = variable;
+                let default = default.is_some();
+                format!(
+                    "{environment} {name} {} {optional} {default} {transforms:?}",
+                    variable.source_text()
+                )
+            })),
+            Err(errors) => {
+                said.extend(errors.into_iter().map(|d| format!("{} {}", d.code, d.message)))
+            }
+        }
+    }
+    said
+}
+
+/// A configuration of the older form, with comments, quotes and styles anywhere.
+fn older() -> impl Strategy<Value = String> {
+    let key = proptest::sample::select(vec![
+        "a",
+        "'a b'",
+        "\"x#y\"",
+        "'50%'",
+        "'it''s'",
+        "7",
+        "a.b/c",
+        "'${X}'",
+        "é",
+        "'a:'",
+        "\"a\\tb\"",
+        "~",
+        "'?'",
+        "[x]",
+    ]);
+    let version = proptest::sample::select(vec![
+        "",
+        ", version: 2",
+        ", version: '1&2'",
+        ", version: ~",
+        ", field: f",
+        ", zz: 1",
+    ]);
+    let shape = 0..6;
+    let variable = (key, version, shape).prop_map(|(key, version, shape)| {
+        let entries = format!("provider: s, key: {key}{version}");
+        match shape {
+            0 => format!("from: {{ {entries} }}"),
+            1 => format!("from: {{ {entries} }} # why\n      optional: true"),
+            2 => format!("from: # why\n        {}", entries.replace(", ", "\n        ")),
+            3 => format!("from:\n        {}", entries.replace(", ", "\n        ")),
+            4 => format!("from: &x {{ {entries} }}"),
+            _ => format!(
+                "transform: 'trim,lower'\n      from: {{ {} }}",
+                entries.replace(", ", ",\n        ")
+            ),
+        }
+    });
+    let section = proptest::sample::select(vec!["providers", "secretStores"]);
+    let head = proptest::sample::select(vec![
+        "",
+        "version: 0 # old\n",
+        "# c\n",
+        "version: 1\n",
+        "\u{feff}",
+        "---\n",
+    ]);
+    (head, section, proptest::collection::vec(variable, 0..4)).prop_map(|(head, section, variables)| {
+        let mut text = format!("{head}{section}:\n  s: {{ type: field }} # kept\nenvs:\n  dev:\n    Z: {{ literal: z }}\n");
+        for (i, variable) in variables.iter().enumerate() {
+            text.push_str(&format!("    V{i}:\n      {}\n", variable.replace("&x", &format!("&x{i}"))));
+        }
+        text
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -119,6 +213,23 @@ proptest! {
     #[test]
     fn no_variable_panics(text in variable()) {
         check(&text)?;
+    }
+
+    #[test]
+    fn a_migrated_configuration_means_the_same(text in older()) {
+        let migration = migrate("f", &text).unwrap();
+        prop_assert_eq!(meaning(&migration.text), meaning(&text), "{}\n{}", text, &*migration.text);
+        let comments = |text: &str| text.matches("# ").count();
+        prop_assert_eq!(comments(&migration.text), comments(&text));
+        let again = migrate("f", &migration.text).unwrap();
+        prop_assert!(again.changes.is_empty(), "{}", &*again.text);
+    }
+
+    #[test]
+    fn no_migration_panics(text in configish()) {
+        if let Ok(migration) = migrate("f", &text) {
+            prop_assert_eq!(migration.text.contains('$'), text.contains('$'));
+        }
     }
 
     #[test]

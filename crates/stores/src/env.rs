@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use dsops_resolver::{
     Description, Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store, StoreError,
     StoreFactory, StoreSettings,
+    format::{Kind, Setting},
 };
 use dsops_secure_mem::SecretBytes;
 
 const PREFIX: &str = "prefix";
+
+const SETTINGS: &[Setting] =
+    &[Setting::new(PREFIX, Kind::Text, "What is put before every name that is asked for.")];
 
 /// Makes stores of the type `env`, with the optional setting `prefix`, which is put before every
 /// name that is asked for.
@@ -24,10 +28,12 @@ impl StoreFactory for EnvFactory {
         &["env"]
     }
 
+    fn settings(&self, _: &str) -> Option<&'static [Setting]> {
+        Some(SETTINGS)
+    }
+
     fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {
-        let mut problems = settings.unknown_keys(&[PREFIX]);
-        problems.extend(settings.text(PREFIX).err());
-        problems
+        settings.check(SETTINGS)
     }
 
     fn limits(&self, _: &StoreSettings) -> Limits {

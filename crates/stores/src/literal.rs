@@ -4,12 +4,20 @@ use std::collections::BTreeMap;
 
 use dsops_resolver::{
     Description, Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store, StoreError,
-    StoreFactory, StoreSettings, suggest,
+    StoreFactory, StoreSettings,
+    format::{Kind, Setting},
+    suggest,
     yaml::{Node, Scalar},
 };
 use dsops_secure_mem::SecretBytes;
 
 const VALUES: &str = "values";
+
+const SETTINGS: &[Setting] = &[Setting::new(
+    VALUES,
+    Kind::Map(&Kind::Text),
+    "Names and their values, which have to be text: a number or `true` is put in quotes.",
+)];
 
 /// Makes stores of the type `literal`, with the setting `values`: names and their texts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +26,10 @@ pub struct LiteralFactory;
 impl StoreFactory for LiteralFactory {
     fn types(&self) -> &[&str] {
         &["literal"]
+    }
+
+    fn settings(&self, _: &str) -> Option<&'static [Setting]> {
+        Some(SETTINGS)
     }
 
     fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {

@@ -2,7 +2,7 @@
 
 use dsops_resolver::{
     Address, Diagnostic, Fields, Item, Limits, OpenContext, Power, Store, StoreError, StoreFactory,
-    StoreSettings,
+    StoreSettings, format::Setting,
 };
 
 /// Makes a store of every type that is compiled in.
@@ -58,6 +58,10 @@ impl Registry {
 impl StoreFactory for Registry {
     fn types(&self) -> &[&str] {
         TYPES
+    }
+
+    fn settings(&self, store_type: &str) -> Option<&'static [Setting]> {
+        self.factory(store_type).ok()?.settings(store_type)
     }
 
     fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {

@@ -9,6 +9,7 @@ use std::{
 use dsops_resolver::{
     Address, Description, Diagnostic, FetchContext, Fields, Health, Item, OpenContext, Store,
     StoreError, StoreFactory, StoreSettings,
+    format::{Kind, Setting},
 };
 use dsops_secure_mem::SecretBytes;
 
@@ -29,6 +30,20 @@ pub const TYPE: &str = "sops";
 const PATH: &str = "path";
 const KEY_FILE: &str = "age_key_file";
 const FORMAT: &str = "format";
+
+const SETTINGS: &[Setting] = &[
+    Setting::new(PATH, Kind::Path, "The file.").required(),
+    Setting::new(
+        KEY_FILE,
+        Kind::Path,
+        "A file of age identities that may open it, beside those of the environment.",
+    ),
+    Setting::new(
+        FORMAT,
+        Kind::Text,
+        "The format of the file, where its extension does not say it: `yaml`, `json`, `dotenv` or `ini`.",
+    ),
+];
 
 /// Makes stores of the type `sops`, with the settings `path` and, optionally, `age_key_file`, both
 /// relative to the folder of the configuration, and `format`, where the extension of the file does
@@ -62,11 +77,19 @@ impl StoreFactory for SopsFactory {
         &[TYPE]
     }
 
+    fn settings(&self, _: &str) -> Option<&'static [Setting]> {
+        Some(SETTINGS)
+    }
+
     fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {
-        let mut problems = settings.unknown_keys(&[PATH, KEY_FILE, FORMAT]);
-        problems.extend(settings.required_text(PATH).err());
-        problems.extend(format_of(settings).err());
-        problems.extend(key_file(settings).err());
+        let mut problems = settings.check(SETTINGS);
+        // Of the wrong kind, they have been reported.
+        if settings.text(FORMAT).is_ok() {
+            problems.extend(format_of(settings).err());
+        }
+        if settings.text(KEY_FILE).is_ok() {
+            problems.extend(key_file(settings).err());
+        }
         problems
     }
 
