@@ -1,6 +1,6 @@
 //! An edited plaintext taken back: unchanged values keep their ciphertext, others get a new one.
 
-use std::{collections::HashMap, ops::Range, time::SystemTime};
+use std::{collections::HashSet, ops::Range, time::SystemTime};
 
 use dsops_resolver::yaml::{Node, Scalar, Value};
 use dsops_secure_mem::SecretBytes;
@@ -8,9 +8,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{
-    Document, Error, Format, OpenDocument, Place, comments,
-    format::{self, section::Item},
-    mac,
+    Document, Error, Format, OpenDocument, Place, comments, format, mac,
     path::{self, SOPS_SECTION},
     rules::Rule,
     tree::Content,
@@ -67,8 +65,7 @@ impl OpenDocument {
                 .map_err(|_| Error::NotText { file: document.file.clone() })?;
             self.encrypted(text)?
         };
-        let section = document.root.get(SOPS_SECTION).expect("a parsed document has the section");
-        let section = Item::of(section);
+        let section = self.section();
         let root = parse(document, &text)?;
         let text = document.format.write_section(&text, &root, &section);
         let edited = self.reparse(text)?;
@@ -95,11 +92,11 @@ impl OpenDocument {
         let old = mac::verify(&document.file, &leaves, &document.metadata, &self.data_key, &all)?;
         let mut changes = Changes { text: true, ..Changes::default() };
         let mut edits: Vec<(Range<usize>, String)> = Vec::new();
-        let mut kept: HashMap<&str, ()> = HashMap::new();
+        let mut kept: HashSet<&str> = HashSet::new();
         for value in &walk.values {
             let known = index.get(value.key.as_str()).copied();
             if let Some(at) = known {
-                kept.insert(leaves.key(&leaves.all[at]), ());
+                kept.insert(leaves.key(&leaves.all[at]));
             }
             let shown = value.shown();
             let same = known.is_some_and(|at| bool::from(old[at].expose().ct_eq(shown)));
@@ -129,8 +126,7 @@ impl OpenDocument {
             let written = document.format.replacement(text, &range, &sealed);
             edits.push((range, written));
         }
-        let gone =
-            leaves.values().map(|leaf| leaves.key(leaf)).filter(|key| !kept.contains_key(key));
+        let gone = leaves.values().map(|leaf| leaves.key(leaf)).filter(|key| !kept.contains(key));
         changes.removed = gone.map(str::to_owned).collect();
         self.encrypt_comments(text, &root, &mut edits)?;
         Ok((format::splice_all(text, edits), changes))
@@ -197,7 +193,7 @@ fn parse(document: &Document, text: &str) -> Result<Node, Error> {
     document.format.parse(text).map_err(|source| Error::Syntax {
         file: document.file.clone(),
         format: document.format,
-        source,
+        source: Box::new(source),
     })
 }
 

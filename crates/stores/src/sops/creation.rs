@@ -89,7 +89,7 @@ impl CreationRule {
         let root = yaml::parse(text).map_err(|source| Error::Syntax {
             file: config.to_owned(),
             format: Format::Yaml,
-            source,
+            source: Box::new(source),
         })?;
         let reader = Reader { config };
         let Some(rules) = root.get("creation_rules").filter(|rules| !rules.is_null()) else {
@@ -234,7 +234,7 @@ impl Reader<'_> {
         for (name, node) in self.names(node, name)? {
             let recipient = Recipient::from_str(name).map_err(|source| {
                 let (place, recipient) = (self.place(node), name.to_owned());
-                Error::Recipient { place, recipient, source }
+                Error::Recipient { place, recipient, source: Box::new(source) }
             })?;
             if !recipients.contains(&recipient) {
                 recipients.push(recipient);

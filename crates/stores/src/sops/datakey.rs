@@ -19,7 +19,7 @@ impl Document {
         identities: &[impl Borrow<Identity>],
     ) -> Result<SecretBytes, Error> {
         if let [group] = self.metadata.groups.as_slice() {
-            return self.unwrap(group, KEY_BYTES, identities)?.ok_or_else(|| Error::NoIdentity {
+            return unwrap(group, KEY_BYTES, identities)?.ok_or_else(|| Error::NoIdentity {
                 file: self.file.clone(),
                 recipients: self.recipients().map(str::to_owned).collect(),
                 looked: Vec::new(),
@@ -29,14 +29,12 @@ impl Document {
         let mut shares = Vec::new();
         let mut missing = Vec::new();
         for group in &self.metadata.groups {
-            match self.unwrap(group, KEY_BYTES + SHARE_OVERHEAD, identities)? {
-                Some(share) => shares.push(share),
-                None => {
-                    let age = group.keys.iter().map(|key| key.recipient.as_str());
-                    let all: Vec<&str> =
-                        age.chain(group.others.iter().map(String::as_str)).collect();
-                    missing.push(all.join(" or "));
-                }
+            if let Some(share) = unwrap(group, KEY_BYTES + SHARE_OVERHEAD, identities)? {
+                shares.push(share);
+            } else {
+                let age = group.keys.iter().map(|key| key.recipient.as_str());
+                let all: Vec<&str> = age.chain(group.others.iter().map(String::as_str)).collect();
+                missing.push(all.join(" or "));
             }
             if shares.len() == needed {
                 return shamir::combine(&shares)?.ok_or_else(|| Error::Metadata {
@@ -59,42 +57,41 @@ impl Document {
         let needed = if groups.len() == 1 { 1 } else { self.metadata.threshold };
         (groups, needed)
     }
+}
 
-    /// What one group wraps. Tries the wrapped keys of our own recipients first; the names of
-    /// recipients are not authenticated, so all others are tried after them.
-    fn unwrap(
-        &self,
-        group: &Group,
-        len: usize,
-        identities: &[impl Borrow<Identity>],
-    ) -> Result<Option<SecretBytes>, Error> {
-        // Where there is but one, there is no order, and nothing to know of ourselves.
-        let ours: Vec<String> = match group.keys.as_slice() {
-            [_] => Vec::new(),
-            _ => identities.iter().map(|id| id.borrow().recipient().to_string()).collect(),
-        };
-        let (first, others): (Vec<_>, Vec<_>) =
-            group.keys.iter().partition(|key| ours.contains(&key.recipient));
-        let mut problem = None;
-        for key in first.into_iter().chain(others) {
-            let armored = key.armored.trim().as_bytes();
-            match age::decrypt_armored_for(armored, &key.recipient, identities) {
-                Ok(data_key) if data_key.len() == len => return Ok(Some(data_key)),
-                Ok(_) => {
-                    let reason = "a wrapped data key has not the length of one";
-                    return Err(Error::Metadata { place: key.place.clone(), reason });
-                }
-                Err(age::Error::NoMatch { .. }) => {}
-                Err(age::Error::Memory(error)) => return Err(error.into()),
-                Err(source) => {
-                    problem.get_or_insert(Error::WrappedKey {
-                        place: key.place.clone(),
-                        recipient: key.recipient.clone(),
-                        source,
-                    });
-                }
+/// What one group wraps. Tries the wrapped keys of our own recipients first; the names of
+/// recipients are not authenticated, so all others are tried after them.
+fn unwrap(
+    group: &Group,
+    len: usize,
+    identities: &[impl Borrow<Identity>],
+) -> Result<Option<SecretBytes>, Error> {
+    // Where there is but one, there is no order, and nothing to know of ourselves.
+    let ours: Vec<String> = match group.keys.as_slice() {
+        [_] => Vec::new(),
+        _ => identities.iter().map(|id| id.borrow().recipient().to_string()).collect(),
+    };
+    let (first, others): (Vec<_>, Vec<_>) =
+        group.keys.iter().partition(|key| ours.contains(&key.recipient));
+    let mut problem = None;
+    for key in first.into_iter().chain(others) {
+        let armored = key.armored.trim().as_bytes();
+        match age::decrypt_armored_for(armored, &key.recipient, identities) {
+            Ok(data_key) if data_key.len() == len => return Ok(Some(data_key)),
+            Ok(_) => {
+                let reason = "a wrapped data key has not the length of one";
+                return Err(Error::Metadata { place: key.place.clone(), reason });
+            }
+            Err(age::Error::NoMatch { .. }) => {}
+            Err(age::Error::Memory(error)) => return Err(error.into()),
+            Err(source) => {
+                problem.get_or_insert(Error::WrappedKey {
+                    place: key.place.clone(),
+                    recipient: key.recipient.clone(),
+                    source: Box::new(source),
+                });
             }
         }
-        problem.map_or(Ok(None), Err)
     }
+    problem.map_or(Ok(None), Err)
 }

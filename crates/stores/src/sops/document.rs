@@ -45,7 +45,7 @@ impl Document {
         let root = format.parse(&text).map_err(|source| Error::Syntax {
             file: file.to_owned(),
             format,
-            source,
+            source: Box::new(source),
         })?;
         let metadata = Metadata::parse(file, &root)?;
         Ok(Self { file: file.to_owned(), format, text, root, metadata })

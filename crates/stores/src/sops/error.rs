@@ -42,7 +42,7 @@ pub enum Error {
         /// The format it was taken for.
         format: Format,
         /// What is wrong, and where.
-        source: SyntaxError,
+        source: Box<SyntaxError>,
     },
     /// The file is a document, but sops did not write it.
     #[error("{file}: it is not a SOPS file, there is no `sops` section")]
@@ -136,7 +136,7 @@ pub enum Error {
         /// The recipient, as it is written.
         recipient: String,
         /// What is wrong with it.
-        source: age::Error,
+        source: Box<age::Error>,
     },
     /// `.sops.yaml` is malformed, or has no rule for the file.
     #[error("{place}: {reason}")]
@@ -176,7 +176,7 @@ pub enum Error {
         /// For whom it is wrapped.
         recipient: String,
         /// What is wrong with it.
-        source: age::Error,
+        source: Box<age::Error>,
     },
     /// A value is not in the form that sops writes.
     #[error("{place}: the value of `{key}`: {reason}")]

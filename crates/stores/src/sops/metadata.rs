@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
 
     fn groups(&self) -> Result<Vec<Group>, Error> {
         let single = self.group(self.section)?;
-        let lists = self.non_empty(self.section, "key_groups");
+        let lists = non_empty(self.section, "key_groups");
         if let Some(list) = lists
             && !(single.keys.is_empty() && single.others.is_empty())
         {
@@ -148,17 +148,17 @@ impl<'a> Reader<'a> {
     fn group(&self, node: &'a Node) -> Result<Group, Error> {
         let mut others = Vec::new();
         for (kind, names) in OTHER_RECIPIENTS {
-            let items = self.non_empty(node, kind).and_then(Node::as_sequence).unwrap_or_default();
+            let items = non_empty(node, kind).and_then(Node::as_sequence).unwrap_or_default();
             others.extend(items.iter().map(|item| {
                 let part = |name: &&str| item.get(name).and_then(Node::as_str);
                 let parts: Vec<&str> = names.iter().filter_map(part).collect();
                 format!("{kind} {}", parts.join(" "))
             }));
-            if items.is_empty() && self.non_empty(node, kind).is_some() {
+            if items.is_empty() && non_empty(node, kind).is_some() {
                 others.push(kind.to_owned());
             }
         }
-        let keys = match self.non_empty(node, "age") {
+        let keys = match non_empty(node, "age") {
             Some(list) => self.age_keys(list)?,
             None => Vec::new(),
         };
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
     /// Sops writes a number, older versions one with a fraction of nothing. Without any, all
     /// groups are needed.
     fn threshold(&self, groups: usize) -> Result<usize, Error> {
-        let Some(node) = self.non_empty(self.section, "shamir_threshold") else {
+        let Some(node) = non_empty(self.section, "shamir_threshold") else {
             return Ok(groups);
         };
         let threshold = match node.scalar() {
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
     }
 
     fn rule(&self) -> Result<Rule, Error> {
-        let setting = |name| Some((name, self.non_empty(self.section, name)?));
+        let setting = |name| Some((name, non_empty(self.section, name)?));
         let mut given = rules::NAMES.into_iter().filter_map(setting);
         let Some((name, node)) = given.next() else { return Ok(Rule::standard()) };
         if given.next().is_some() {
@@ -231,15 +231,6 @@ impl<'a> Reader<'a> {
         Ok((text, node))
     }
 
-    /// A setting that is there and is not null, empty text or an empty list.
-    fn non_empty(&self, section: &'a Node, name: &str) -> Option<&'a Node> {
-        let node = section.get(name)?;
-        let empty = node.is_null()
-            || node.as_str().is_some_and(str::is_empty)
-            || node.as_sequence().is_some_and(<[_]>::is_empty);
-        (!empty).then_some(node)
-    }
-
     fn place(&self, node: &Node) -> Place {
         Place::new(self.file, node.span.start)
     }
@@ -247,6 +238,15 @@ impl<'a> Reader<'a> {
     fn fail(&self, node: &Node, reason: &'static str) -> Error {
         Error::Metadata { place: self.place(node), reason }
     }
+}
+
+/// A setting that is there and is not null, empty text or an empty list.
+fn non_empty<'a>(section: &'a Node, name: &str) -> Option<&'a Node> {
+    let node = section.get(name)?;
+    let empty = node.is_null()
+        || node.as_str().is_some_and(str::is_empty)
+        || node.as_sequence().is_some_and(<[_]>::is_empty);
+    (!empty).then_some(node)
 }
 
 fn is_known(key: &str) -> bool {

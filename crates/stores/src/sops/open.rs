@@ -60,7 +60,8 @@ impl OpenDocument {
             section.put("mac_only_encrypted", Item::Bare("true".to_owned()));
         }
         section.put("version", Item::Text(FORMAT_VERSION.to_owned()));
-        let fail = |source| Error::Syntax { file: file.to_owned(), format, source };
+        let fail =
+            |source| Error::Syntax { file: file.to_owned(), format, source: Box::new(source) };
         let root = format.parse(format.empty()).map_err(fail)?;
         let text = format.write_section(format.empty(), &root, &section);
         let document = Document::parse_as(format, file, text)?;

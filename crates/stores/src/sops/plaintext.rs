@@ -66,7 +66,7 @@ impl OpenDocument {
         let mut out = Writer::new();
         let mut copied = 0;
         for (range, piece) in pieces {
-            out.push(text[copied..range.start].as_bytes())?;
+            out.push(&text.as_bytes()[copied..range.start])?;
             copied = range.end;
             match piece {
                 Piece::Nothing => {}
@@ -96,7 +96,7 @@ impl OpenDocument {
                 }
             }
         }
-        out.push(text[copied..].as_bytes())?;
+        out.push(&text.as_bytes()[copied..])?;
         Ok(out.finish()?)
     }
 

@@ -85,7 +85,7 @@ impl OpenDocument {
         for key in self.document.metadata.keys().filter(|key| stays(&key.recipient)) {
             recipients.push(Recipient::from_str(&key.recipient).map_err(|source| {
                 let (place, recipient) = (key.place.clone(), key.recipient.clone());
-                Error::Recipient { place, recipient, source }
+                Error::Recipient { place, recipient, source: Box::new(source) }
             })?);
         }
         let data_key = new_data_key()?;
@@ -104,7 +104,7 @@ impl OpenDocument {
     fn encrypted_anew(&self, data_key: &SecretBytes) -> Result<String, Error> {
         let document = &self.document;
         let leaves = document.leaves()?;
-        let mut old: Vec<(Range<usize>, Encrypted<'_>, Vec<&[u8]>)> = Vec::new();
+        let mut old: Vec<Old<'_>> = Vec::new();
         for leaf in &leaves.all {
             if let Content::Encrypted(value) = &leaf.content {
                 old.push((leaf.node.span.range(), *value, vec![leaves.path(leaf)]));
@@ -146,7 +146,7 @@ impl OpenDocument {
         Ok(format::splice_all(&document.text, edits.collect()))
     }
 
-    fn section(&self) -> Item {
+    pub(super) fn section(&self) -> Item {
         Item::of(self.document.root.get(SOPS_SECTION).unwrap_or(&self.document.root))
     }
 
@@ -159,6 +159,9 @@ impl OpenDocument {
         Err(Error::Unsupported { place: self.document.section_place(), what })
     }
 }
+
+/// What is encrypted anew: where it stands, its value, and the paths that may authenticate it.
+type Old<'a> = (Range<usize>, Encrypted<'a>, Vec<&'a [u8]>);
 
 /// The data key wrapped for each of some recipients, as a part of the `sops` section.
 pub(super) fn wrap_for(recipients: &[Recipient], data_key: &SecretBytes) -> Result<Item, Error> {

@@ -24,7 +24,6 @@ pub enum ValueType {
 impl ValueType {
     /// The type of the document, and the plaintext where it is not the value as it was given; or
     /// why the value is not of the type.
-    #[expect(clippy::type_complexity, reason = "a private result in a result")]
     pub(super) fn canonical(
         self,
         value: &SecretBytes,

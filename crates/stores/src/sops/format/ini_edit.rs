@@ -92,7 +92,8 @@ pub(super) fn write_section(text: &str, section: &Item) -> String {
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     result.extend(["[", SOPS_SECTION, "]", newline]);
     for (name, value) in lines {
-        result.push_str(&format!("{name:width$} = {value}{newline}"));
+        let padding = " ".repeat(width - name.len());
+        result.extend([&name, padding.as_str(), " = ", &value, newline]);
     }
     result
 }

@@ -158,15 +158,12 @@ fn add_entry(text: &str, root: &Node, node: &Node, parts: &[String], value: &str
         let before = before_key(text, name);
         return insert(text, last.span.end.offset, &format!(",{before}{entry}"));
     }
-    match entries.first() {
-        Some((name, _)) => {
-            let before = before_key(text, name).to_owned();
-            insert(text, name.span.start.offset, &format!("{entry},{before}"))
-        }
-        None => {
-            let (open, close) = (layout.line(level + 1), layout.line(level));
-            splice(text, node.span.range(), &format!("{{{open}{entry}{close}}}"))
-        }
+    if let Some((name, _)) = entries.first() {
+        let before = before_key(text, name).to_owned();
+        insert(text, name.span.start.offset, &format!("{entry},{before}"))
+    } else {
+        let (open, close) = (layout.line(level + 1), layout.line(level));
+        splice(text, node.span.range(), &format!("{{{open}{entry}{close}}}"))
     }
 }
 
@@ -175,15 +172,12 @@ fn add_item(text: &str, root: &Node, node: &Node, rest: &[String], value: &str) 
     let level = layout.level(text, node);
     let item =
         if rest.is_empty() { value.to_owned() } else { layout.group(rest, value, level + 1) };
-    match node.as_sequence().unwrap_or_default().last() {
-        Some(last) => {
-            let before = before_key(text, last).to_owned();
-            insert(text, last.span.end.offset, &format!(",{before}{item}"))
-        }
-        None => {
-            let (open, close) = (layout.line(level + 1), layout.line(level));
-            splice(text, node.span.range(), &format!("[{open}{item}{close}]"))
-        }
+    if let Some(last) = node.as_sequence().unwrap_or_default().last() {
+        let before = before_key(text, last).to_owned();
+        insert(text, last.span.end.offset, &format!(",{before}{item}"))
+    } else {
+        let (open, close) = (layout.line(level + 1), layout.line(level));
+        splice(text, node.span.range(), &format!("[{open}{item}{close}]"))
     }
 }
 
