@@ -58,6 +58,8 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     if !any {
         bail!("there is no interop test");
     }
+    // Without this a test that says "not run" would look like a pass.
+    cargo.args(["--", "--show-output"]);
     match tools::readers::install() {
         Ok(folder) => drop(cargo.env(tools::readers::VARIABLE, folder)),
         Err(error) => process::report_part_not_run("readers", tools::reason(&error)),

@@ -184,7 +184,9 @@ pub enum ValueProblem {
         limit_bytes: usize,
     },
     /// The reader would replace a part that looks like a variable.
-    #[error("it has `${{`, which the reader replaces even in quotes")]
+    #[error(
+        "it has a part that looks like a variable (`$`), which the reader replaces even in quotes"
+    )]
     Interpolation,
     /// It has a code point that Unicode keeps free (U+FFFE, U+FDD0 and the like), which the reader refuses.
     #[error("it has a Unicode noncharacter, for which the reader refuses the whole file")]

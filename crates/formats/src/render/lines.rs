@@ -3,7 +3,7 @@
 use dsops_secure_mem::Writer;
 
 use super::{Refused, refuse_nul, text};
-use crate::error::ValueProblem;
+use crate::{error::ValueProblem, format::is_posix_name};
 
 /// docker reads lines with Go's `bufio.Scanner`, which takes less than this.
 const DOCKER_LINE_LIMIT_BYTES: usize = 64 * 1024;
@@ -26,7 +26,8 @@ pub(super) fn docker(out: &mut Writer, name: &str, value: &[u8]) -> Result<(), R
     push(out, name, value)
 }
 
-/// A dotenv report of a GitLab job: blanks around a value are cut off, quotes are part of it.
+/// A dotenv report of a GitLab job: blanks around a value are cut off, quotes are part of it, and the variable is one
+/// that later jobs expand (`$NAME`, `${NAME}`, `%NAME%`).
 pub(super) fn gitlab(out: &mut Writer, name: &str, value: &[u8]) -> Result<(), Refused> {
     refuse_nul(value)?;
     text(value)?;
@@ -37,7 +38,19 @@ pub(super) fn gitlab(out: &mut Writer, name: &str, value: &[u8]) -> Result<(), R
     if is_blank(value.first()) || is_blank(value.last()) {
         return Err(ValueProblem::OuterBlanks.into());
     }
+    if value.contains(&b'$') || has_percent_name(value) {
+        return Err(ValueProblem::Interpolation.into());
+    }
     push(out, name, value)
+}
+
+/// Whether there are two `%` with a name, or nothing, between them.
+fn has_percent_name(value: &[u8]) -> bool {
+    let mut parts = value.split(|byte| *byte == b'%');
+    // What stands before the first and after the last is not between two.
+    parts.next();
+    parts.next_back();
+    parts.any(|part| part.is_empty() || is_posix_name(part))
 }
 
 fn push(out: &mut Writer, name: &str, value: &[u8]) -> Result<(), Refused> {
