@@ -310,7 +310,11 @@ impl Store {
                 9..=16 if !hangs => Behaviour::Flaky {
                     times: u32::try_from(random.below(5)).unwrap(),
                     error: for_now(random),
-                    value,
+                    then: Box::new(if random.one_in(4) {
+                        Behaviour::Fails(for_good(random))
+                    } else {
+                        Behaviour::Value(value)
+                    }),
                 },
                 _ => Behaviour::Value(value),
             };
@@ -383,15 +387,21 @@ impl Store {
     fn naive_item(&self, item: &Item) -> Answer {
         match self.script.items.get(item) {
             None => Answer::of(&StoreError::not_found(&item.key)),
-            Some(Behaviour::Value(value)) => Answer::Value(value.clone()),
-            Some(Behaviour::Fails(error)) => Answer::of(error),
-            Some(Behaviour::Flaky { times, error, value }) => {
+            Some(behaviour) => self.naive_behaviour(behaviour),
+        }
+    }
+
+    fn naive_behaviour(&self, behaviour: &Behaviour) -> Answer {
+        match behaviour {
+            Behaviour::Value(value) => Answer::Value(value.clone()),
+            Behaviour::Fails(error) => Answer::of(error),
+            Behaviour::Flaky { times, error, then } => {
                 let patience = Duration::from_secs(30);
                 let again = error.retry_after().is_none_or(|asked| asked <= patience);
                 let tries = if again { 1 + self.retries.unwrap_or(2) } else { 1 };
-                if tries > *times { Answer::Value(value.clone()) } else { Answer::of(error) }
+                if tries > *times { self.naive_behaviour(then) } else { Answer::of(error) }
             }
-            Some(other) => unreachable!("{other:?} is a fault of the whole call"),
+            other => unreachable!("{other:?} is a fault of the whole call"),
         }
     }
 }

@@ -22,7 +22,7 @@ fn unavailable() -> StoreError {
 }
 
 fn flaky(times: u32, error: StoreError) -> Behaviour {
-    Behaviour::Flaky { times, error, value: b"at last".to_vec() }
+    Behaviour::Flaky { times, error, then: Box::new(Behaviour::Value(b"at last".to_vec())) }
 }
 
 /// Stores by name with their settings, and variables by name with their source.
@@ -215,6 +215,16 @@ fn retries_end() {
         );
         assert_eq!(run.calls().len(), calls, "{settings}");
     }
+}
+
+#[test]
+fn what_the_last_try_says_counts() {
+    let then = Box::new(Behaviour::Fails(StoreError::not_found("x")));
+    let missing = Behaviour::Flaky { times: 1, error: unavailable(), then };
+    let run = Run::new(Script::new().with("x", missing));
+    let variables = [("A".to_owned(), "from: store://s/x, optional: true".to_owned())];
+    let resolved = run.resolve(&planned(&[("s", "")], &variables, &run.factory)).unwrap();
+    assert_eq!(resolved.missing(), ["A"]);
 }
 
 #[test]

@@ -23,14 +23,14 @@ pub enum Behaviour {
     Value(Vec<u8>),
     /// The store fails so, every time.
     Fails(StoreError),
-    /// The store fails so some times, then gives the value.
+    /// The store fails so some times, then does something else.
     Flaky {
         /// How often it fails.
         times: u32,
         /// With what.
         error: StoreError,
-        /// What comes then.
-        value: Vec<u8>,
+        /// What comes then: a value or another failure.
+        then: Box<Behaviour>,
     },
     /// The whole call panics.
     Panics,
@@ -282,15 +282,29 @@ impl FaultyStore {
     ) -> Result<T, StoreError> {
         match self.script.items.get(item) {
             None => Err(StoreError::not_found(&item.key)),
-            Some(Behaviour::Value(value)) => give(value),
-            Some(Behaviour::Fails(error)) => Err(error.clone()),
-            Some(Behaviour::Flaky { times, error, value }) => {
-                let mut asked = lock(&self.asked);
-                let so_far = asked.times.entry(item.clone()).or_default();
-                *so_far += 1;
-                if *so_far > *times { give(value) } else { Err(error.clone()) }
+            Some(behaviour) => self.behave(item, behaviour, give),
+        }
+    }
+
+    fn behave<T>(
+        &self,
+        item: &Item,
+        behaviour: &Behaviour,
+        give: impl Fn(&[u8]) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match behaviour {
+            Behaviour::Value(value) => give(value),
+            Behaviour::Fails(error) => Err(error.clone()),
+            Behaviour::Flaky { times, error, then } => {
+                let asked = {
+                    let mut asked = lock(&self.asked);
+                    let so_far = asked.times.entry(item.clone()).or_default();
+                    *so_far += 1;
+                    *so_far
+                };
+                if asked > *times { self.behave(item, then, give) } else { Err(error.clone()) }
             }
-            Some(Behaviour::Panics | Behaviour::Hangs | Behaviour::Short | Behaviour::Long) => {
+            Behaviour::Panics | Behaviour::Hangs | Behaviour::Short | Behaviour::Long => {
                 give(b"never seen")
             }
         }

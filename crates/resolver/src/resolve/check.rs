@@ -68,7 +68,7 @@ impl CheckReport {
 /// Asks the stores of a plan which items are there and what is known about them. Fetches nothing.
 ///
 /// Stores are opened and asked as by [`resolve`](crate::resolve()): with the same limits,
-/// deadlines and retries.
+/// deadlines and retries. A call that hangs is left behind on its thread.
 pub fn check(
     plan: &Plan,
     factory: &dyn StoreFactory,
@@ -119,6 +119,9 @@ pub struct StoreHealth {
 
 /// Opens stores, and asks all of them at the same time whether they would answer; one result for
 /// each, in the order of `stores`. Nothing is tried again: this shows how it is.
+///
+/// A store that hangs past its deadline is left behind on its thread; one without a deadline is
+/// waited for, so [`ResolveOptions::deadline`] should be set.
 ///
 /// The settings have to be [valid](StoreFactory::validate).
 pub fn check_stores<'a>(
