@@ -6,8 +6,8 @@ use clap::builder::{FalseyValueParser, OsStringValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 
 use crate::cmd::{
-    completion, demo, doctor, exec, get, init, list, login, man, plan, providers, render, set,
-    unset,
+    completion, demo, doctor, edit, exec, get, init, list, login, man, plan, providers, recipients,
+    rekey, render, set, unset,
 };
 use crate::env_vars;
 
@@ -93,6 +93,12 @@ pub enum Command {
     Set(set::Args),
     /// Remove one secret from the encrypted store
     Unset(unset::Args),
+    /// Edit the embedded store in your editor, as plaintext in memory only
+    Edit(edit::Args),
+    /// Show and change who can open the embedded store
+    Recipients(recipients::Args),
+    /// Give the embedded store a new data key
+    Rekey(rekey::Args),
     /// Print one secret
     Get(get::Args),
     /// List the variables of an environment and whether they have a stored value

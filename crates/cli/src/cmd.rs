@@ -3,6 +3,7 @@
 pub mod completion;
 pub mod demo;
 pub mod doctor;
+pub mod edit;
 pub mod exec;
 pub mod get;
 pub mod init;
@@ -11,6 +12,8 @@ pub mod login;
 pub mod man;
 pub mod plan;
 pub mod providers;
+pub mod recipients;
+pub mod rekey;
 pub mod render;
 pub mod set;
 pub mod unset;

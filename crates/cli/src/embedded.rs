@@ -88,6 +88,38 @@ pub fn is_embedded(settings: &StoreSettings) -> bool {
     settings.store_type() == sops::TYPE
 }
 
+/// The embedded store of this name, or the only one there is.
+///
+/// # Errors
+/// There is none, none of this name, or several to choose from.
+pub fn choose<'a>(config: &'a Config, wanted: Option<&str>) -> Result<&'a StoreSettings, Failure> {
+    let embedded: Vec<&StoreSettings> =
+        config.stores().filter(|settings| is_embedded(settings)).collect();
+    let names: Vec<&str> = embedded.iter().map(|settings| settings.name()).collect();
+    let (message, help) = match (wanted, embedded.as_slice()) {
+        (None, [only]) => return Ok(only),
+        (Some(wanted), stores) => match stores.iter().find(|store| store.name() == wanted) {
+            Some(store) => return Ok(store),
+            None => (
+                format!("there is no store `{}` of type `sops`", ui::one_line(wanted)),
+                suggest(wanted, names.iter().copied()).map_or_else(
+                    || format!("there are: {}", names.join(", ")),
+                    |likely| format!("did you mean `{likely}`?"),
+                ),
+            ),
+        },
+        (None, []) => (
+            format!("{} has no store of type `sops`", config.path().display()),
+            "`dsops init` makes one".to_owned(),
+        ),
+        (None, _) => (
+            format!("{} has several stores of type `sops`", config.path().display()),
+            format!("choose one with `--store`: {}", names.join(", ")),
+        ),
+    };
+    Err(Failure::new(Exit::Config, Report::error(message).help(help)))
+}
+
 /// The file of an embedded store, read without a key: its names and recipients.
 ///
 /// # Errors

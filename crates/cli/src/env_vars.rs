@@ -27,4 +27,14 @@ variables! {
     NO_COLOR = "NO_COLOR";
     /// A terminal that cannot show colours says `dumb` here.
     TERM = "TERM";
+    /// A folder in memory that belongs to the user, on Linux.
+    XDG_RUNTIME_DIR = "XDG_RUNTIME_DIR";
+    /// Where programs are looked up.
+    PATH = "PATH";
+    /// The editor for whole screens.
+    VISUAL = "VISUAL";
+    /// The editor, where there is no `VISUAL`.
+    EDITOR = "EDITOR";
+    /// Where programs make temporary files.
+    TMPDIR = "TMPDIR";
 }

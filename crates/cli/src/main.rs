@@ -5,6 +5,7 @@ mod cmd;
 mod complete;
 mod context;
 mod declare;
+mod editor;
 mod embedded;
 mod env_vars;
 mod environment;
@@ -66,6 +67,9 @@ fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Get(args) => cmd::get::run(cx, args),
         Command::Plan(args) => cmd::plan::run(cx, args),
         Command::Exec(args) => cmd::exec::run(cx, args)?.exit_like_child(),
+        Command::Edit(args) => cmd::edit::run(cx, args),
+        Command::Recipients(args) => cmd::recipients::run(cx, args),
+        Command::Rekey(args) => cmd::rekey::run(cx, args),
         Command::Render(args) => cmd::render::run(cx, args),
         Command::List(args) => cmd::list::run(cx, args),
         Command::Unset(args) => cmd::unset::run(cx, args),

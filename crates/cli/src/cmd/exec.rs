@@ -194,7 +194,7 @@ fn command(args: &Args, withheld: impl IntoIterator<Item = String>) -> Exec {
 }
 
 /// The limits our caller had: hardening ourselves is no business of the child.
-fn child_limits() -> ChildLimits {
+pub fn child_limits() -> ChildLimits {
     let original = original_limits();
     ChildLimits {
         core: original.core.map(resource_limit),

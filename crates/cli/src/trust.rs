@@ -1,0 +1,192 @@
+//! Which configurations a person has allowed to do what can run code or redirect secrets.
+//!
+//! A configuration comes with a repository, and a repository comes from anywhere. What is merely
+//! data works at once; what needs trust works after `dsops trust` saw exactly this content. A
+//! record names a path and the hash of all files the configuration was read from: any change of
+//! any of them, or a move, asks again.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use dsops_resolver::{Config, Environment};
+use dsops_stores::file;
+use sha2::{Digest, Sha256};
+
+use crate::env_vars;
+use crate::exit::Exit;
+use crate::report::{Failure, Report};
+
+/// The first line of a record.
+const MAGIC: &str = "dsops-trust v1";
+
+/// A record holds a path and a hash.
+const LIMIT_BYTES: u64 = 16 * 1024;
+
+/// The records of one user.
+#[derive(Debug)]
+pub struct TrustStore {
+    folder: PathBuf,
+    /// Hashes that the environment says are trusted, for CI.
+    from_environment: Vec<String>,
+}
+
+/// One trusted configuration.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Record {
+    /// The configuration, absolute.
+    pub path: PathBuf,
+    /// The hash of its content, in hexadecimal digits.
+    pub content_hash: String,
+}
+
+impl TrustStore {
+    /// The records of the user that the environment names.
+    ///
+    /// # Errors
+    /// The environment names no folder to keep them in.
+    pub fn find(environment: &dyn Environment) -> Result<Self, Failure> {
+        let set = |name| environment.var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let data = set(env_vars::XDG_DATA_HOME)
+            .filter(|path| path.is_absolute())
+            .or_else(|| Some(set(env_vars::HOME)?.join(".local/share")))
+            .or_else(|| set(env_vars::LOCAL_APP_DATA));
+        let Some(data) = data else {
+            let report = Report::error("there is no folder to keep trust in")
+                .help("set HOME or XDG_DATA_HOME");
+            return Err(Failure::new(Exit::Config, report));
+        };
+        let listed = environment.var(env_vars::TRUST).unwrap_or_default();
+        let from_environment =
+            listed.to_string_lossy().split(',').map(|hash| hash.trim().to_owned()).collect();
+        Ok(Self { folder: data.join("dsops/trust"), from_environment })
+    }
+
+    /// Whether this content at this place is trusted.
+    pub fn trusts(&self, config: &Config) -> bool {
+        let hash = config.content_hash();
+        if self.from_environment.iter().any(|listed| listed == hash) {
+            return true;
+        }
+        let Ok(wanted) = Record::of(config) else { return false };
+        read_record(&self.file(&wanted)).is_some_and(|record| record == wanted)
+    }
+
+    /// Trusts this content at this place.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn add(&self, config: &Config) -> Result<(), Failure> {
+        let record = Record::of(config)?;
+        file::private_folder(&self.folder).map_err(failed)?;
+        let text = format!("{MAGIC}\n{}\n{}\n", record.content_hash, record.path.display());
+        match file::publish_new(&self.file(&record), text.as_bytes(), 0o600) {
+            Ok(()) | Err(file::FileError::Exists { .. }) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Takes back every trust in the configuration at this path, whatever its content was. Says how
+    /// many records there were.
+    ///
+    /// # Errors
+    /// A record cannot be removed.
+    pub fn revoke(&self, path: &Path) -> Result<usize, Failure> {
+        let mut removed = 0;
+        for record in self.records()?.iter().filter(|record| record.path == path) {
+            fs::remove_file(self.file(record)).map_err(|error| {
+                let report = Report::error("cannot take the trust back").because(&error);
+                Failure::new(Exit::Store, report)
+            })?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    /// All records, sorted by path.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn records(&self) -> Result<Vec<Record>, Failure> {
+        let unreadable = |error: io::Error| {
+            let report = Report::error(format!("cannot read {}", self.folder.display()));
+            Failure::new(Exit::Store, report.because(&error))
+        };
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(unreadable)?,
+        };
+        let mut records = Vec::new();
+        for entry in entries {
+            // A file that is no record says nothing.
+            records.extend(read_record(&entry.map_err(unreadable)?.path()));
+        }
+        records.sort();
+        Ok(records)
+    }
+
+    fn file(&self, record: &Record) -> PathBuf {
+        let mut hash = Sha256::new();
+        hash.update(record.content_hash.as_bytes());
+        hash.update([0]);
+        hash.update(record.path.as_os_str().as_encoded_bytes());
+        let name: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.folder.join(name)
+    }
+}
+
+impl Record {
+    /// What would be recorded for a configuration.
+    ///
+    /// # Errors
+    /// Its path cannot be made absolute, or cannot be written down.
+    fn of(config: &Config) -> Result<Self, Failure> {
+        let path = fs::canonicalize(config.path()).map_err(|error| {
+            let report = Report::error(format!("cannot find {}", config.path().display()));
+            Failure::new(Exit::Config, report.because(&error))
+        })?;
+        if path.to_str().is_none_or(|text| text.contains('\n')) {
+            let report = Report::error(format!("the path {} is not plain text", path.display()))
+                .help("trust is recorded by path; move the project to a plainer one");
+            return Err(Failure::new(Exit::Config, report));
+        }
+        Ok(Self { path, content_hash: config.content_hash().to_owned() })
+    }
+}
+
+/// A record, if the file holds one and nobody else could have written it.
+fn read_record(path: &Path) -> Option<Record> {
+    if !is_ours_alone(path) {
+        return None;
+    }
+    let text = String::from_utf8(file::read(path, LIMIT_BYTES).ok()?).ok()?;
+    let mut lines = text.lines();
+    if lines.next() != Some(MAGIC) {
+        return None;
+    }
+    let (content_hash, path) = (lines.next()?.to_owned(), PathBuf::from(lines.next()?));
+    (lines.next().is_none()).then_some(Record { path, content_hash })
+}
+
+/// A record that others may write would let them trust in our name.
+#[cfg(unix)]
+fn is_ours_alone(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let ours = |path: &Path| {
+        path.symlink_metadata().is_ok_and(|metadata| {
+            metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0
+        })
+    };
+    ours(path) && path.parent().is_some_and(ours)
+}
+
+/// Access control lists are not looked at here.
+#[cfg(not(unix))]
+fn is_ours_alone(_: &Path) -> bool {
+    true
+}
+
+fn failed(error: file::FileError) -> Failure {
+    let report = Report::error("cannot record the trust").because(&error);
+    Failure::new(Exit::Store, report)
+}
