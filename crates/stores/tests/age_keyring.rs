@@ -233,6 +233,23 @@ fn default_ssh_keys_are_not_read_for_a_file_without_an_ssh_recipient() {
 }
 
 #[test]
+fn whom_a_new_file_is_for_is_known_without_a_passphrase_where_it_can_be() {
+    let identity = Identity::generate().unwrap();
+    let project = Project::new(&[identity.recipient().clone()]);
+    let own = |user: &User| sops::Keyring::find(user).unwrap().own_recipient(user).unwrap();
+    assert_eq!(own(&project.home()), None);
+    project.write(DEFAULT, protected(&identity).as_bytes());
+    let user = project.home().typing(&["correct"]);
+    assert_eq!(own(&user).as_ref(), Some(identity.recipient()));
+    assert_eq!(user.prompts(), 1);
+    project.write("ssh", &ssh("ed25519_passphrase.key"));
+    let user = project.home().typing(&["hunter2"]);
+    let user = user.with("SOPS_AGE_SSH_PRIVATE_KEY_FILE", project.path("ssh"));
+    assert_eq!(own(&user), Some(ssh_recipient("ed25519_passphrase")));
+    assert_eq!(user.prompts(), 0);
+}
+
+#[test]
 fn a_key_that_comes_through_a_pipe_is_read() {
     let identity = Identity::generate().unwrap();
     let project = Project::new(&[identity.recipient().clone()]);

@@ -123,8 +123,9 @@ fn extra_recipients(texts: &[String]) -> Result<Vec<Recipient>, Failure> {
 /// The recipient of the identity there is, or of a fresh one.
 fn own_recipient(cx: &Context) -> Result<Recipient, Failure> {
     let keyring = Keyring::find(&cx.environment).map_err(Failure::from_store)?;
-    if let Some(first) = keyring.identities().first() {
-        return Ok(first.recipient().clone());
+    let own = keyring.own_recipient(&cx.environment).map_err(Failure::from_store)?;
+    if let Some(recipient) = own {
+        return Ok(recipient);
     }
     // A place that is there and gives nothing is a fault to mend, not a reason for another key.
     let named = [sops::KEY_VARIABLE, sops::KEY_FILE_VARIABLE];

@@ -173,6 +173,32 @@ impl Keyring {
         Ok(Arc::new(ring))
     }
 
+    /// The recipient of the first identity: whom a new file is for. Asks for a passphrase only if
+    /// there is no other way to know.
+    ///
+    /// # Errors
+    /// As [`Keyring::for_document`].
+    pub fn own_recipient(
+        &self,
+        environment: &dyn Environment,
+    ) -> Result<Option<Recipient>, StoreError> {
+        if let Some(first) = self.identities.first() {
+            return Ok(Some(first.recipient().clone()));
+        }
+        for locked in &self.locked {
+            let known = locked.recipient().cloned();
+            let opened = |opened: &[Arc<Identity>]| opened.first().map(|id| id.recipient().clone());
+            let recipient = match known {
+                Some(recipient) => Some(recipient),
+                None => opened(locked.unlock(environment)?),
+            };
+            if recipient.is_some() {
+                return Ok(recipient);
+            }
+        }
+        Ok(None)
+    }
+
     /// The identities, in the order they were found.
     pub fn identities(&self) -> &[Arc<Identity>] {
         &self.identities
