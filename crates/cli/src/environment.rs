@@ -44,6 +44,11 @@ impl ProcessEnvironment {
         self.lock().get(name).is_some_and(Option::is_some)
     }
 
+    /// Whether a variable is there, or was before it was moved into protected memory.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.has_credential(name) || self.var(name).is_some()
+    }
+
     /// Drops the values, keeps the names. Nobody can read the credentials again.
     pub fn forget(&self) {
         self.lock().values_mut().for_each(|value| *value = None);

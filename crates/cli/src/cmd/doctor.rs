@@ -1,14 +1,13 @@
 //! `dsops doctor`: what protects secrets here, and whether configuration and stores would work.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
+mod git;
+mod project;
+mod system;
 
-use dsops_resolver::{
-    Config, FetchContext, Health, OpenContext, StoreFactory, StoreSettings, plan,
-};
-use dsops_secure_mem::{Limit, Protection, SecretBytes, original_limits, protection};
-use dsops_stores::Registry;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use dsops_secure_mem::{Limit, Protection, SecretBytes, protection};
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -49,11 +48,27 @@ struct Finding {
     message: String,
     code: Option<&'static str>,
     help: Option<String>,
+    /// How long the answer took.
+    latency: Option<Duration>,
 }
 
 impl Finding {
     fn new(outcome: Outcome, subject: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { outcome, subject: subject.into(), message: message.into(), code: None, help: None }
+        let (subject, message) = (subject.into(), message.into());
+        Self { outcome, subject, message, code: None, help: None, latency: None }
+    }
+
+    fn ok(subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Outcome::Ok, subject, message)
+    }
+
+    fn warning(subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Outcome::Warning, subject, message)
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
     }
 
     fn from_report(subject: impl Into<String>, report: Report) -> Self {
@@ -66,7 +81,7 @@ impl Finding {
         for cause in &report.causes {
             message = format!("{message}: {cause}");
         }
-        Self { outcome, subject: subject.into(), message, code: report.code, help: report.help }
+        Self { code: report.code, help: report.help, ..Self::new(outcome, subject, message) }
     }
 }
 
@@ -93,12 +108,13 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     // The report tells of memory in use, so some has to be used.
     let probe = SecretBytes::copy_from(b"probe");
     let protection = protection();
-    let mut findings = protection_findings(&protection);
+    let mut findings = vec![Finding::ok("dsops", system::version())];
+    findings.extend(system::protection(&protection));
     if let Err(error) = &probe {
         findings.push(Finding::from_report("memory", Report::from_error(error)));
     }
-    findings.extend(system_findings());
-    findings.extend(project_findings(cx));
+    findings.extend(system::settings());
+    findings.extend(project::findings(cx));
     drop(probe);
     let verdict = verdict(&protection, &findings, args.require_protection);
     let text = if cx.ui.json {
@@ -124,213 +140,14 @@ fn verdict(protection: &Protection, findings: &[Finding], require_protection: bo
     }
 }
 
-fn protection_findings(protection: &Protection) -> Vec<Finding> {
-    let yes_no = |holds: bool| if holds { Outcome::Ok } else { Outcome::Warning };
-    let mut findings = vec![
-        Finding::new(
-            yes_no(protection.hidden_from_ptrace_reads),
-            "memory",
-            format!(
-                "secrets lie in {}; {} KiB mapped, {} in use",
-                protection.backend,
-                protection.capacity_bytes / 1024,
-                ui::plural(protection.used_bytes, "byte")
-            ),
-        ),
-        Finding::new(
-            yes_no(protection.swap_safe),
-            "swap",
-            if protection.swap_safe {
-                "no open secret reaches a swap area"
-            } else {
-                "open secrets may be swapped"
-            },
-        ),
-        Finding::new(
-            yes_no(protection.fork_safe),
-            "fork",
-            if protection.fork_safe {
-                "a forked child sees no secret"
-            } else {
-                "a forked child may see secrets"
-            },
-        ),
-        Finding::new(
-            yes_no(protection.dumpable == Some(false)),
-            "observers",
-            match protection.dumpable {
-                Some(false) => "other processes of the same user cannot read dsops; no core dumps",
-                Some(true) => "other processes of the same user may read dsops",
-                None => "the system does not tell whether others may read dsops",
-            },
-        ),
-    ];
-    findings.extend(protection.degradations.iter().map(|missing| {
-        let mut finding = Finding::new(Outcome::Warning, "missing", missing.to_string());
-        finding.help = Some(missing.remedy.to_owned());
-        finding
-    }));
-    findings
-}
-
-/// Limits and settings of the system that matter, as facts.
-fn system_findings() -> Vec<Finding> {
-    let show = |limit: Limit| {
-        let part = |value: u64| {
-            if value == u64::MAX { "unlimited".to_owned() } else { format!("{} KiB", value / 1024) }
-        };
-        format!("{} (hard {})", part(limit.soft), part(limit.hard))
-    };
-    let original = original_limits();
-    let mut findings = Vec::new();
-    if let Some(limit) = original.core {
-        findings.push(Finding::new(
-            Outcome::Ok,
-            "core limit",
-            format!("0 for dsops; a program it runs gets back {}", show(limit)),
-        ));
-    }
-    if let Some(limit) = original.locked_memory {
-        findings.push(Finding::new(
-            Outcome::Ok,
-            "locked memory",
-            format!("raised for dsops; a program it runs gets back {}", show(limit)),
-        ));
-    }
-    if let Ok(pattern) = fs::read_to_string("/proc/sys/kernel/core_pattern")
-        && pattern.starts_with('|')
-    {
-        findings.push(Finding::new(
-            Outcome::Ok,
-            "core handler",
-            "cores of programs you run go to a handler; `exec --no-core` keeps them from it",
-        ));
-    }
-    findings
-}
-
-fn project_findings(cx: &Context) -> Vec<Finding> {
-    let path = match cx.config_path() {
-        Ok(path) => path,
-        Err(failure) => {
-            // No project here is no fault.
-            return failure
-                .reports
-                .into_iter()
-                .map(|report| {
-                    Finding::from_report(
-                        "configuration",
-                        Report { severity: Severity::Warning, ..report },
-                    )
-                })
-                .collect();
-        }
-    };
-    let config = match Config::load(&path) {
-        Ok(config) => config,
-        Err(errors) => {
-            return errors
-                .into_iter()
-                .map(|problem| Finding::from_report("configuration", problem.into()))
-                .collect();
-        }
-    };
-    let mut findings = vec![Finding::new(
-        Outcome::Ok,
-        "configuration",
-        format!(
-            "{} is sound: {}, {}",
-            path.display(),
-            ui::plural(config.environments().len(), "environment"),
-            ui::plural(config.stores().len(), "store")
-        ),
-    )];
-    findings.extend(
-        config
-            .warnings()
-            .iter()
-            .map(|warning| Finding::from_report("configuration", warning.clone().into())),
-    );
-    findings.extend(mode_findings(&path));
-    let registry = Registry::new();
-    for name in config.environments() {
-        let subject = format!("environment {name}");
-        match plan(&config, name, &registry) {
-            Ok(plan) => findings.push(Finding::new(
-                Outcome::Ok,
-                subject,
-                format!("can be planned: {}", ui::plural(plan.variables.len(), "variable")),
-            )),
-            Err(errors) => findings.extend(
-                errors
-                    .into_iter()
-                    .map(|problem| Finding::from_report(subject.clone(), problem.into())),
-            ),
-        }
-    }
-    let open = OpenContext::new(config.base_dir(), &cx.environment);
-    findings.extend(config.stores().flat_map(|settings| check_store(settings, &registry, &open)));
-    findings
-}
-
-/// A configuration that others may change is a way to another store.
-#[cfg(unix)]
-fn mode_findings(path: &Path) -> Option<Finding> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = fs::metadata(path).ok()?.permissions().mode();
-    (mode & 0o022 != 0).then(|| {
-        let mut finding = Finding::new(
-            Outcome::Warning,
-            "configuration",
-            format!("{} can be changed by others (mode {:03o})", path.display(), mode & 0o777),
-        );
-        finding.help = Some(format!("chmod go-w {}", path.display()));
-        finding
-    })
-}
-
-/// Who may change a file is in an access control list here, which is not read.
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "the signature of the other systems")]
-fn mode_findings(path: &Path) -> Option<Finding> {
-    Some(Finding::new(
-        Outcome::NotChecked,
-        "configuration",
-        format!("who may change {} is not checked on this system", path.display()),
-    ))
-}
-
-fn check_store(
-    settings: &StoreSettings,
-    registry: &Registry,
-    open: &OpenContext<'_>,
-) -> Vec<Finding> {
-    let subject = format!("store {}", settings.name());
-    if let Some(problem) = registry.validate(settings).into_iter().next() {
-        return vec![Finding::from_report(subject, problem.into())];
-    }
-    let health =
-        registry.open(settings, open).and_then(|store| store.check(&FetchContext::default()));
-    match health {
-        Ok(Health::Checked { summary, warnings }) => {
-            let warn = |warning| Finding::new(Outcome::Warning, subject.clone(), warning);
-            let ok = Finding::new(Outcome::Ok, subject.clone(), summary);
-            std::iter::once(ok).chain(warnings.into_iter().map(warn)).collect()
-        }
-        Ok(Health::NotChecked) => vec![Finding::new(
-            Outcome::NotChecked,
-            subject,
-            format!("type {} has no check", settings.store_type()),
-        )],
-        Err(error) => vec![Finding::from_report(subject, error.into())],
-    }
-}
-
 fn as_text(findings: &[Finding]) -> String {
     let rows: Vec<Vec<String>> = findings
         .iter()
         .map(|finding| {
             let mut message = finding.message.clone();
+            if let Some(latency) = finding.latency {
+                let _ = write!(message, ", {} ms", latency.as_millis());
+            }
             if let Some(help) = &finding.help {
                 let _ = write!(message, " (help: {help})");
             }
@@ -351,6 +168,7 @@ fn as_json(protection: &Protection, findings: &[Finding], verdict: Exit) -> Valu
         |limit: Option<Limit>| limit.map(|limit| json!({ "soft": limit.soft, "hard": limit.hard }));
     json!({
         "version": JSON_VERSION,
+        "dsops": env!("CARGO_PKG_VERSION"),
         "verdict": match verdict {
             Exit::Ok => "pass",
             Exit::Undecided => "undecided",
@@ -375,6 +193,7 @@ fn as_json(protection: &Protection, findings: &[Finding], verdict: Exit) -> Valu
         "findings": findings.iter().map(|finding| json!({
             "outcome": finding.outcome.word(), "subject": finding.subject, "message": finding.message,
             "code": finding.code, "help": finding.help,
+            "latency_ms": finding.latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
         })).collect::<Vec<_>>(),
     })
 }
