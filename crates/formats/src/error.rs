@@ -9,7 +9,7 @@ use crate::{format::Format, import::ImportFormat};
 #[non_exhaustive]
 pub enum RenderError {
     /// The format has no place for a variable of this name.
-    #[error("format {format} takes no variable named `{name}`: {problem}")]
+    #[error("format {format} takes no variable named `{}`: {problem}", .name.escape_debug())]
     Name {
         /// The variable.
         name: String,
@@ -19,7 +19,7 @@ pub enum RenderError {
         problem: NameProblem,
     },
     /// The format cannot carry this value.
-    #[error("format {format} cannot carry the value of {name}: {problem}")]
+    #[error("format {format} cannot carry the value of {}: {problem}", .name.escape_debug())]
     Value {
         /// The variable.
         name: String,
@@ -29,10 +29,20 @@ pub enum RenderError {
         problem: ValueProblem,
     },
     /// One name, several values.
-    #[error("{name} is given more than once")]
+    #[error("{} is given more than once", .name.escape_debug())]
     Duplicate {
         /// The variable.
         name: String,
+    },
+    /// All values together are more than the reader takes.
+    #[error("format {format} cannot carry {len_bytes} bytes of values: the limit is {limit_bytes}")]
+    TooLarge {
+        /// The format.
+        format: Format,
+        /// What there is.
+        len_bytes: usize,
+        /// The limit.
+        limit_bytes: usize,
     },
     /// The format holds one value.
     #[error("format {format} holds exactly one variable, not {count}")]
@@ -278,7 +288,7 @@ pub enum ImportProblem {
     #[error("expected an object of names and values")]
     NotAnObject,
     /// Nested too deep.
-    #[error("values are nested too deep")]
+    #[error("keys or values are nested too deep, or keys are too long")]
     TooDeep,
     /// Not text.
     #[error("this is not UTF-8 text")]

@@ -159,7 +159,7 @@ impl Document<'_> {
             Format::Docker => self.each(sorted, lines::docker),
             Format::GitlabEnv => self.each(sorted, lines::gitlab),
             Format::Kubernetes => {
-                kubernetes::header(self.out, self.options, sorted.is_empty())?;
+                kubernetes::header(self.out, self.options, sorted)?;
                 self.each(sorted, kubernetes::entry)
             }
             Format::SystemdCredential => self.each(sorted, systemd::credential),

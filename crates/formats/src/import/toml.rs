@@ -20,6 +20,15 @@ use crate::error::{ImportError, ImportProblem};
 /// How deep inline tables and lists may nest.
 const DEPTH_LIMIT: u32 = 32;
 
+/// No path has more keys.
+const KEYS_LIMIT: usize = 64;
+
+/// No file is longer: each of its bytes may become a token of the parser.
+const LIMIT_BYTES: usize = 1024 * 1024;
+
+/// All paths together are not longer: many short keys under one long one would make much of little.
+const PATHS_LIMIT_BYTES: usize = 64 * 1024 * 1024;
+
 /// One key with its value.
 pub(super) struct Entry<'a> {
     /// The keys that lead to it; the elements of a list are counted.
@@ -68,6 +77,9 @@ impl Entry<'_> {
 
 /// Reads a document, in its order.
 pub(super) fn entries(bytes: &[u8]) -> Result<Vec<Entry<'_>>, ImportError> {
+    if bytes.len() > LIMIT_BYTES {
+        return Err(ImportError::TooLarge { limit_bytes: LIMIT_BYTES });
+    }
     let text = std::str::from_utf8(bytes).map_err(|error| ImportError::Syntax {
         line: 1 + newlines(&bytes[..error.valid_up_to()]),
         problem: ImportProblem::NotUtf8,
@@ -81,6 +93,9 @@ pub(super) fn entries(bytes: &[u8]) -> Result<Vec<Entry<'_>>, ImportError> {
     if let Some(error) = first.or(reader.error) {
         let at = error.unexpected().or(error.context()).map_or(0, |span| span.start());
         return fail(at, ImportProblem::Toml);
+    }
+    if let Some(at) = reader.overflow {
+        return fail(at, ImportProblem::TooDeep);
     }
     if let Some(at) = reader.duplicate {
         return fail(at, ImportProblem::DuplicateKey);
@@ -119,6 +134,10 @@ struct Reader<'a> {
     found: Vec<(Vec<String>, Raw<'a>, usize)>,
     error: Option<ParseError>,
     duplicate: Option<usize>,
+    /// Length of the paths so far.
+    paths_bytes: usize,
+    /// Where a limit was passed.
+    overflow: Option<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -132,6 +151,8 @@ impl<'a> Reader<'a> {
             found: Vec::new(),
             error: None,
             duplicate: None,
+            paths_bytes: 0,
+            overflow: None,
         }
     }
 
@@ -196,6 +217,10 @@ impl EventReceiver for Reader<'_> {
     }
 
     fn simple_key(&mut self, span: Span, encoding: Option<Encoding>, error: &mut dyn ErrorSink) {
+        if self.path.len() == KEYS_LIMIT {
+            self.overflow.get_or_insert(span.start());
+            return;
+        }
         let mut key = String::new();
         if let Some(raw) = self.source.get(span) {
             let raw = Raw::new_unchecked(raw.as_str(), encoding, span);
@@ -206,7 +231,11 @@ impl EventReceiver for Reader<'_> {
 
     fn scalar(&mut self, span: Span, encoding: Option<Encoding>, _: &mut dyn ErrorSink) {
         self.start_value();
-        if let Some(raw) = self.source.get(span) {
+        let key_bytes = |key: &String| key.len() + size_of::<String>();
+        self.paths_bytes += self.path.iter().map(key_bytes).sum::<usize>();
+        if self.paths_bytes > PATHS_LIMIT_BYTES {
+            self.overflow.get_or_insert(span.start());
+        } else if let Some(raw) = self.source.get(span) {
             let raw = Raw::new_unchecked(raw.as_str(), encoding, span);
             // Checked here once, so that later decoding cannot fail.
             let _ = raw.decode_scalar(&mut (), &mut self.error);
@@ -302,5 +331,14 @@ mod tests {
         assert_eq!(problem("a = 1\nb = 2\na = 3\n"), (3, ImportProblem::DuplicateKey));
         let deep = format!("a = {}1{}\n", "[".repeat(100), "]".repeat(100));
         assert_eq!(problem(&deep), (1, ImportProblem::Toml));
+        assert_eq!(
+            problem(&format!("x = 1\n{}b = 1\n", "a.".repeat(64))),
+            (2, ImportProblem::TooDeep)
+        );
+        let long = "a".repeat(500_000);
+        let many = "k = 1\n".repeat(1000);
+        assert_eq!(problem(&format!("[{long}]\n{many}")).1, ImportProblem::TooDeep);
+        let too_long = "#".repeat(LIMIT_BYTES + 1);
+        assert!(matches!(entries(too_long.as_bytes()), Err(ImportError::TooLarge { .. })));
     }
 }

@@ -1,12 +1,9 @@
 //! A Kubernetes `Secret` manifest (core/v1): base64, so any bytes.
 
-use dsops_secure_mem::Writer;
+use dsops_secure_mem::{SecretBytes, Writer};
 
 use super::{Options, Refused, base64};
-use crate::{
-    error::{RenderError, ValueProblem},
-    format::Format,
-};
+use crate::{error::RenderError, format::Format};
 
 /// `MaxSecretSize` of the API server, which counts all values together.
 const LIMIT_BYTES: usize = 1024 * 1024;
@@ -15,8 +12,16 @@ const LIMIT_BYTES: usize = 1024 * 1024;
 pub(super) fn header(
     out: &mut Writer,
     options: &Options<'_>,
-    is_empty: bool,
+    variables: &[(&str, &SecretBytes)],
 ) -> Result<(), RenderError> {
+    let len_bytes = variables.iter().map(|(_, value)| value.len()).sum();
+    if len_bytes > LIMIT_BYTES {
+        return Err(RenderError::TooLarge {
+            format: Format::Kubernetes,
+            len_bytes,
+            limit_bytes: LIMIT_BYTES,
+        });
+    }
     let name = options.secret_name.ok_or(RenderError::MissingOption {
         format: Format::Kubernetes,
         option: "a name for the Secret",
@@ -42,15 +47,12 @@ pub(super) fn header(
         out.push(namespace.as_bytes())?;
     }
     out.push(b"\"\ntype: Opaque\ndata:")?;
-    out.push(if is_empty { b" {}\n" } else { b"\n" })?;
+    out.push(if variables.is_empty() { b" {}\n" } else { b"\n" })?;
     Ok(())
 }
 
 /// `"NAME": "base64"`. Names are checked before, none needs an escape.
 pub(super) fn entry(out: &mut Writer, name: &str, value: &[u8]) -> Result<(), Refused> {
-    if value.len() > LIMIT_BYTES {
-        return Err(ValueProblem::TooLong { limit_bytes: LIMIT_BYTES }.into());
-    }
     out.push(b"  \"")?;
     out.push(name.as_bytes())?;
     out.push(b"\": \"")?;
