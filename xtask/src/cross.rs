@@ -1,4 +1,4 @@
-//! `cargo xtask cross [TARGET..]`: type-checks and lints the binary and all below it for other platforms.
+//! `cargo xtask cross [TARGET..]`: type-checks and lints the binary, all below it and the cache for other platforms.
 //!
 //! The toolchain ships the standard library of its own platform only. Cargo builds the others'
 //! from source (`-Zbuild-std`) with the compiler of [`tools::rust_web`]; nothing is linked, so no
@@ -59,7 +59,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs clippy, which includes the type check, on the `dsops` package for one target.
+/// Runs clippy, which includes the type check, for one target.
 ///
 /// Warnings are left warnings for the compiler, so that one crate's do not hide what the crates
 /// above it have, and counted afterwards.
@@ -68,7 +68,8 @@ fn check(toolchain: &rust_web::Toolchain, target: &str, deny: bool) -> anyhow::R
     let mut cargo = process::cargo();
     cargo
         .current_dir(workspace::root())
-        .args(["check", "--quiet", "--locked", "--package", "dsops", "--target", target])
+        .args(["check", "--quiet", "--locked", "--target", target])
+        .args(["--package", "dsops", "--package", "dsops-integrity-cache"])
         .arg("-Zbuild-std=std,panic_abort")
         // Nothing built here ever runs, but for build scripts: optimising it is time lost.
         .args(["--config", "profile.dev.package.'*'.opt-level=0"])

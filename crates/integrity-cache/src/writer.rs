@@ -1,0 +1,396 @@
+//! Storing an entry: prepared beside its place, published whole.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Write},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use aes_gcm::Aes256Gcm;
+use zeroize::Zeroize as _;
+
+use crate::{
+    Durability, Error, EventKind, Key, Namespace, PutOutcome, SkipReason, body,
+    cache::LONGEST_TTL_MS,
+    format::{AEAD_TAG, BodyForm, CHUNK, Header, length},
+    fs::{self, Dir, PATIENCE},
+    keys::{KeySet, Name},
+    namespace::generation,
+};
+
+/// Starts the names of files that are being written.
+pub(crate) const TEMPORARY: &str = "tmp-";
+/// How often a name for a new file is tried when others remove it at once.
+const ATTEMPTS: usize = 16;
+
+/// An entry that is being written. Dropped without [`EntryWriter::commit`], it leaves nothing.
+pub struct EntryWriter {
+    namespace: Namespace,
+    keys: Arc<[KeySet]>,
+    canonical: Vec<u8>,
+    name: Name,
+    ttl: Duration,
+    negative: bool,
+    nonce: [u8; 32],
+    cipher: Option<Box<Aes256Gcm>>,
+    /// Room for header and tag, until they are written; then one chunk.
+    buffer: Vec<u8>,
+    room: usize,
+    payload_len: u64,
+    chunks: u64,
+    table: Vec<u8>,
+    temporary: Option<Temporary>,
+    failed: Option<Error>,
+}
+
+impl EntryWriter {
+    pub(crate) fn new(
+        namespace: &Namespace,
+        key: &Key,
+        ttl: Option<Duration>,
+        negative: bool,
+        hint: Option<usize>,
+    ) -> Result<Self, Error> {
+        let policy = &namespace.policy;
+        let keys = namespace.inner.keys();
+        let active = &keys[0];
+        if !active.can_sign() {
+            return Err(Error::ReadOnlyKey);
+        }
+        let canonical = key.canonical().into_owned();
+        let name = active.name(&namespace.name, &canonical)?;
+        let mut nonce = [0; 32];
+        let cipher = match body::form(policy.body) {
+            BodyForm::Sha256 => None,
+            BodyForm::Aes256Gcm => {
+                getrandom::fill(&mut nonce).map_err(|error| {
+                    Error::io("make random bytes for", &namespace.inner.path)(error.into())
+                })?;
+                Some(Box::new(active.cipher(&nonce)?))
+            }
+        };
+        let ttl = ttl.filter(|ttl| !ttl.is_zero()).unwrap_or(policy.ttl).min(policy.max_ttl);
+        let room = length(namespace.name.len(), canonical.len()) + active.auth().tag_len();
+        // Never grows: what is secret must not be left behind by a move.
+        let mut buffer = Vec::with_capacity(room + hint.unwrap_or(CHUNK).min(CHUNK) + AEAD_TAG);
+        buffer.resize(room, 0);
+        Ok(Self {
+            namespace: namespace.clone(),
+            keys,
+            canonical,
+            name,
+            ttl,
+            negative,
+            nonce,
+            cipher,
+            buffer,
+            room,
+            payload_len: 0,
+            chunks: 0,
+            table: Vec::new(),
+            temporary: None,
+            failed: None,
+        })
+    }
+
+    /// Length of the payload so far.
+    pub fn len(&self) -> u64 {
+        self.payload_len
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.payload_len == 0
+    }
+
+    /// Takes bytes; a failure is kept for `commit`.
+    pub(crate) fn push_all(&mut self, bytes: &[u8]) {
+        if self.failed.is_none() {
+            self.failed = self.push(bytes).err();
+        }
+    }
+
+    fn push(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        let limit_bytes = self.namespace.inner.limits.max_entry_bytes;
+        let len_bytes = self.payload_len.saturating_add(bytes.len() as u64);
+        if len_bytes > limit_bytes {
+            return Err(Error::TooLarge { len_bytes, limit_bytes });
+        }
+        self.payload_len = len_bytes;
+        while !bytes.is_empty() {
+            let filled = self.buffer.len() - self.room;
+            if filled == CHUNK {
+                self.flush_chunk(false)?;
+                continue;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(CHUNK - filled));
+            self.buffer.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// Seals the chunk in the buffer; the last one stays there, to be written with the header if it
+    /// is the only one.
+    fn flush_chunk(&mut self, last: bool) -> Result<(), Error> {
+        let chunk = &mut self.buffer[self.room..];
+        match &self.cipher {
+            Some(cipher) => {
+                let tag = body::seal(cipher, self.chunks, last, chunk);
+                self.buffer.extend_from_slice(&tag);
+            }
+            None => self.table.extend_from_slice(&body::leaf(self.chunks, last, chunk)),
+        }
+        self.chunks += 1;
+        if last && self.chunks == 1 {
+            return Ok(());
+        }
+        if self.temporary.is_none() {
+            self.temporary = Some(Temporary::create(&self.namespace, &self.name)?);
+        }
+        let temporary = self.temporary.as_mut().expect("made above");
+        temporary.write(&self.buffer)?;
+        self.buffer.clear();
+        self.room = 0;
+        Ok(())
+    }
+
+    /// Publishes the entry: from now on lookups find it, whole.
+    ///
+    /// # Errors
+    /// As [`Namespace::put`].
+    pub fn commit(mut self) -> Result<PutOutcome, Error> {
+        let result = match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.publish(),
+        };
+        let inner = &self.namespace.inner;
+        let counters = &inner.observer.counters;
+        match result {
+            Ok(()) => {
+                counters.stored.fetch_add(1, Relaxed);
+                counters.written_bytes.fetch_add(self.payload_len, Relaxed);
+                inner.keep_within_limits(&self.name, self.payload_len);
+                Ok(PutOutcome::Stored)
+            }
+            Err(error) => match skip_reason(&error) {
+                Some(reason) if !self.namespace.policy.strict_store => {
+                    counters.skipped.fetch_add(1, Relaxed);
+                    let name = Some(&self.namespace.name[..]);
+                    inner.observer.emit(EventKind::Skipped(reason), name, None, None);
+                    Ok(PutOutcome::Skipped(reason))
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    fn publish(&mut self) -> Result<(), Error> {
+        self.flush_chunk(true)?;
+        if self.temporary.is_none() {
+            self.temporary = Some(Temporary::create(&self.namespace, &self.name)?);
+        }
+        let namespace = self.namespace.clone();
+        let inner = &namespace.inner;
+        let active = &self.keys[0];
+        let marks = inner.marks()?;
+        let now = inner.now_ms(&marks);
+        let ttl = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX).min(LONGEST_TTL_MS);
+        let expires_ms = now.saturating_add(ttl);
+        let path = inner.path.join(self.name.path());
+        let busy = |_| Error::Busy { path: path.clone() };
+        let ledger = namespace.ledger(active);
+        let mut generation = generation(now);
+        if let Some((ledger, dir)) = ledger {
+            // Nobody may publish between what the ledger says and what lies there.
+            self.shard().lock(true, PATIENCE).map_err(busy)?;
+            generation =
+                ledger.raise(dir, active, &self.name.digest, generation, expires_ms, now)?;
+        }
+        let (boot_tag, boot_ms) = match inner.clock.since_boot() {
+            Some((boot, since)) => (active.boot_tag(&boot)?, since),
+            None => ([0; 8], 0),
+        };
+        let header = Header {
+            auth: active.auth(),
+            body: if self.cipher.is_some() { BodyForm::Aes256Gcm } else { BodyForm::Sha256 },
+            negative: self.negative,
+            sensitive: namespace.policy.sensitive,
+            schema: namespace.policy.schema,
+            cache_id: inner.cache_id(),
+            key_id: active.id,
+            epoch: marks.epoch,
+            generation,
+            created_ms: now,
+            expires_ms,
+            boot_tag,
+            boot_ms,
+            payload_len: self.payload_len,
+            nonce: self.nonce,
+            root: if self.cipher.is_some() { [0; 32] } else { body::root(&self.table) },
+            namespace: namespace.name.as_bytes(),
+            key: &self.canonical,
+        };
+        let mut head = Vec::with_capacity(header.len() + header.auth.tag_len());
+        header.encode(&mut head);
+        let tag = active.sign_entry(&head)?;
+        head.extend_from_slice(tag.as_ref());
+        let temporary = self.temporary.as_mut().expect("made above");
+        if self.chunks == 1 {
+            self.buffer[..head.len()].copy_from_slice(&head);
+            temporary.write(&self.buffer)?;
+        } else {
+            if self.cipher.is_none() {
+                temporary.write(&self.table)?;
+            }
+            temporary.write_head(&head)?;
+        }
+        let durability = namespace.policy.durability;
+        if durability >= Durability::Data {
+            temporary.sync()?;
+        }
+        if ledger.is_none() {
+            temporary.shard.lock(false, PATIENCE).map_err(busy)?;
+        }
+        temporary.publish(&self.name)?;
+        if durability == Durability::Full {
+            temporary.shard.sync().map_err(Error::io("write", &path))?;
+        }
+        // What was stored with a replaced key is older than this.
+        for retired in &self.keys[1..] {
+            let name = retired.name(&namespace.name, &self.canonical)?;
+            self.namespace.forget(retired, &name)?;
+        }
+        inner.saw_time(now, &marks)
+    }
+
+    fn shard(&self) -> &Dir {
+        &self.temporary.as_ref().expect("made before it is asked for").shard
+    }
+}
+
+impl Write for EntryWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push_all(bytes);
+        match &self.failed {
+            None => Ok(bytes.len()),
+            Some(error) => Err(io::Error::other(error.to_string())),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for EntryWriter {
+    fn drop(&mut self) {
+        if self.namespace.policy.sensitive {
+            self.buffer.zeroize();
+        }
+    }
+}
+
+impl fmt::Debug for EntryWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("EntryWriter");
+        debug.field("namespace", &self.namespace.name).field("len", &self.payload_len);
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// A file in the shard that is removed unless it was published. Its lock says that the writer lives.
+struct Temporary {
+    shard: Dir,
+    file: File,
+    name: String,
+    path: std::path::PathBuf,
+    published: bool,
+}
+
+impl Temporary {
+    fn create(namespace: &Namespace, name: &Name) -> Result<Self, Error> {
+        let inner = &namespace.inner;
+        let path = inner.path.join(name.path());
+        let io = |error| Error::io("write", &path)(error);
+        let shard = inner.base.sub_or_make(name.folder()).map_err(io)?;
+        for _ in 0..ATTEMPTS {
+            let name = format!("{TEMPORARY}{}", &fs::random_name().map_err(io)?[..32]);
+            let file = shard.create_new(&name).map_err(io)?;
+            if fs::claim(&file).map_err(io)? {
+                return Ok(Self { shard, file, name, path, published: false });
+            }
+        }
+        Err(Error::Busy { path })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all(bytes).map_err(Error::io("write", &self.path))
+    }
+
+    fn write_head(&mut self, head: &[u8]) -> Result<(), Error> {
+        fs::write_at(&self.file, head, 0).map_err(Error::io("write", &self.path))
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.file.sync_data().map_err(Error::io("write", &self.path))
+    }
+
+    fn publish(&mut self, name: &Name) -> Result<(), Error> {
+        self.shard
+            .rename_to(&self.name, &self.shard, name.file())
+            .map_err(Error::io("publish", &self.path))?;
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.published {
+            // When it fails, `maintain` finds it without its lock.
+            let _ = self.shard.unlink(&self.name);
+        }
+    }
+}
+
+/// Whether a failure is one that a cache may pass over.
+pub(crate) fn skip_reason(error: &Error) -> Option<SkipReason> {
+    use io::ErrorKind as Kind;
+    let source = match error {
+        Error::TooLarge { .. } => return Some(SkipReason::TooLarge),
+        Error::Busy { .. } => return Some(SkipReason::Busy),
+        Error::Io { source, .. } => source,
+        _ => return None,
+    };
+    if fs::is_no_space(source) {
+        return Some(SkipReason::NoSpace);
+    }
+    match source.kind() {
+        Kind::ReadOnlyFilesystem | Kind::PermissionDenied => Some(SkipReason::ReadOnly),
+        Kind::OutOfMemory => Some(SkipReason::Resources),
+        Kind::WouldBlock => Some(SkipReason::Busy),
+        Kind::NotADirectory
+        | Kind::IsADirectory
+        | Kind::AlreadyExists
+        | Kind::DirectoryNotEmpty => Some(SkipReason::Unsafe),
+        _ => os_reason(source),
+    }
+}
+
+#[cfg(unix)]
+fn os_reason(error: &io::Error) -> Option<SkipReason> {
+    use rustix::io::Errno;
+    match Errno::from_io_error(error)? {
+        Errno::MFILE | Errno::NFILE => Some(SkipReason::Resources),
+        Errno::LOOP => Some(SkipReason::Unsafe),
+        _ => None,
+    }
+}
+
+#[cfg(not(unix))]
+fn os_reason(_: &io::Error) -> Option<SkipReason> {
+    None
+}
