@@ -116,6 +116,30 @@ fn control_c_leaves_all_as_it_was() {
 }
 
 #[test]
+fn a_signal_at_the_prompt_leaves_the_terminal_as_it_was() {
+    for (signal, number) in [("TERM", 15), ("HUP", 1), ("INT", 2)] {
+        let project = Project::new();
+        let before = project.read("secrets.sops.yaml");
+        let mut terminal = Terminal::start(&project, &["set", "A"]);
+        terminal.wait_for("Value of A: ");
+        terminal.type_in("half a val");
+        // `setsid` waits for dsops, its only child, and hands its end on.
+        let parent = terminal.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+        let dsops = children.unwrap_or_default();
+        let dsops = dsops.split_whitespace().next().map_or(parent.to_string(), str::to_owned);
+        let sent = std::process::Command::new("kill").args(["-s", signal, &dsops]).status();
+        assert!(sent.unwrap().success());
+        let (code, screen) = terminal.end();
+        // Ended by the signal itself, which `setsid` shows as a code, or not at all.
+        assert!(matches!(code, None | Some(0..)) && code != Some(0), "{signal}: {code:?} {screen}");
+        assert!(code.is_none() || code == Some(number) || code == Some(128 + number), "{code:?}");
+        assert!(!screen.contains("half"), "{screen}");
+        assert_eq!(project.read("secrets.sops.yaml"), before);
+    }
+}
+
+#[test]
 fn non_interactive_never_asks() {
     let project = Project::new();
     let mut terminal = Terminal::start(&project, &["set", "A", "--non-interactive"]);

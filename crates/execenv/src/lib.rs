@@ -74,3 +74,5 @@ pub use exec::{ChildLimits, Exec, Mode, Plan, PlannedVariable, ResourceLimit, Ru
 pub use name::{Name, NameError, is_dangerous};
 pub use outcome::Outcome;
 pub use policy::EnvPolicy;
+#[cfg(target_os = "linux")]
+pub use sys::HeldSignals;

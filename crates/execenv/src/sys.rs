@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+pub use linux::HeldSignals;
+#[cfg(target_os = "linux")]
 pub(crate) use linux::{
     Supervised, die_by, is_open, may_execute, replace, size_limits, spawn, with_environ,
 };

@@ -33,8 +33,7 @@ pub enum Shell {
     Bash,
     Zsh,
     Fish,
-    #[value(name = "powershell")]
-    PowerShell,
+    Powershell,
 }
 
 /// The words typed so far, the last one being completed.
@@ -53,7 +52,7 @@ pub fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
         Shell::Bash => include_str!("completion/dsops.bash"),
         Shell::Zsh => include_str!("completion/dsops.zsh"),
         Shell::Fish => include_str!("completion/dsops.fish"),
-        Shell::PowerShell => include_str!("completion/dsops.ps1"),
+        Shell::Powershell => include_str!("completion/dsops.ps1"),
     };
     ui::print(script.as_bytes())?;
     Ok(Exit::Ok)

@@ -2,6 +2,7 @@
 //! store. Reads names only; needs no key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use dsops_resolver::{Config, PlannedSource, PlannedVariable};
 use serde_json::json;
@@ -72,7 +73,7 @@ pub fn run(cx: &Context, _: &Args) -> Result<Exit, Failure> {
     let mut text = ui::table(&rows);
     text += &ui::plural(plan.variables.len(), "variable");
     if missing > 0 {
-        text += &format!(", {missing} without a stored value");
+        let _ = write!(text, ", {missing} without a stored value");
     }
     text.push('\n');
     ui::print(text.as_bytes())?;

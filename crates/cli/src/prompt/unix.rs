@@ -1,7 +1,7 @@
 //! The prompt on a Unix terminal: `/dev/tty` in raw mode, read byte by byte.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
 use dsops_secure_mem::SecretBytes;
@@ -62,20 +62,21 @@ fn subtle_eq(a: &SecretBytes, b: &SecretBytes) -> subtle::Choice {
 }
 
 fn ask(tty: &mut File, question: &str) -> Result<SecretBytes, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::new(Exit::Usage, Report::error("reading from the terminal failed").because(&error))
-    };
+    // A signal that ends us must not leave the terminal without echo.
+    let held = Held::hold().map_err(failed)?;
     // First no echo, then the question: an answer typed at once is neither shown nor lost.
     let raw = RawMode::enter(tty).map_err(failed)?;
     tty.write_all(question.as_bytes()).map_err(failed)?;
-    let answer = read_line(tty);
+    let answer = read_line(tty, &held);
     drop(raw);
     tty.write_all(b"\n").map_err(failed)?;
+    // If there was a signal, this is where it ends us.
+    drop(held);
     answer
 }
 
 /// Reads up to the end of the line, one byte at a time, so that nothing is left in a buffer.
-fn read_line(tty: &mut File) -> Result<SecretBytes, Failure> {
+fn read_line(tty: &mut File, held: &Held) -> Result<SecretBytes, Failure> {
     SecretBytes::build(LIMIT_BYTES, |slot: &mut [u8]| {
         let mut used = 0;
         loop {
@@ -86,12 +87,10 @@ fn read_line(tty: &mut File) -> Result<SecretBytes, Failure> {
                     "use `--from-file FILE`",
                 ));
             };
-            let count = tty.read(next).map_err(|error| {
-                Failure::new(
-                    Exit::Usage,
-                    Report::error("reading from the terminal failed").because(&error),
-                )
-            })?;
+            if held.wait_for_key(tty).map_err(failed)? == Woken::BySignal {
+                return Err(interrupted());
+            }
+            let count = tty.read(next).map_err(failed)?;
             if count == 0 {
                 return Ok(used);
             }
@@ -100,12 +99,7 @@ fn read_line(tty: &mut File) -> Result<SecretBytes, Failure> {
                     next[0] = 0;
                     return Ok(used);
                 }
-                CTRL_C => {
-                    return Err(Failure::new(
-                        Exit::Interrupted,
-                        Report::error("interrupted; nothing was stored"),
-                    ));
-                }
+                CTRL_C => return Err(interrupted()),
                 BACKSPACE | DELETE => {
                     next[0] = 0;
                     used = without_last_character(&slot[..used]);
@@ -115,6 +109,60 @@ fn read_line(tty: &mut File) -> Result<SecretBytes, Failure> {
             }
         }
     })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn failed(error: io::Error) -> Failure {
+    Failure::new(Exit::Usage, Report::error("reading from the terminal failed").because(&error))
+}
+
+fn interrupted() -> Failure {
+    Failure::new(Exit::Interrupted, Report::error("interrupted; nothing was stored"))
+}
+
+/// Why waiting for a key came to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woken {
+    ByKey,
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "signals are not held there"))]
+    BySignal,
+}
+
+/// Signals are held back while the terminal has no echo.
+///
+/// # Platform
+/// Linux only; elsewhere a signal ends us at once and the terminal stays without echo.
+struct Held {
+    #[cfg(target_os = "linux")]
+    signals: dsops_execenv::HeldSignals,
+}
+
+impl Held {
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(clippy::unnecessary_wraps, reason = "the signature of Linux")
+    )]
+    fn hold() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(target_os = "linux")]
+            signals: dsops_execenv::HeldSignals::hold()?,
+        })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn wait_for_key(&self, tty: &File) -> io::Result<Woken> {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let mut both = [PollFd::new(tty, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+        poll(&mut both, None)?;
+        let signal = !both[1].revents().is_empty();
+        Ok(if signal { Woken::BySignal } else { Woken::ByKey })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature of Linux")]
+    fn wait_for_key(&self, _: &File) -> io::Result<Woken> {
+        Ok(Woken::ByKey)
+    }
 }
 
 /// The length that remains when the last UTF-8 character is rubbed out.

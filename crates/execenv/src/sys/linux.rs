@@ -2,6 +2,7 @@
 
 mod calls;
 mod child;
+mod held;
 mod process;
 mod signals;
 mod startup;
@@ -9,6 +10,7 @@ mod supervise;
 mod tree;
 
 pub(crate) use calls::{die_by, is_open, with_environ};
+pub use held::HeldSignals;
 pub(crate) use supervise::{Supervised, spawn};
 
 use std::{convert::Infallible, os::unix::fs::MetadataExt, path::Path};

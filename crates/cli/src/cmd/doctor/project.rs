@@ -19,7 +19,7 @@ use crate::report::{Report, Severity};
 use crate::ui;
 
 /// A file may be this much newer than now: clocks of file servers differ a little.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
+const CLOCK_TOLERANCE: Duration = Duration::from_mins(2);
 
 /// Everything about the project here, if there is one.
 pub fn findings(cx: &Context) -> Vec<Finding> {
