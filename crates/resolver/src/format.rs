@@ -170,7 +170,7 @@ pub const VARIABLE: &[Setting] = &[
     Setting::new(
         "default",
         Kind::Text,
-        "The value when the store has no such item. It is taken as it is, without `transform`.",
+        "The value when the store has no such item. `transform` is applied to it too.",
     ),
     Setting::new(
         "optional",

@@ -4,7 +4,11 @@
 //! dsops.yaml ──Config──▶ checked ──plan──▶ which item of which store ──resolve──▶ name → value
 //!                                                                        fetch, field, transform
 //! ```
-//! - [`Config`] reads and checks the file: strictly, with the place of everything that is wrong.
+//! - [`Config`] reads and checks the file and those it includes: strictly, with the place of
+//!   everything that is wrong. It also explains a variable, finds credentials in clear, and says
+//!   what needs trust. [`migrate`] rewrites the older forms of a file.
+//! - [`format`](mod@format) describes every key as data: for the reader, the JSON schema and the
+//!   reference.
 //! - [`plan()`] chooses an environment and says what would be fetched, without touching a store.
 //! - [`resolve()`] opens the stores the plan names and fetches every item once, in batches, as many
 //!   at a time as each store takes; [`check()`] asks only what is there, [`check_stores`] how the
@@ -30,6 +34,8 @@
 //!
 //! # Non-guarantees
 //! - A literal stands in the file in clear; this crate only takes care of it from there.
+//! - What `${VAR}` brings in is as safe as the environment it comes from. The text it becomes part
+//!   of is wiped when dropped.
 //! - The settings of a store stay in plain memory as long as the configuration does, and are wiped
 //!   with it.
 //! - A call without a deadline is waited for without end; a store has one by `timeout_ms` or if it

@@ -102,9 +102,7 @@ impl Plan {
                 self.retain(|name| kept.contains(name));
                 Ok(warnings)
             }
-            Err(problems) => {
-                Err(ConfigErrors::from_problems(problems).expect("there is at least one"))
-            }
+            Err(errors) => Err(errors),
         }
     }
 

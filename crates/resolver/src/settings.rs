@@ -290,7 +290,9 @@ impl StoreSettings {
             },
             Kind::List(items) => match node.as_sequence() {
                 Some(nodes) => {
-                    nodes.iter().for_each(|node| self.check_kind(key, node, items, problems));
+                    for node in nodes {
+                        self.check_kind(key, node, items, problems);
+                    }
                 }
                 None => wrong(),
             },
@@ -317,17 +319,14 @@ impl StoreSettings {
     ) {
         for (key, value) in entries {
             let name = key.as_str().unwrap_or_default();
-            match described.iter().find(|setting| setting.name == name) {
-                Some(setting) => self.check_kind(name, value, &setting.kind, problems),
-                None => {
-                    let message = format!(
-                        "a store of type `{}` has no setting `{name}` here",
-                        self.store_type
-                    );
-                    let problem = self.error_at(key, codes::UNKNOWN_KEY, message);
-                    problems.push(problem.help(format::unknown_help(name, described)));
-                }
+            if let Some(setting) = described.iter().find(|setting| setting.name == name) {
+                self.check_kind(name, value, &setting.kind, problems);
+                continue;
             }
+            let message =
+                format!("a store of type `{}` has no setting `{name}` here", self.store_type);
+            let problem = self.error_at(key, codes::UNKNOWN_KEY, message);
+            problems.push(problem.help(format::unknown_help(name, described)));
         }
     }
 

@@ -68,7 +68,7 @@ pub(super) fn config(
             spec.transforms = chains.expand(&std::mem::take(&mut spec.steps), problems);
         }
     }
-    let environments = environment::flatten(layers, problems);
+    let environments = environment::flatten(&layers, problems);
     let scopes = Scopes(scopes);
     scopes.check(problems);
     problems.extend(

@@ -69,13 +69,11 @@ impl Reader<'_> {
             };
             let mut args = Vec::with_capacity(texts.len());
             for text in texts {
-                match text.as_str().filter(|_| !text.is_null()) {
-                    Some(text) => args.push(text.to_owned()),
-                    None => {
-                        self.not_a_chain(text);
-                        return None;
-                    }
-                }
+                let Some(argument) = text.as_str().filter(|_| !text.is_null()) else {
+                    self.not_a_chain(text);
+                    return None;
+                };
+                args.push(argument.to_owned());
             }
             return self.step(&RawStep::new(name.as_str().unwrap_or_default(), args), node);
         }

@@ -79,11 +79,11 @@ impl Variable {
 
 /// Puts the layers of each environment together; the last layer wins.
 pub(super) fn flatten(
-    layers: BTreeMap<String, Vec<Layer>>,
+    layers: &BTreeMap<String, Vec<Layer>>,
     problems: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, EnvironmentSpec> {
     let mut flattener = Flattener {
-        layers: &layers,
+        layers,
         done: BTreeMap::new(),
         path: Vec::new(),
         left: MAX_VARIABLES,

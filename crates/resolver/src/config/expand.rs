@@ -77,7 +77,7 @@ pub(super) fn expand(
         pieces.push(Piece::Text(&text[at..dollar + 1 - run]));
         // Half of them, each standing for a pair; `$` is one byte, so this slices well.
         pieces.push(Piece::Text(&text[dollar + 1 - run / 2..=dollar]));
-        if run % 2 == 0 {
+        if run.is_multiple_of(2) {
             pieces.push(Piece::Text("{"));
             at = dollar + 2;
             continue;

@@ -4,7 +4,7 @@
 //! - `version: 0`, or none, becomes `version: 1`.
 //! - `providers:` becomes `secretStores:`, unless the file has both.
 //! - `from: { provider: P, key: K, version: V }` becomes `from: store://P/K?version=V`; where a
-//!   comment, an alias or a `${…}` stands in it, only `provider` becomes `store`.
+//!   comment, an anchor, an alias, a tag or a `${…}` stands in it, only `provider` becomes `store`.
 //!
 //! Comments, order, quotes and line breaks stay. A configuration means the same before and after.
 
@@ -101,7 +101,7 @@ impl Migrator<'_> {
         let has_stores = root.get("secretStores").is_some();
         for (key, value) in entries {
             match key.as_str().unwrap_or_default() {
-                "version" => self.version(value),
+                "version" => self.version(key, value),
                 "providers" if has_stores => {
                     let message = "`providers` stays: the file has `secretStores` too";
                     self.keep(key, message, "move its stores under `secretStores` by hand");
@@ -112,12 +112,14 @@ impl Migrator<'_> {
             }
         }
         if root.get("version").is_none() {
-            self.add_version(&entries[..]);
+            self.add_version(entries);
         }
     }
 
-    fn version(&mut self, node: &Node) {
-        let is_plain = matches!(&node.value, Value::Scalar { style: Style::Plain, tag: None, .. });
+    fn version(&mut self, key: &Node, node: &Node) {
+        let between = self.text.get(key.span.end.offset..node.span.start.offset);
+        let is_plain = between.is_some_and(|between| between.trim() == ":")
+            && matches!(&node.value, Value::Scalar { style: Style::Plain, tag: None, .. });
         if matches!(node.scalar(), Some(Scalar::Int(0))) && is_plain && !node.is_alias() {
             self.change(node, "`version: 0` is `version: 1`");
             self.edits.push((node.span.range(), "1".to_owned()));
@@ -167,7 +169,8 @@ impl Migrator<'_> {
             let colon = after_key + between.find(':')? + 1;
             let is_bare = between.trim() == ":";
             let written = &self.text[from.span.range()];
-            (is_bare && !written.contains('#')).then(|| (colon..from.span.end.offset, reference))
+            (is_bare && !written.contains(['#', '&', '!']))
+                .then_some((colon..from.span.end.offset, reference))
         });
         match scalar {
             Some((range, reference)) => {
@@ -252,6 +255,7 @@ mod tests {
             ("version: 0 # old\n", "version: 1 # old\n"),
             ("version: 0x0\n", "version: 1\n"),
             ("version: 1\n", "version: 1\n"),
+            ("version: &v 0\n", "version: &v 0\n"),
             ("# c\n\nenvs: {}\n", "# c\n\nversion: 1\nenvs: {}\n"),
             ("---\n  a: b\n", "---\n  version: 1\n  a: b\n"),
             ("\u{feff}a: b\r\nc: d\r\n", "\u{feff}version: 1\r\na: b\r\nc: d\r\n"),
@@ -289,6 +293,8 @@ mod tests {
             ("&x { provider: s, key: a }", "&x { store: s, key: a }"),
             ("\n        provider: s\n        key: a", "store://s/a"),
             ("\n        provider: s # c\n        key: a", "\n        store: s # c\n        key: a"),
+            ("{ provider: &p s, key: a }", "{ store: &p s, key: a }"),
+            ("{ provider: s, key: !!str 7 }", "{ store: s, key: !!str 7 }"),
             ("{ provider: s }", "{ store: s }"),
             ("{ store: s, key: a }", "{ store: s, key: a }"),
             ("{ provider: s, store: s, key: a }", "{ provider: s, store: s, key: a }"),

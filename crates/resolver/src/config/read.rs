@@ -102,7 +102,7 @@ impl Reader<'_> {
                 "envs" => document.environments = self.environments(value),
                 "transforms" => document.chains = self.chains(value),
                 "scopes" => document.scopes = self.scopes(value),
-                "templates" => document.templates = self.templates(value),
+                "templates" => document.templates = self.templates(&value),
                 name => match PASSIVE.iter().find(|(section, _)| *section == name) {
                     Some((_, meaning)) => self.passive(&key, &value, meaning),
                     None => self.unknown_section(&key),
@@ -121,15 +121,12 @@ impl Reader<'_> {
         };
         let mut names = Vec::with_capacity(items.len());
         for item in items {
-            match item.as_str().filter(|_| !item.is_null()) {
-                Some(text) => names.push((text.to_owned(), self.source.place(item.span))),
-                None => {
-                    let message = format!(
-                        "`{key}` has to be {what} or a list of them, but is {}",
-                        item.kind()
-                    );
-                    self.problem(item.span, codes::WRONG_TYPE, message);
-                }
+            if let Some(text) = item.as_str().filter(|_| !item.is_null()) {
+                names.push((text.to_owned(), self.source.place(item.span)));
+            } else {
+                let message =
+                    format!("`{key}` has to be {what} or a list of them, but is {}", item.kind());
+                self.problem(item.span, codes::WRONG_TYPE, message);
             }
         }
         names

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ConfigErrors;
 use crate::diagnostic::{Diagnostic, Place, codes, suggest};
 
 /// Which variables of a plan are wanted; all of them by default.
@@ -130,7 +131,7 @@ impl Scopes {
         &self,
         selection: &Selection,
         names: &[&str],
-    ) -> Result<(BTreeSet<String>, Vec<Diagnostic>), Vec<Diagnostic>> {
+    ) -> Result<(BTreeSet<String>, Vec<Diagnostic>), ConfigErrors> {
         let Selection { scopes, only, except } = selection;
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let mut in_scope = BTreeSet::new();
@@ -157,8 +158,8 @@ impl Scopes {
                 None => problem.help("`dsops plan` shows the variables of the environment"),
             });
         }
-        if !problems.is_empty() {
-            return Err(problems);
+        if let Some(errors) = ConfigErrors::from_problems(problems) {
+            return Err(errors);
         }
         let kept = names.iter().filter(|name| {
             (scopes.is_empty() || in_scope.contains(**name))

@@ -30,7 +30,7 @@ pub struct Template {
 }
 
 impl Reader<'_> {
-    pub(super) fn templates(&mut self, node: Node) -> Vec<Template> {
+    pub(super) fn templates(&mut self, node: &Node) -> Vec<Template> {
         if node.is_null() {
             return Vec::new();
         }
@@ -59,15 +59,12 @@ impl Reader<'_> {
             if !self.expand_here(&mut value, &mut unusable) {
                 continue;
             }
-            match value.as_str().filter(|_| !value.is_null()) {
-                Some(text) => {
-                    texts[index] = Some((text.to_owned(), self.source().place(value.span)))
-                }
-                None => {
-                    let message = format!("`{name}` has to be text, but is {}", value.kind());
-                    self.problem(value.span, codes::WRONG_TYPE, message);
-                    sound = false;
-                }
+            if let Some(text) = value.as_str().filter(|_| !value.is_null()) {
+                texts[index] = Some((text.to_owned(), self.source().place(value.span)));
+            } else {
+                let message = format!("`{name}` has to be text, but is {}", value.kind());
+                self.problem(value.span, codes::WRONG_TYPE, message);
+                sound = false;
             }
         }
         let [name, format, environment, out, template_path] = texts;
