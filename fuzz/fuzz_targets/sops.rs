@@ -1,35 +1,79 @@
-//! Feeds arbitrary text to SOPS documents: as a whole document, as lines added to a true one, and
-//! as key and value of an edit, which must read back.
+//! Feeds arbitrary text to SOPS documents in every format: as a whole document, as lines added to
+//! a true one, as key and value of an edit, which must read back, and as an edited plaintext.
 #![no_main]
 
 use std::time::SystemTime;
 
 use dsops_secure_mem::SecretBytes;
-use dsops_stores::{age::Identity, sops::Document};
+use dsops_stores::{
+    age::Identity,
+    sops::{CreationRule, Document, OpenDocument},
+};
 use libfuzzer_sys::fuzz_target;
 
-const IDENTITY: &[u8] = b"AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
-const DOCUMENT: &str = include_str!("../../crates/stores/tests/data/newer.sops.yaml");
+const IDENTITY: &[u8] =
+    b"AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
+/// A true document in each format, and a key of it.
+const DOCUMENTS: [(&str, &str, &str); 4] = [
+    ("f.yaml", include_str!("../../crates/stores/tests/data/newer.sops.yaml"), "group/inner"),
+    ("f.json", include_str!("../../crates/stores/tests/data/newer.sops.json"), "group/inner"),
+    ("f.env", include_str!("../../crates/stores/tests/data/newer.sops.env"), "FIRST"),
+    ("f.ini", include_str!("../../crates/stores/tests/data/newer.sops.ini"), "group/inner"),
+];
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
-fuzz_target!(|text: &str| {
+fuzz_target!(|input: (u8, &str)| {
+    let (choice, text) = input;
     let identities = [Identity::parse(IDENTITY).expect("the example of the specification")];
-    if let Ok(document) = Document::parse("whole.yaml", text) {
+    let _ = CreationRule::of(".sops.yaml", text, "a/b.yaml");
+    let (file, document, key) = DOCUMENTS[usize::from(choice) % DOCUMENTS.len()];
+    if let Ok(document) = Document::parse(file, text) {
+        let _ = document.entries();
+        let _ = document.comments();
         let _ = document.open(&identities);
     }
-    if let Ok(document) = Document::parse("added.yaml", format!("{text}\n{DOCUMENT}"))
-        && let Ok(mut open) = document.open(&identities)
-    {
-        let _ = open.unset("group/inner", SystemTime::UNIX_EPOCH);
+    for added in [format!("{text}\n{document}"), format!("{document}\n{text}")] {
+        if let Ok(document) = Document::parse(file, added)
+            && let Ok(mut open) = document.open(&identities)
+        {
+            let _ = open.plaintext();
+            let _ = open.unset(key, NOW);
+        }
     }
+    let open = || {
+        let document = Document::parse(file, document).expect("a true document");
+        document.open(&identities).expect("for this identity")
+    };
+    edit_as_a_whole(open(), open(), text);
     let Some((key, value)) = text.split_once('\n') else { return };
-    let document = Document::parse("edited.yaml", DOCUMENT).expect("a true document");
-    let mut open = document.open(&identities).expect("for this identity");
+    let mut open = open();
     let secret = SecretBytes::copy_from(value.as_bytes()).expect("protected memory");
-    if open.set(key, &secret, SystemTime::UNIX_EPOCH).is_ok() {
+    if open.set(key, &secret, NOW).is_ok() {
         let got = open.get(key).expect("it was set");
         assert_eq!(&*got.expose(), value.as_bytes());
-        open.unset(key, SystemTime::UNIX_EPOCH).expect("it is there");
+        open.unset(key, NOW).expect("it is there");
         // In a list the next item moves up.
         assert!(key.contains('/') || open.get(key).is_err());
     }
 });
+
+/// What is taken as a plaintext is given back with the same values.
+fn edit_as_a_whole(mut one: OpenDocument, mut two: OpenDocument, text: &str) {
+    let plain = SecretBytes::copy_from(text.as_bytes()).expect("protected memory");
+    if one.apply_plaintext(&plain, NOW).is_err() {
+        return;
+    }
+    let Ok(plain) = one.plaintext() else { return };
+    two.apply_plaintext(&plain, NOW).expect("a plaintext of this format");
+    let values = |open: &OpenDocument| -> Vec<(String, Vec<u8>)> {
+        let keys = open.keys().expect("it is open").into_iter();
+        keys.map(|key| {
+            let value = open.get(&key).expect("it is there").expose().to_vec();
+            (key, value)
+        })
+        .collect()
+    };
+    assert_eq!(values(&one), values(&two));
+    let again = two.plaintext().expect("as the first time");
+    assert_eq!(&*plain.expose(), &*again.expose());
+}

@@ -11,7 +11,7 @@ use std::{
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::{
     age::Identity,
-    sops::{CreationRule, Document, EntryKind, Error, Format, OpenDocument, ValueType},
+    sops::{Changes, CreationRule, Document, EntryKind, Error, Format, OpenDocument, ValueType},
 };
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ const NAMED: [(&str, Format); 4] = [
 ];
 
 fn now() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)
 }
 
 fn secret(text: &str) -> SecretBytes {
@@ -46,7 +46,7 @@ fn reopen(open: &OpenDocument, file: &str, identity: &Identity) -> OpenDocument 
     Document::parse(file, open.text()).unwrap().open(&[identity]).unwrap()
 }
 
-fn edited(open: &mut OpenDocument, edit: impl Fn(String) -> String) -> dsops_stores::sops::Changes {
+fn edited(open: &mut OpenDocument, edit: impl Fn(String) -> String) -> Changes {
     let plain = text(&open.plaintext().unwrap());
     open.apply_plaintext(&secret(&edit(plain)), now()).unwrap()
 }
@@ -161,7 +161,7 @@ fn a_whole_edit_keeps_the_ciphertext_of_what_is_unchanged() {
         for (name, value) in [("A", "one"), ("B", "two"), ("C", "three")] {
             open.set(&key(format, name), &secret(value), now()).unwrap();
         }
-        assert_eq!(edited(&mut open, |same| same), Default::default());
+        assert_eq!(edited(&mut open, |same| same), Changes::default());
         let before = open.text().to_owned();
         let changes = edited(&mut open, |plain| {
             assert!(!plain.contains("ENC[") && !plain.contains("sops"), "{plain}");
@@ -313,5 +313,162 @@ proptest! {
         } else {
             prop_assert_eq!(file, "f.ini");
         }
+    }
+}
+
+/// Pieces of which documents are made, and which they are broken with.
+const PIECES: [&str; 48] = [
+    "a",
+    "b",
+    "key",
+    "a: ",
+    "b: ",
+    "- ",
+    "\n",
+    "\n",
+    "\n",
+    "  ",
+    "    ",
+    " ",
+    "# c",
+    "#",
+    " # d",
+    "'",
+    "\"",
+    "|\n",
+    ">-\n",
+    "{",
+    "}",
+    "[",
+    "]",
+    ", ",
+    ",",
+    ": ",
+    "=",
+    " = ",
+    ";",
+    "; e",
+    "[s]\n",
+    "[t]\n",
+    "x = 1\n",
+    "A=v\n",
+    "\"k\": ",
+    "\"v\"",
+    "12",
+    "1.5",
+    "true",
+    "~",
+    "null",
+    "\\n",
+    "\\",
+    "`",
+    "\"\"\"",
+    "é",
+    "\t",
+    "_unencrypted",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    /// What is taken as a plaintext is given back, and means the same.
+    #[test]
+    fn any_plaintext_that_is_taken_comes_back(
+        at in 0..NAMED.len(),
+        pieces in proptest::collection::vec(0..PIECES.len(), 0..14),
+    ) {
+        let (file, format) = NAMED[at];
+        let plain: String = pieces.into_iter().map(|piece| PIECES[piece]).collect();
+        let plain = if format == Format::Json && !plain.starts_with('{') {
+            format!("{{{plain}}}")
+        } else {
+            plain
+        };
+        let identity = Identity::parse(
+            b"AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
+        ).unwrap();
+        let made = || OpenDocument::create(file, &[identity.recipient().clone()], now()).unwrap();
+        let (mut one, mut two) = (made(), made());
+        if one.apply_plaintext(&secret(&plain), now()).is_err() {
+            return Ok(());
+        }
+        let Ok(back) = one.plaintext() else { return Ok(()) };
+        two.apply_plaintext(&back, now()).unwrap();
+        let values = |open: &OpenDocument| -> Vec<(String, String)> {
+            let keys = open.keys().unwrap().into_iter();
+            keys.map(|name| { let value = text(&open.get(&name).unwrap()); (name, value) }).collect()
+        };
+        prop_assert_eq!(values(&one), values(&two), "{:?}", plain);
+        prop_assert_eq!(text(&back), text(&two.plaintext().unwrap()), "{:?}", plain);
+        // Another data key changes nothing of it.
+        one.rekey(now()).unwrap();
+        prop_assert_eq!(text(&back), text(&one.plaintext().unwrap()), "{:?}", plain);
+    }
+}
+
+/// Files in `tests/data` that sops 3.11.0 wrote for the example identity of the age specification.
+#[test]
+fn files_of_sops_are_read() {
+    let identity = Identity::parse(
+        b"AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
+    )
+    .unwrap();
+    const MARKER: &str = "MARKER-of-a-secret-value";
+    let files: [(&str, &str, &[(&str, &str)]); 3] = [
+        (
+            "f.json",
+            include_str!("data/newer.sops.json"),
+            &[
+                ("first", "one"),
+                ("number", "42"),
+                ("fraction", "1.5"),
+                ("flag", "true"),
+                ("empty", ""),
+                ("group/inner", MARKER),
+                ("group/list/0", "alpha"),
+                ("group/list/1", "beta"),
+                ("group/list/2/k", "v"),
+                ("note_unencrypted", "clear"),
+                ("port_unencrypted", "8080"),
+            ],
+        ),
+        (
+            "f.env",
+            include_str!("data/newer.sops.env"),
+            &[
+                ("FIRST", "one"),
+                ("LINES", "a\nb"),
+                ("EMPTY", ""),
+                ("MARKER", MARKER),
+                ("NOTE_unencrypted", "clear # text"),
+            ],
+        ),
+        (
+            "f.ini",
+            include_str!("data/newer.sops.ini"),
+            &[
+                ("DEFAULT/top", "one"),
+                ("group/inner", MARKER),
+                ("group/list.0", "quoted"),
+                ("group/note_unencrypted", "clear; text"),
+                ("group/empty", ""),
+            ],
+        ),
+    ];
+    for (file, written, want) in files {
+        let open = Document::parse(file, written).unwrap().open(&[&identity]).unwrap();
+        let keys = open.keys().unwrap();
+        assert_eq!(keys, want.iter().map(|(key, _)| *key).collect::<Vec<_>>(), "{file}");
+        for (key, value) in want {
+            assert_eq!(text(&open.get(key).unwrap()), *value, "{file} {key}");
+        }
+        let plain = text(&open.plaintext().unwrap());
+        assert!(file == "f.json" || plain.contains("made by sops 3.11.0"), "{plain}");
+        let comments = open.document().comments();
+        assert!(comments.iter().all(|comment| comment.encrypted));
+        assert_eq!(
+            comments.len(),
+            [0, 2, 3][usize::from(file != "f.json") + usize::from(file == "f.ini")]
+        );
     }
 }

@@ -299,3 +299,80 @@ fn normal(path: &Path) -> PathBuf {
     }
     normal
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const ONE: &str = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
+
+    fn of(text: &str, path: &str) -> Result<Option<CreationRule>, Error> {
+        CreationRule::of(".sops.yaml", &text.replace("ONE", ONE), path)
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_is_taken() {
+        let text = "creation_rules:\n  - path_regex: ^a/\n    age: ONE\n    encrypted_suffix: _x\n  - path_regex: \\.env$\n    key_groups:\n      - merge:\n          - age: [ONE]\n        age:\n          - ONE, ONE\n    mac_only_encrypted: true\n  - age: ' ONE ,'\n";
+        let rule = |path| of(text, path).unwrap().unwrap();
+        assert_eq!(rule("a/b.env").encrypts(), ("encrypted_suffix", "_x"));
+        assert!(rule("b.env").mac_only_encrypted);
+        assert_eq!(rule("b.env").recipients().len(), 1);
+        let last = rule("b.yaml");
+        assert_eq!(last.encrypts(), ("unencrypted_suffix", "_unencrypted"));
+        assert_eq!(last.place().unwrap().to_string(), ".sops.yaml:12:5");
+    }
+
+    #[test]
+    fn files_without_rules_say_nothing() {
+        for text in ["", "stores:\n  yaml:\n    indent: 2\n", "creation_rules:\n"] {
+            assert!(of(text, "x").unwrap().is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_rule_is_named() {
+        for (rules, want) in [
+            ("x\n", "is not a list"),
+            ("[x]\n", "is not a mapping"),
+            ("\n  - age: ONE\n    encryped_regex: x\n", "did you mean `encrypted_regex`?"),
+            ("\n  - path_regex: ^a$\n    age: ONE\n", "no creation rule matches `x`"),
+            ("\n  - path_regex: '('\n    age: ONE\n", "`(`"),
+            ("\n  - age: ONE\n    encrypted_regex: '\\pL'\n", "\\p"),
+            ("\n  - age: ONE\n    encrypted_regex: a\n    encrypted_suffix: b\n", "more than one"),
+            ("\n  - age: age1bad\n", "age1bad"),
+            ("\n  - encrypted_regex: a\n", "no recipient"),
+            ("\n  - pgp: AB, CD\n", "pgp AB, pgp CD"),
+            ("\n  - age: ONE\n    kms: arn:x\n", "kms arn:x"),
+            ("\n  - key_groups:\n      - kms:\n          - arn: arn:y\n", "kms arn:y"),
+            ("\n  - key_groups:\n      - age: [ONE]\n      - age: [ONE]\n", "several key groups"),
+            ("\n  - key_groups: x\n", "not a list"),
+            ("\n  - age: ONE\n    mac_only_encrypted: perhaps\n", "neither true nor false"),
+        ] {
+            let error = of(&format!("creation_rules: {rules}"), "x").unwrap_err();
+            assert!(error.to_string().contains(want), "{rules}: {error}");
+            assert!(error.to_string().starts_with(".sops.yaml:"), "{error}");
+            assert!(error.help().is_some(), "{error}");
+        }
+        assert!(matches!(of("a: [", "x"), Err(Error::Syntax { .. })));
+    }
+
+    #[test]
+    fn the_nearest_file_upwards_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a/b");
+        fs::create_dir_all(&inner).unwrap();
+        let write = |place: &Path, suffix: &str| {
+            let text = format!(
+                "creation_rules:\n  - path_regex: ^b/x\\.yaml$\n    age: {ONE}\n    encrypted_suffix: {suffix}\n"
+            );
+            file::publish_new(&place.join(".sops.yaml"), text.as_bytes(), 0o644).unwrap();
+        };
+        write(folder.path(), "outer");
+        write(&folder.path().join("a"), "inner");
+        let rule = CreationRule::find(&inner.join("../b/./x.yaml")).unwrap().unwrap();
+        assert_eq!(rule.encrypts().1, "inner");
+        assert!(CreationRule::find(&inner.join("y.yaml")).is_err());
+    }
+}

@@ -11,6 +11,7 @@ mod quote;
 pub(super) mod section;
 mod text;
 mod yaml;
+mod yaml_section;
 
 use std::{fmt, ops::Range, path::Path, str::FromStr};
 
@@ -148,7 +149,7 @@ impl Format {
     /// Replaces the section `sops`, or adds it at the end.
     pub(super) fn write_section(self, text: &str, root: &Node, section: &Item) -> String {
         match self {
-            Self::Yaml => yaml::write_section(text, root, section),
+            Self::Yaml => yaml_section::write_section(text, root, section),
             Self::Json | Self::Binary => json_edit::write_section(text, root, section),
             Self::Dotenv => dotenv::write_section(text, section),
             Self::Ini => ini_edit::write_section(text, section),
@@ -201,7 +202,7 @@ pub(super) fn splice_all(text: &str, edits: Vec<(Range<usize>, String)>) -> Stri
 /// Where the section of sops stands, with what separates it from the rest.
 pub(super) fn section_ranges(format: Format, text: &str, root: &Node) -> Vec<Range<usize>> {
     match format {
-        Format::Yaml => yaml::without_section(text, root).into_iter().collect(),
+        Format::Yaml => yaml_section::without_section(text, root).into_iter().collect(),
         Format::Json | Format::Binary => json_edit::section_range(root).into_iter().collect(),
         Format::Dotenv => dotenv::without_section(text),
         Format::Ini => ini_edit::without_section(text),

@@ -1,4 +1,4 @@
-//! Edits of a YAML text in place, and the `sops` section as YAML.
+//! Edits of a YAML text in place, its comments, and time and MAC in its `sops` section.
 
 use std::ops::Range;
 
@@ -7,7 +7,6 @@ use dsops_resolver::yaml::{Node, Position, Value};
 use super::{
     Refused,
     quote::{key_text, needs_escape, value_text},
-    section::Item,
     text::{insert, insert_line_after, line_end, line_start, newline, splice, splice_all},
 };
 use crate::sops::{
@@ -120,46 +119,6 @@ pub(super) fn set_metadata(text: &str, root: &Node, modified: &str, mac: &str) -
         (node.span.range(), value)
     });
     splice_all(text, edits.collect())
-}
-
-/// Replaces the section `sops`, or adds it at the end.
-pub(super) fn write_section(text: &str, root: &Node, section: &Item) -> String {
-    let entries = root.as_mapping().unwrap_or_default();
-    let there = entry(entries, SOPS_SECTION);
-    if is_flow(text, root) {
-        let flow = flow_item(section);
-        return match (there, entries.last()) {
-            (Some((_, node)), _) => splice(text, node.span.range(), &flow),
-            (None, Some((_, last))) => {
-                insert(text, last.span.end.offset, &format!(", {SOPS_SECTION}: {flow}"))
-            }
-            (None, None) => splice(text, root.span.range(), &format!("{{{SOPS_SECTION}: {flow}}}")),
-        };
-    }
-    let newline = newline(text);
-    let mut block = format!("{SOPS_SECTION}:");
-    push_block(section, step(root), step(root), newline, &mut block);
-    if let Some((name, node)) = there {
-        return splice(text, name.span.start.offset..node.span.end.offset, &block);
-    }
-    let between = if text.is_empty() || text.ends_with('\n') { "" } else { newline };
-    format!("{text}{between}{block}{newline}")
-}
-
-/// Where the section of sops stands, with its last line break.
-pub(super) fn without_section(text: &str, root: &Node) -> Option<Range<usize>> {
-    let entries = root.as_mapping()?;
-    let at = entries.iter().position(|(name, _)| name.as_str() == Some(SOPS_SECTION))?;
-    let (name, node) = &entries[at];
-    if !is_flow(text, root) {
-        let end = super::text::line_end_with_break(text, node.span.end.offset);
-        return Some(line_start(text, name.span.start.offset)..end);
-    }
-    Some(match (entries.get(at + 1), at.checked_sub(1).map(|before| &entries[before])) {
-        (Some((next, _)), _) => name.span.start.offset..next.span.start.offset,
-        (None, Some((_, before))) => before.span.end.offset..node.span.end.offset,
-        (None, None) => name.span.start.offset..node.span.end.offset,
-    })
 }
 
 /// Comments are what follows a `#` between the scalars.
@@ -350,7 +309,7 @@ fn dashed_ranges(text: &str, node: &Node, items: &[Node]) -> Result<Vec<Range<us
     Ok(ranges)
 }
 
-fn entry<'a>(entries: &'a [(Node, Node)], part: &str) -> Option<(&'a Node, &'a Node)> {
+pub(super) fn entry<'a>(entries: &'a [(Node, Node)], part: &str) -> Option<(&'a Node, &'a Node)> {
     entries.iter().find(|(name, _)| name.as_str() == Some(part)).map(|(name, value)| (name, value))
 }
 
@@ -386,7 +345,7 @@ fn flow_entry(parts: &[String], value: &str) -> String {
 }
 
 /// How far the document indents a level, seen on its `sops` section.
-fn step(root: &Node) -> usize {
+pub(super) fn step(root: &Node) -> usize {
     root.get(SOPS_SECTION)
         .and_then(|section| section.as_mapping()?.first())
         .map(|(name, _)| name.span.start.column - 1)
@@ -394,75 +353,13 @@ fn step(root: &Node) -> usize {
         .unwrap_or(DEFAULT_STEP)
 }
 
-fn is_flow(text: &str, node: &Node) -> bool {
+pub(super) fn is_flow(text: &str, node: &Node) -> bool {
     !matches!(node.value, Value::Scalar { .. })
         && text[node.span.start.offset..].starts_with(['{', '['])
 }
 
 fn refuse(node: &Node, reason: &'static str) -> Refused {
     Refused { position: node.span.start, reason }
-}
-
-/// A part of the section after its key and colon, or after the dash of a list.
-fn push_block(item: &Item, indent: usize, step: usize, newline: &str, out: &mut String) {
-    match item {
-        Item::Bare(text) => out.extend([" ", text]),
-        Item::Text(text) if is_block_text(text) => {
-            out.push_str(" |");
-            for line in text.lines() {
-                out.extend([newline, &" ".repeat(indent), line]);
-            }
-        }
-        Item::Text(text) => out.extend([" ", &section_text(text, false)]),
-        Item::List(items) if items.is_empty() => out.push_str(" []"),
-        Item::Map(entries) if entries.is_empty() => out.push_str(" {}"),
-        Item::List(items) => {
-            for item in items {
-                out.extend([newline, &" ".repeat(indent), "-"]);
-                // The first key of a mapping shares the line of the dash.
-                let mut inner = String::new();
-                push_block(item, indent + 2, step, newline, &mut inner);
-                let first = format!("{newline}{}", " ".repeat(indent + 2));
-                match inner.strip_prefix(&first).filter(|_| matches!(item, Item::Map(_))) {
-                    Some(inner) => out.extend([" ", inner]),
-                    None => out.push_str(&inner),
-                }
-            }
-        }
-        Item::Map(entries) => {
-            for (name, item) in entries {
-                out.extend([newline, &" ".repeat(indent), &key_text(name, false), ":"]);
-                let deeper = if matches!(item, Item::Text(_)) { 2 } else { step };
-                push_block(item, indent + deeper, step, newline, out);
-            }
-        }
-    }
-}
-
-fn flow_item(item: &Item) -> String {
-    match item {
-        Item::Bare(text) => text.clone(),
-        Item::Text(text) => section_text(text, true),
-        Item::List(items) => {
-            format!("[{}]", items.iter().map(flow_item).collect::<Vec<_>>().join(", "))
-        }
-        Item::Map(entries) => {
-            let entry = |(name, item): &(String, Item)| {
-                format!("{}: {}", key_text(name, true), flow_item(item))
-            };
-            format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
-/// Whether a text can stand as a literal block: whole lines of visible characters.
-fn is_block_text(text: &str) -> bool {
-    text.ends_with('\n')
-        && text.lines().all(|line| {
-            !line.is_empty()
-                && !line.starts_with(' ')
-                && line.chars().all(|c| c == ' ' || c.is_ascii_graphic())
-        })
 }
 
 /// Whether a value can stand as a literal block: several lines, none of which a reader would take
@@ -473,10 +370,6 @@ pub(super) fn is_literal(value: &str) -> bool {
         && !value.ends_with("\n\n")
         && value.lines().all(|line| line.is_empty() || !line.trim_matches([' ', '\t']).is_empty())
         && !value.chars().any(|c| !matches!(c, '\n' | '\t') && needs_escape(c))
-}
-
-fn section_text(text: &str, flow: bool) -> String {
-    if Encrypted::parse(text).is_ok() { value_text(text, flow) } else { key_text(text, flow) }
 }
 
 #[cfg(test)]
