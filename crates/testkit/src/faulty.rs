@@ -113,6 +113,10 @@ pub struct Log {
     pub calls: Vec<(String, Vec<Item>, ThreadId)>,
     /// The most calls that one store had at the same time, for each.
     pub most_at_once: BTreeMap<String, usize>,
+    /// The most calls that all stores together had at the same time.
+    pub most_in_all: usize,
+    /// Calls that run.
+    pub running: usize,
 }
 
 /// Makes the stores of some scripts, by name; their type is `faulty`, without settings of its own.
@@ -252,6 +256,8 @@ impl FaultyStore {
             log.calls.push((self.name.clone(), items.to_vec(), thread::current().id()));
             let most = log.most_at_once.entry(self.name.clone()).or_default();
             *most = running.max(*most);
+            log.running += 1;
+            log.most_in_all = log.running.max(log.most_in_all);
         }
         let delay: Duration = items.iter().filter_map(|item| self.script.slow.get(item)).sum();
         if !delay.is_zero() {
@@ -264,6 +270,7 @@ impl FaultyStore {
             self.time.hang();
         }
         lock(&self.asked).running -= 1;
+        lock(&self.log).running -= 1;
         assert!(!has(|behaviour| matches!(behaviour, Behaviour::Panics)), "the script says so");
         let mut results: Vec<_> = items.iter().map(|item| self.one(item, &give)).collect();
         if has(|behaviour| matches!(behaviour, Behaviour::Short)) {

@@ -13,7 +13,7 @@ use crate::store::{FetchContext, Item, Store};
 
 use super::progress::ProgressEvent;
 use super::retry::{self, Policy};
-use super::worker::{Ask, Job, Pool, guarded};
+use super::worker::{Ask, Job, Workers, guarded};
 use super::{PROGRESS_AFTER, ResolveOptions, Timing};
 
 /// How long a call may go on after its deadline before it is left behind: a store that keeps its
@@ -101,7 +101,7 @@ struct Queue<'a, T> {
     lanes: Vec<Lane<T>>,
     calls: BTreeMap<usize, Running>,
     next_call: usize,
-    pool: Pool<T>,
+    workers: Workers<T>,
     started: Instant,
     next_tick: Instant,
 }
@@ -117,7 +117,7 @@ impl<'a, T: Send + 'static> Queue<'a, T> {
             lanes: works.iter().map(Lane::new).collect(),
             calls: BTreeMap::new(),
             next_call: 0,
-            pool: Pool::new(),
+            workers: Workers::new(),
             started,
             next_tick: started + PROGRESS_AFTER,
         }
@@ -134,8 +134,8 @@ impl<'a, T: Send + 'static> Queue<'a, T> {
             }
             self.tick(now);
             let until = self.next_event();
-            self.timing.wait(until, self.pool.running(), &|limit| self.pool.wait(limit));
-            for answer in self.pool.take() {
+            self.timing.wait(until, self.workers.running(), &|limit| self.workers.wait(limit));
+            for answer in self.workers.take() {
                 self.arrived(answer.call, answer.results);
             }
         }
@@ -188,7 +188,7 @@ impl<'a, T: Send + 'static> Queue<'a, T> {
             self.ask_here(lane, batch, now);
             return true;
         }
-        if !self.pool.has_room() {
+        if !self.workers.has_room() {
             self.lanes[lane].put_back(batch);
             return false;
         }
@@ -200,7 +200,7 @@ impl<'a, T: Send + 'static> Queue<'a, T> {
             cx: FetchContext::new(deadline),
             ask: self.ask,
         };
-        if self.pool.start(job).is_err() {
+        if !self.workers.start(job) {
             if self.calls.values().any(|call| !call.left_behind) {
                 self.lanes[lane].put_back(batch);
                 return false;
@@ -251,7 +251,7 @@ impl<'a, T: Send + 'static> Queue<'a, T> {
         self.lanes[lane].free += 1;
         if left_behind {
             // Too late; the values are dropped, and wiped.
-            self.pool.came_back();
+            self.workers.came_back();
         } else {
             self.lanes[lane].running -= 1;
             self.decide(lane, batch, results);
@@ -324,7 +324,7 @@ impl<'a, T: Send + 'static> Queue<'a, T> {
         for id in expired {
             let call = self.calls.get_mut(&id).expect("it was found above");
             call.left_behind = true;
-            self.pool.leave_behind();
+            self.workers.leave_behind();
             let (lane, items) = (call.lane, std::mem::take(&mut call.batch.items));
             self.lanes[lane].running -= 1;
             let batch = Batch { items, attempt: call.batch.attempt, due: None };
@@ -400,7 +400,7 @@ impl<'a, T: Send + 'static> Queue<'a, T> {
         let deadline = self.options.deadline.filter(|_| pending);
         let tick = self.options.progress.map(|_| self.next_tick);
         // Without room for another thread a start has to wait for an answer.
-        let starts = starts.filter(|_| self.pool.has_room());
+        let starts = starts.filter(|_| self.workers.has_room());
         ends.chain(starts).chain(deadline).chain(tick).min()
     }
 

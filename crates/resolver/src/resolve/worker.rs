@@ -1,6 +1,7 @@
 //! Threads that ask stores. One that hangs is left behind, alone with what it borrowed.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -29,13 +30,13 @@ pub(super) struct Job<T> {
 pub(super) struct Answer<T> {
     pub call: usize,
     pub results: Option<Vec<Result<T, StoreError>>>,
-    worker: usize,
 }
 
-/// Threads that wait for jobs; started when there is one and nobody is free.
-pub(super) struct Pool<T> {
-    workers: Vec<Worker<T>>,
-    idle: Vec<usize>,
+/// Calls on threads, one each: next to what a call takes, a thread costs nothing, and it is gone
+/// with its call.
+pub(super) struct Workers<T> {
+    /// By call.
+    threads: BTreeMap<usize, JoinHandle<()>>,
     /// Calls that nobody waits for any more.
     left_behind: usize,
     /// Threads at the same time, those left behind not counted.
@@ -44,16 +45,10 @@ pub(super) struct Pool<T> {
     arrived: RefCell<Vec<Answer<T>>>,
 }
 
-struct Worker<T> {
-    jobs: Sender<Job<T>>,
-    handle: JoinHandle<()>,
-}
-
-impl<T: Send + 'static> Pool<T> {
+impl<T: Send + 'static> Workers<T> {
     pub(super) fn new() -> Self {
         Self {
-            workers: Vec::new(),
-            idle: Vec::new(),
+            threads: BTreeMap::new(),
             left_behind: 0,
             limit: MAX_WORKERS,
             answers: channel(),
@@ -63,7 +58,7 @@ impl<T: Send + 'static> Pool<T> {
 
     /// Calls that have not answered, those left behind included.
     pub(super) fn running(&self) -> usize {
-        self.workers.len() - self.idle.len()
+        self.threads.len()
     }
 
     /// Nobody waits for one of the calls any more.
@@ -76,37 +71,27 @@ impl<T: Send + 'static> Pool<T> {
         self.left_behind -= 1;
     }
 
-    /// Whether another job would find a thread, as far as one can tell.
+    /// Whether another call would find a thread, as far as one can tell.
     pub(super) fn has_room(&self) -> bool {
-        !self.idle.is_empty() || self.running() - self.left_behind < self.limit
+        self.threads.len() - self.left_behind < self.limit
     }
 
-    /// Has a thread do a job, or gives the job back when there is no thread to be had.
-    pub(super) fn start(&mut self, job: Job<T>) -> Result<(), Job<T>> {
-        let Some(worker) = self.idle.pop().or_else(|| self.hire().ok()) else {
-            // The system gives no more threads: what there is has to do.
-            self.limit = (self.running() - self.left_behind).max(1);
-            return Err(job);
+    /// Makes a call on a thread; whether there was one to be had.
+    pub(super) fn start(&mut self, job: Job<T>) -> bool {
+        let (call, answers) = (job.call, self.answers.0.clone());
+        let work = move || {
+            // The job goes before the answer is sent, and inside: dropping a store may panic too.
+            let results = guarded(move || (job.ask)(&*job.store, &job.items, &job.cx));
+            // Nobody may be there to read it any more: it is dropped here, and wiped.
+            let _ = answers.send(Answer { call, results });
         };
-        self.workers[worker].jobs.send(job).map_err(|refused| refused.0)
-    }
-
-    fn hire(&mut self) -> std::io::Result<usize> {
-        let worker = self.workers.len();
-        let (jobs, receiver) = channel::<Job<T>>();
-        let answers = self.answers.0.clone();
-        let handle = thread::Builder::new().name("dsops store".to_owned()).spawn(move || {
-            for job in receiver {
-                let call = job.call;
-                // The job goes before the answer is sent, and inside: dropping a store may panic too.
-                let results = guarded(move || (job.ask)(&*job.store, &job.items, &job.cx));
-                if answers.send(Answer { call, results, worker }).is_err() {
-                    return;
-                }
-            }
-        })?;
-        self.workers.push(Worker { jobs, handle });
-        Ok(worker)
+        if let Ok(handle) = thread::Builder::new().name("dsops store".to_owned()).spawn(work) {
+            self.threads.insert(call, handle);
+            return true;
+        }
+        // The system gives no more: what there is has to do.
+        self.limit = (self.threads.len() - self.left_behind).max(1);
+        false
     }
 
     /// Waits for an answer, without end for `None`; whether there is one.
@@ -127,22 +112,11 @@ impl<T: Send + 'static> Pool<T> {
     pub(super) fn take(&mut self) -> Vec<Answer<T>> {
         let mut arrived = self.arrived.take();
         arrived.extend(self.answers.1.try_iter());
-        self.idle.extend(arrived.iter().map(|answer| answer.worker));
-        arrived
-    }
-}
-
-impl<T> Drop for Pool<T> {
-    /// Waits for the threads that have nothing to do. The others hang in a store: their answers,
-    /// should they ever come, are dropped by themselves.
-    fn drop(&mut self) {
-        for (index, worker) in self.workers.drain(..).enumerate() {
-            drop(worker.jobs);
-            if self.idle.contains(&index) {
-                // What a store does is guarded: the thread itself has nothing to panic with.
-                let _ = worker.handle.join();
-            }
+        for handle in arrived.iter().filter_map(|answer| self.threads.remove(&answer.call)) {
+            // It has sent its answer and ends. What the store did is guarded: it has no panic.
+            let _ = handle.join();
         }
+        arrived
     }
 }
 
