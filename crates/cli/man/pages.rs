@@ -9,6 +9,8 @@ pub const PAGES: &[(&str, &str)] = &[
     ("edit", include_str!("dsops-edit.1")),
     ("exec", include_str!("dsops-exec.1")),
     ("get", include_str!("dsops-get.1")),
+    ("hook", include_str!("dsops-hook.1")),
+    ("import", include_str!("dsops-import.1")),
     ("init", include_str!("dsops-init.1")),
     ("list", include_str!("dsops-list.1")),
     ("login", include_str!("dsops-login.1")),
@@ -22,5 +24,6 @@ pub const PAGES: &[(&str, &str)] = &[
     ("rekey", include_str!("dsops-rekey.1")),
     ("render", include_str!("dsops-render.1")),
     ("set", include_str!("dsops-set.1")),
+    ("trust", include_str!("dsops-trust.1")),
     ("unset", include_str!("dsops-unset.1")),
 ];

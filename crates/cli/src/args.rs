@@ -6,8 +6,8 @@ use clap::builder::{FalseyValueParser, OsStringValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 
 use crate::cmd::{
-    completion, demo, doctor, edit, exec, get, init, list, login, man, plan, providers, recipients,
-    rekey, render, set, unset,
+    completion, demo, doctor, edit, exec, get, hook, import, init, list, login, man, plan,
+    providers, recipients, rekey, render, set, trust, unset,
 };
 use crate::env_vars;
 
@@ -109,6 +109,15 @@ pub enum Command {
     Exec(exec::Args),
     /// Write the secrets of an environment as a file (dotenv, JSON, k8s, …)
     Render(render::Args),
+    /// Take the values of another tool's file into the embedded store
+    Import(import::Args),
+    /// Allow this very configuration what can run code or redirect secrets
+    Trust(trust::Args),
+    /// Load the secrets of a trusted project on `cd`: print the hook of a shell
+    Hook(hook::Args),
+    /// What the hook asks on a change of folder
+    #[command(hide = true)]
+    HookState(hook::StateArgs),
     /// Check protection, configuration, stores and file modes
     Doctor(doctor::Args),
     /// List the types of stores and the stores of the configuration

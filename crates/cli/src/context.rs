@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use dsops_execenv::is_dangerous;
 use dsops_resolver::{
-    Config, Environment as _, FILE_NAME, LoadOptions, OpenContext, Plan, ResolveOptions, Resolved,
-    find_config, plan, resolve, suggest,
+    Config, Environment as _, FILE_NAME, LoadOptions, OpenContext, Plan, Power, ResolveOptions,
+    Resolved, codes, find_config, plan, resolve, suggest,
 };
 use dsops_stores::Registry;
 
@@ -12,6 +13,7 @@ use crate::args::Global;
 use crate::environment::ProcessEnvironment;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
+use crate::trust::TrustStore;
 use crate::ui::Ui;
 
 /// Everything a command needs to know about this run.
@@ -49,20 +51,27 @@ impl Context {
     /// # Errors
     /// There is none.
     pub fn config_path(&self) -> Result<PathBuf, Failure> {
-        if let Some(path) = &self.config {
-            return Ok(path.clone());
+        if let Some(path) = self.find_config()? {
+            return Ok(path);
         }
-        let here = current_dir()?;
-        find_config(&here).ok_or_else(|| {
-            Failure::new(
-                Exit::Config,
-                Report::error(format!(
-                    "there is no {FILE_NAME} in {} or in a folder above it",
-                    here.display()
-                ))
-                .help("make one with `dsops init`, or name one with `--config FILE`"),
-            )
-        })
+        let message = format!(
+            "there is no {FILE_NAME} in {} or in a folder above it",
+            current_dir()?.display()
+        );
+        let report = Report::error(message)
+            .help("make one with `dsops init`, or name one with `--config FILE`");
+        Err(Failure::new(Exit::Config, report))
+    }
+
+    /// The file asked for, or the one found by walking up, if there is one.
+    ///
+    /// # Errors
+    /// The working directory cannot be found.
+    pub fn find_config(&self) -> Result<Option<PathBuf>, Failure> {
+        match &self.config {
+            Some(path) => Ok(Some(path.clone())),
+            None => Ok(find_config(&current_dir()?)),
+        }
     }
 
     /// Where `init` writes: the file asked for, or `dsops.yaml` here.
@@ -149,11 +158,48 @@ impl Context {
             .map_err(|errors| Failure::many(Exit::Config, errors))
     }
 
+    /// What an environment of the configuration could do that its user has to agree to.
+    pub fn powers(&self, config: &Config, environment: &str) -> Vec<Power> {
+        config.powers(environment, &Registry::new(), &is_dangerous)
+    }
+
+    /// Refuses what `counts` of the powers of an environment, unless the configuration is trusted.
+    ///
+    /// # Errors
+    /// Each of them, when it is not.
+    pub fn require_trust(
+        &self,
+        config: &Config,
+        environment: &str,
+        counts: impl Fn(&Power) -> bool,
+    ) -> Result<(), Failure> {
+        let powers: Vec<Power> =
+            self.powers(config, environment).into_iter().filter(counts).collect();
+        // Most configurations are plain data; then no record is looked for.
+        if powers.is_empty() || TrustStore::find(&self.environment)?.trusts(config) {
+            return Ok(());
+        }
+        let reports = powers.into_iter().map(|power| {
+            let mut report = Report::error(format!("not trusted: it {}", power.what))
+                .help(if power.code == codes::POWER_VARIABLE {
+                    "rename it; `dsops trust` allows exactly this content, `--allow-dangerous NAME` one run of `exec`"
+                } else {
+                    "read the configuration; `dsops trust` allows exactly this content"
+                });
+            report.code = Some(power.code);
+            report.place = Some(power.place);
+            report
+        });
+        Err(Failure::many(Exit::Config, reports))
+    }
+
     /// Fetches what a plan says.
     ///
     /// # Errors
-    /// Every failure.
+    /// Every failure; what stores would do that needs trust, when there is none.
     pub fn resolve(&self, config: &Config, plan: &Plan) -> Result<Resolved, Failure> {
+        // What a variable is called matters where it is set, not where it is fetched.
+        self.require_trust(config, &plan.environment, |power| power.code != codes::POWER_VARIABLE)?;
         let cx = OpenContext::new(config.base_dir(), &self.environment);
         resolve(plan, &Registry::new(), &cx, &ResolveOptions::default())
             .map_err(|errors| Failure::many(Exit::Store, errors))

@@ -37,4 +37,12 @@ variables! {
     EDITOR = "EDITOR";
     /// Where programs make temporary files.
     TMPDIR = "TMPDIR";
+    /// Hashes of configurations that are trusted in this run, separated by commas; for CI.
+    TRUST = "DSOPS_TRUST";
+    /// Where a user's data lies on Unix, if not in `~/.local/share`.
+    XDG_DATA_HOME = "XDG_DATA_HOME";
+    /// The user's own folder on Unix.
+    HOME = "HOME";
+    /// Where a user's data lies on Windows.
+    LOCAL_APP_DATA = "LOCALAPPDATA";
 }

@@ -18,6 +18,7 @@ mod prompt;
 mod reference;
 mod report;
 mod store_types;
+mod trust;
 mod ui;
 
 use std::ffi::{OsStr, OsString};
@@ -70,6 +71,10 @@ fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Edit(args) => cmd::edit::run(cx, args),
         Command::Recipients(args) => cmd::recipients::run(cx, args),
         Command::Rekey(args) => cmd::rekey::run(cx, args),
+        Command::Import(args) => cmd::import::run(cx, args),
+        Command::Trust(args) => cmd::trust::run(cx, args),
+        Command::Hook(args) => cmd::hook::run(args),
+        Command::HookState(args) => cmd::hook::state(cx, args),
         Command::Render(args) => cmd::render::run(cx, args),
         Command::List(args) => cmd::list::run(cx, args),
         Command::Unset(args) => cmd::unset::run(cx, args),

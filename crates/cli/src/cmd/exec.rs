@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ValueEnum, ValueHint};
-use dsops_execenv::{ChildLimits, EnvPolicy, Exec, ExecError, Mode, Name, Outcome, ResourceLimit};
-use dsops_resolver::Plan;
+use dsops_execenv::{
+    ChildLimits, EnvPolicy, Exec, ExecError, Mode, Name, Outcome, ResourceLimit, is_dangerous,
+};
+use dsops_resolver::{Place, Plan, PlannedVariable, codes};
 use dsops_secure_mem::{Limit, original_limits, protection, vault};
 use dsops_stores::CREDENTIAL_VARIABLES;
 
@@ -94,6 +96,14 @@ pub fn run(cx: &Context, args: &Args) -> Result<Outcome, Failure> {
     let plan = cx.plan(&config).map_err(before_child)?;
     // The command is looked up before anything is fetched: a typo costs no secret.
     let mode = check_command(args, &plan)?;
+    let allowed = |variable: &Place| {
+        let of = |known: &&PlannedVariable| known.place == *variable;
+        plan.variables.iter().find(of).is_some_and(|v| args.allow_dangerous.contains(&v.name))
+    };
+    cx.require_trust(&config, &plan.environment, |power| {
+        power.code != codes::POWER_VARIABLE || !allowed(&power.place)
+    })
+    .map_err(before_child)?;
     let resolved = cx.resolve(&config, &plan).map_err(before_child)?;
     for name in resolved.missing() {
         cx.ui.detail(format!("note: {name} is optional and was left out"));
@@ -101,7 +111,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Outcome, Failure> {
     // What was fetched may have outgrown the memory that holds.
     require_protection(args.require_protection)?;
     tell_protection(cx);
-    let mut exec = command(args, cx.environment.credentials());
+    let mut exec = command(args, &plan, cx.environment.credentials());
     for (name, value) in resolved {
         exec = exec.secret(Name::new(name).map_err(ExecError::from).map_err(failed)?, value);
     }
@@ -144,7 +154,7 @@ fn tell_protection(cx: &Context) {
 
 /// Finds the program and checks the names, before there is any value. Says how it will start.
 fn check_command(args: &Args, plan: &Plan) -> Result<Mode, Failure> {
-    let mut exec = command(args, []);
+    let mut exec = command(args, plan, []);
     let mut problems = Vec::new();
     for variable in &plan.variables {
         match Name::new(variable.name.as_str()) {
@@ -159,7 +169,7 @@ fn check_command(args: &Args, plan: &Plan) -> Result<Mode, Failure> {
 }
 
 /// The command with everything but its secrets.
-fn command(args: &Args, withheld: impl IntoIterator<Item = String>) -> Exec {
+fn command(args: &Args, plan: &Plan, withheld: impl IntoIterator<Item = String>) -> Exec {
     let mut policy = match (args.clean, args.pristine) {
         (true, _) => EnvPolicy::clean(),
         (_, true) => EnvPolicy::pristine(),
@@ -168,7 +178,10 @@ fn command(args: &Args, withheld: impl IntoIterator<Item = String>) -> Exec {
     policy = policy.existing_wins(args.allow_override);
     policy = args.keep.iter().fold(policy, EnvPolicy::keep);
     policy = args.drop.iter().fold(policy, EnvPolicy::drop);
-    policy = args.allow_dangerous.iter().fold(policy, EnvPolicy::allow_dangerous);
+    // Each dangerous name is allowed by its flag, or the configuration is trusted.
+    let dangerous =
+        plan.variables.iter().map(|variable| &variable.name).filter(|n| is_dangerous(n));
+    policy = dangerous.fold(policy, EnvPolicy::allow_dangerous);
     // The keys to all stores are no business of the program, whether this run used them or not.
     policy = CREDENTIAL_VARIABLES.iter().fold(policy, EnvPolicy::withhold);
     policy = withheld.into_iter().fold(policy, EnvPolicy::withhold);

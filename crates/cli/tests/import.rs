@@ -1,0 +1,95 @@
+//! `dsops import` on the real binary: what is taken, what is left, and what is never overwritten.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use common::{Project, code, stderr};
+
+#[test]
+fn a_dotenv_file_moves_into_the_store() {
+    let project = Project::new();
+    project.write(
+        ".env",
+        "# ours\nexport TOKEN='q z' # why\nURL=\"http://x/\\n\"\nLIVE=${HOME}\nBAD-NAME=1\n",
+    );
+    let output = project.run(&["import", ".env"]);
+    let text = stderr(&output);
+    assert_eq!(code(&output), 0, "{text}");
+    assert_eq!(project.run(&["get", "TOKEN"]).stdout, b"q z");
+    assert_eq!(project.run(&["get", "LIVE"]).stdout, b"${HOME}");
+    assert!(text.contains(".env still holds the values in clear"), "{text}");
+    assert!(text.contains("line 4"), "{text}");
+    assert!(!text.contains("q z"), "{text}");
+    assert!(project.read("dsops.yaml").contains("TOKEN: { from: store://secrets/TOKEN }"));
+    // The file is the user's to remove.
+    assert!(project.path(".env").exists());
+    // Once more changes nothing.
+    let before = project.read("secrets.sops.yaml");
+    project.ok(&["import", ".env"]);
+    assert_eq!(project.read("secrets.sops.yaml"), before);
+}
+
+#[test]
+fn what_is_there_is_not_overwritten_unless_told() {
+    let project = Project::new();
+    project.set("TOKEN", b"mine");
+    project.write("other.env", "TOKEN=theirs\nNEW=x\n");
+    let output = project.run(&["import", "other.env"]);
+    assert_eq!(code(&output), 4);
+    assert!(stderr(&output).contains("has other values for: TOKEN"), "{}", stderr(&output));
+    assert!(!project.read("secrets.sops.yaml").contains("NEW"));
+    project.ok(&["import", "other.env", "--overwrite"]);
+    assert_eq!(project.run(&["get", "TOKEN"]).stdout, b"theirs");
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let project = Project::new();
+    project.write("a.json", r#"{"TOKEN":"x","N":{"computed":"y"}}"#);
+    let files = || (project.read("secrets.sops.yaml"), project.read("dsops.yaml"));
+    let before = files();
+    let text = project.ok(&["import", "a.json", "--dry-run", "--json"]);
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["stored"], serde_json::json!(["N", "TOKEN"]));
+    assert_eq!(files(), before);
+}
+
+#[test]
+fn profiles_and_references_of_fnox_are_told() {
+    let project = Project::new();
+    project.write(
+        "fnox.toml",
+        "[providers.op]\ntype = \"1password\"\n[secrets]\nPLAIN = { default = \"shared\" }\nELSE = { provider = \"op\", value = \"op://v/i\" }\n[profiles.prod.secrets]\nPLAIN = { default = \"production\" }\n",
+    );
+    let output = project.run(&["import", "fnox.toml", "--profile", "prod"]);
+    let text = stderr(&output);
+    assert_eq!(code(&output), 0, "{text}");
+    assert_eq!(project.run(&["get", "PLAIN"]).stdout, b"production");
+    assert!(text.contains("left out ELSE"), "{text}");
+}
+
+#[test]
+fn another_sops_file_is_opened_with_our_identity() {
+    let project = Project::new();
+    project.set("OLD", b"value");
+    std::fs::rename(project.path("secrets.sops.yaml"), project.path("old.sops.yaml")).unwrap();
+    std::fs::remove_file(project.path("dsops.yaml")).unwrap();
+    project.ok(&["init"]);
+    let output = project.run(&["import", "old.sops.yaml"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(project.run(&["get", "OLD"]).stdout, b"value");
+    assert!(!stderr(&output).contains("in clear"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_file_that_is_nothing_known_is_refused() {
+    let project = Project::new();
+    project.write("notes.txt", "TOKEN=hunter2\n");
+    let output = project.run(&["import", "notes.txt"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("--from"), "{}", stderr(&output));
+    project.write("broken.json", "{\"TOKEN\": \"hunter2\"");
+    let output = project.run(&["import", "broken.json"]);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
+}
