@@ -7,7 +7,8 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use dsops_execenv::{Exec, Mode};
 use dsops_resolver::Environment as _;
@@ -74,18 +75,33 @@ fn around() -> Result<ExitCode, DemoError> {
         .mode(Mode::Supervise)
         .run()
         .map_err(DemoError::step("run its steps"));
-    match fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(DemoError::step("remove the folder")(error));
-        }
-        _ => {}
-    }
+    remove(&folder).map_err(DemoError::step("remove the folder"))?;
     let code = outcome?.exit_code();
     if code == Exit::Ok as u8 {
         say("6. removed the project and its key\n\n\
              Try it on your own: `dsops init`, `dsops set NAME`, `dsops exec -- COMMAND`.\n")?;
     }
     Ok(ExitCode::from(code))
+}
+
+/// Removes the folder. After ^C a step of the demo may still be on its way out, and writing.
+fn remove(folder: &Path) -> io::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let mut result = fs::remove_dir_all(folder);
+    for _ in 0..100 {
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                thread::sleep(PAUSE);
+                result = fs::remove_dir_all(folder);
+            }
+            _ => break,
+        }
+    }
+    result.or_else(
+        |error| {
+            if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+        },
+    )
 }
 
 /// The program that gets the secrets: says what it got, then waits until it may end.
