@@ -1,4 +1,5 @@
-//! SOPS files in YAML with age recipients, read and written in process.
+//! SOPS files with age recipients, read and written in process: YAML, JSON, dotenv, INI, or any
+//! file as one value.
 //!
 //! A file is opened in one pass: the data key is unwrapped with an age identity, every value is
 //! decrypted into protected memory and hashed where it lies, and the MAC over the whole file is
@@ -29,7 +30,8 @@
 //!
 //! Values are handed out as the bytes that were encrypted, with two exceptions: a boolean is `true`
 //! or `false` (sops keeps `True`), and a value in the clear has the canonical form of its type. A
-//! fraction has all its digits and no exponent. What is set is always text.
+//! fraction has all its digits and no exponent. What is set is text, where no [`ValueType`] is
+//! asked for.
 //!
 //! # What the format does not protect
 //! SOPS authenticates values, not the file. These changes are not noticed, by the real `sops` as
@@ -46,10 +48,28 @@
 //! - the return of an older version of the whole file, and a whole new file by anyone: recipients
 //!   are public, so anyone can encrypt for them. Who wrote a file is for version control to say.
 //!
+//! # Formats and rules
+//! The extension of a file says its [`Format`], as in sops. Every format is parsed into the same
+//! tree of nodes that know their bytes; an edit cuts and pastes in the text, so that comments,
+//! order and layout stay. `docs/reference/sops-store.md` says how each format writes a value.
+//!
+//! What is encrypted is chosen by suffix, by regular expression (compiled only where a file has
+//! one), or by comments: where comments decide, a value is taken as it stands, and only values that
+//! are encrypted already can be changed.
+//!
+//! A data key that is split over several key groups is put together (Shamir) from as many as the
+//! file asks for; values of such a file can be changed, its recipients cannot.
+//!
+//! # Security
+//! [`OpenDocument::plaintext`] is built in protected memory. While an edited plaintext is taken
+//! back, the parser holds values in memory that is wiped, but not protected; so do the ways to
+//! quote a value of INI that are tried.
+//!
 //! # Not supported
-//! Refused with an error that says so: rules by regular expression, key groups, recipients of other
-//! kinds than age X25519 where no X25519 recipient opens the file, several documents, aliases,
-//! binary data in the clear. Comments stay as they are and are not decrypted.
+//! Refused with an error that says so: recipients of other kinds than age where no age recipient
+//! opens the file, and a new data key for a file that has such; several documents, aliases, binary
+//! data in the clear; a name twice in a group (INI and JSON allow it); regular expressions that Go
+//! and we would read differently.
 //!
 //! Source: <https://github.com/getsops/sops>, as of 3.11.
 

@@ -27,7 +27,10 @@ impl OpenDocument {
     pub fn add_recipients(&mut self, recipients: &[Recipient]) -> Result<usize, Error> {
         self.check_one_group()?;
         let known: Vec<&str> = self.document.recipients().collect();
-        let is_new = |recipient: &&Recipient| !known.contains(&recipient.to_string().as_str());
+        let is_new = |recipient: &&Recipient| {
+            let text = recipient.to_string();
+            !known.iter().any(|known| same(known, &text))
+        };
         let new: Vec<Recipient> = recipients.iter().filter(is_new).cloned().collect();
         if new.is_empty() {
             return Ok(0);
@@ -56,12 +59,12 @@ impl OpenDocument {
     pub fn remove_recipients(&mut self, recipients: &[&str], now: SystemTime) -> Result<(), Error> {
         self.check_one_group()?;
         for recipient in recipients {
-            if !self.document.recipients().any(|known| known == *recipient) {
+            if !self.document.recipients().any(|known| same(known, recipient)) {
                 let (file, recipient) = (self.document.file.clone(), (*recipient).to_owned());
                 return Err(Error::NotARecipient { file, recipient });
             }
         }
-        self.rekey_for(|known| !recipients.contains(&known), now)
+        self.rekey_for(|known| !recipients.iter().any(|gone| same(known, gone)), now)
     }
 
     /// Makes a new data key, encrypts every value and comment with it, and wraps it for the same
@@ -158,6 +161,15 @@ impl OpenDocument {
         let what = "a change of recipients of a file with several key groups".to_owned();
         Err(Error::Unsupported { place: self.document.section_place(), what })
     }
+}
+
+/// Whether two texts name the same recipient: an SSH key may have a comment behind it.
+fn same(one: &str, other: &str) -> bool {
+    one == other
+        || match (Recipient::from_str(one), Recipient::from_str(other)) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => false,
+        }
 }
 
 /// What is encrypted anew: where it stands, its value, and the paths that may authenticate it.
