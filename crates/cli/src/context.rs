@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use dsops_execenv::is_dangerous;
 use dsops_resolver::{
-    Config, Environment as _, FILE_NAME, LoadOptions, OpenContext, Plan, Power, ResolveOptions,
-    Resolved, codes, find_config, plan, resolve, suggest,
+    Config, Environment as _, FILE_NAME, LoadOptions, OpenContext, Plan, Power, Progress,
+    ResolveOptions, Resolved, codes, find_config, plan, resolve, suggest,
 };
 use dsops_stores::Registry;
 
 use crate::args::Global;
 use crate::environment::ProcessEnvironment;
 use crate::exit::Exit;
+use crate::progress::Line;
 use crate::report::{Failure, Report};
 use crate::trust::TrustStore;
 use crate::ui::Ui;
@@ -201,7 +202,10 @@ impl Context {
         // What a variable is called matters where it is set, not where it is fetched.
         self.require_trust(config, &plan.environment, |power| power.code != codes::POWER_VARIABLE)?;
         let cx = OpenContext::new(config.base_dir(), &self.environment);
-        resolve(plan, &Registry::new(), &cx, &ResolveOptions::default())
+        let line = Line::on_stderr(self.ui);
+        let mut options = ResolveOptions::default();
+        options.progress = line.as_ref().map(|line| -> &dyn Progress { line });
+        resolve(plan, &Registry::new(), &cx, &options)
             .map_err(|errors| Failure::many(Exit::Store, errors))
     }
 }

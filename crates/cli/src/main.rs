@@ -13,6 +13,7 @@ mod exit;
 mod git;
 mod observer;
 mod panic;
+mod progress;
 mod prompt;
 #[cfg(test)]
 mod reference;

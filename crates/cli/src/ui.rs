@@ -54,6 +54,12 @@ impl Ui {
         }
     }
 
+    /// What was asked for by a flag of its own, where stdout is somebody else's.
+    #[expect(clippy::unused_self, reason = "all talk goes through here")]
+    pub fn tell(self, text: impl AsRef<str>) {
+        say(text.as_ref());
+    }
+
     /// A warning, in full; never hidden.
     pub fn report(self, report: &Report) {
         if self.json {

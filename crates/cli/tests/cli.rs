@@ -543,3 +543,66 @@ fn the_manual_is_in_the_binary() {
     assert!(project.ok(&["man"]).contains(".TH dsops 1"));
     assert!(project.ok(&["exec", "--help"]).contains("Examples:\n  dsops exec -- npm start\n"));
 }
+
+#[test]
+fn get_as_json_has_the_keys_of_the_first_dsops() {
+    let project = Project::new();
+    let value = "quo\"te \\ new\nline \u{1b} grüße";
+    project.set("A", value.as_bytes());
+    let json: serde_json::Value =
+        serde_json::from_str(&project.ok(&["get", "A", "--json"])).unwrap();
+    let expected = serde_json::json!({
+        "version": 1, "variable": "A", "environment": "dev", "provider": "secrets", "key": "A", "value": value,
+    });
+    assert_eq!(json, expected);
+    let text = project.read("dsops.yaml");
+    project.write("dsops.yaml", &format!("{text}    L: {{ literal: x }}\n"));
+    let json: serde_json::Value =
+        serde_json::from_str(&project.ok(&["get", "--var", "L", "--json"])).unwrap();
+    assert_eq!((&json["source"], &json["value"]), (&"literal".into(), &"x".into()));
+    // What JSON cannot carry is an error, not something else.
+    project.set("B", b"\xff\xfe");
+    let output = project.run(&["get", "B", "--json"]);
+    assert_eq!((code(&output), output.stdout.len()), (4, 0), "{}", stderr(&output));
+}
+
+#[test]
+fn exec_shows_names_and_lengths_and_never_values() {
+    let project = Project::new();
+    project.set("A", b"sup3rs3cret");
+    project.set("LONG", &[b'x'; 100]);
+    let run = |args: &[&str]| {
+        let mut command = project.command();
+        command.arg("exec").args(args).args(["--", "sh", "-c", "echo ran"]).env("A", "inherited");
+        let output = command.output().unwrap();
+        assert_eq!(output.stdout, b"ran\n", "{}", stderr(&output));
+        stderr(&output)
+    };
+    let shown = run(&["--print"]);
+    assert_eq!(shown, "VARIABLE  VALUE\nA         1 to 15 bytes\nLONG      64 to 1023 bytes\n");
+    assert!(run(&["--print", "--allow-override"]).contains("A         was set already, and stays"));
+    let json: serde_json::Value = serde_json::from_str(&run(&["--print", "--json"])).unwrap();
+    assert_eq!(json["variables"][1]["length"], "64 to 1023 bytes");
+}
+
+#[test]
+fn verbose_exec_says_what_is_withheld_and_overridden() {
+    let project = Project::new();
+    project.set("A", b"value");
+    let key = project.read("home/.config/sops/age/keys.txt");
+    let run = |args: &[&str]| {
+        let mut command = project.command();
+        command.arg("exec").args(args).args(["--", "true"]).env("A", "inherited");
+        command.env("SOPS_AGE_KEY", key.trim()).env("DSOPS_QUIET", "0");
+        let output = command.output().unwrap();
+        assert_eq!(code(&output), 0);
+        stderr(&output)
+    };
+    let told = run(&["--verbose"]);
+    assert!(told.contains("note: not passed on: DSOPS_QUIET, SOPS_AGE_KEY\n"), "{told}");
+    assert!(told.contains("note: secrets take the place of: A\n"), "{told}");
+    assert!(!told.contains("AGE-SECRET-KEY") && !told.contains("inherited"), "{told}");
+    let kept = run(&["--verbose", "--keep", "SOPS_AGE_KEY"]);
+    assert!(kept.contains("note: not passed on: DSOPS_QUIET\n"), "{kept}");
+    assert_eq!(run(&[]), "");
+}

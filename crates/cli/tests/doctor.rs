@@ -94,7 +94,7 @@ fn a_file_from_the_future_is_a_warning() {
     let project = Project::new();
     assert!(about(&report(&project), "clock").is_empty());
     let file = std::fs::File::options().append(true).open(project.path("dsops.yaml")).unwrap();
-    file.set_modified(SystemTime::now() + Duration::from_secs(7200)).unwrap();
+    file.set_modified(SystemTime::now() + Duration::from_hours(2)).unwrap();
     let found = about(&report(&project), "clock");
     assert!(found[0].1.contains("dsops.yaml was changed 1h"), "{found:?}");
 }

@@ -146,3 +146,19 @@ fn non_interactive_never_asks() {
     terminal.wait_for("--from-file FILE`");
     assert_eq!(terminal.end().0, Some(2));
 }
+
+#[test]
+fn a_secret_on_a_terminal_is_warned_of() {
+    let project = Project::new();
+    project.set("A", b"shown value");
+    let terminal = Terminal::start(&project, &["get", "A"]);
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(
+        screen.contains("shown on this terminal") && screen.contains("shown value"),
+        "{screen}"
+    );
+    // Where it goes to a program, there is nothing to warn of.
+    let output = project.run(&["get", "A"]);
+    assert_eq!((output.stdout, output.stderr), (b"shown value".to_vec(), Vec::new()));
+}

@@ -1,5 +1,7 @@
 //! `dsops exec`: fetch everything, then run the program; fail closed.
 
+mod told;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -80,6 +82,9 @@ pub struct Args {
     /// Fail (125) unless every protection of memory holds
     #[arg(long)]
     pub require_protection: bool,
+    /// Show on stderr which secrets the program gets and about how long they are, then run it
+    #[arg(long)]
+    pub print: bool,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -111,10 +116,15 @@ pub fn run(cx: &Context, args: &Args) -> Result<Outcome, Failure> {
     // What was fetched may have outgrown the memory that holds.
     require_protection(args.require_protection)?;
     tell_protection(cx);
+    let shown = args.print.then(|| told::shown(&resolved));
     let mut exec = command(args, &plan, cx.environment.credentials());
     for (name, value) in resolved {
         exec = exec.secret(Name::new(name).map_err(ExecError::from).map_err(failed)?, value);
     }
+    if let Some(shown) = shown {
+        told::print(cx, &shown, &exec);
+    }
+    told::explain(cx, &exec);
     // The environment holds the stores' credentials, the plan the configuration's literals and
     // defaults.
     cx.environment.forget();
