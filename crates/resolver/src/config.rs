@@ -2,7 +2,9 @@
 //!
 //! Versions 0 and 1 of the format load. A key that means nothing is an error with its place, all
 //! problems are reported at once, and whatever loads but is not acted upon is a warning
-//! (`config/not-acted-upon`): the sections `services`, `policies`, `notifications` and `metrics`.
+//! (`config/not-acted-upon`): the sections `services`,
+//! `service_groups`, `rotation`, `policies`, `notifications` and `metrics`, and `service` and `rotation`
+//! of a variable.
 //!
 //! Files that `include` names come first, in their order, then the file itself; what is said later
 //! wins, for each store, variable, transform, scope and template by its name. An environment

@@ -128,6 +128,12 @@ pub const FILE: &[Setting] = &[
     ),
     Setting::new("services", Kind::Anything, "Loads, and is not acted upon: nothing is rotated."),
     Setting::new(
+        "service_groups",
+        Kind::Anything,
+        "Loads, and is not acted upon: nothing is rotated.",
+    ),
+    Setting::new("rotation", Kind::Anything, "Loads, and is not acted upon: nothing is rotated."),
+    Setting::new(
         "policies",
         Kind::Anything,
         "Loads, and is not acted upon: no policy is enforced.",
@@ -182,6 +188,8 @@ pub const VARIABLE: &[Setting] = &[
         CHAIN,
         "What is done to the value: `trim,base64_decode`, or a list of steps.",
     ),
+    Setting::new("service", Kind::Anything, "Loads, and is not acted upon: nothing is rotated."),
+    Setting::new("rotation", Kind::Anything, "Loads, and is not acted upon: nothing is rotated."),
     Setting::new("metadata", Kind::Map(&Kind::Anything), "Notes for people and other tools."),
 ];
 

@@ -16,6 +16,10 @@ use crate::settings::syntax_diagnostic;
 use crate::source::Source;
 use crate::yaml::{self, Limits};
 
+/// What the text of a file may ask for.
+pub(super) const LIMITS: Limits =
+    Limits { text_bytes: MAX_CONFIG_BYTES, depth: 32, nodes: 100_000 };
+
 /// Files a configuration may have, one that is included twice counted twice.
 const MAX_FILES: usize = 32;
 
@@ -109,8 +113,7 @@ impl Loader<'_> {
         }
         self.files.push(ConfigFile { path: path.to_owned(), included_at, outside });
         self.bytes += text.len();
-        let limits = Limits { text_bytes: MAX_CONFIG_BYTES, depth: 32, nodes: 100_000 };
-        let root = match yaml::parse_with(text, limits) {
+        let root = match yaml::parse_with(text, LIMITS) {
             Ok(root) => root,
             Err(error) => {
                 let source = Source::unparsed(&name, text);

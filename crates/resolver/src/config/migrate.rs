@@ -11,13 +11,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::ConfigErrors;
+use super::load::LIMITS;
 use super::read::is_shown;
-use super::{ConfigErrors, MAX_CONFIG_BYTES};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::reference::Reference;
 use crate::settings::syntax_diagnostic;
 use crate::source::Source;
-use crate::yaml::{self, Limits, Node, Scalar, Style, Text, Value};
+use crate::yaml::{self, Node, Scalar, Style, Text, Value};
 
 /// What came of [`migrate`].
 #[derive(Clone, Debug)]
@@ -56,8 +57,7 @@ pub struct Change {
 /// # Errors
 /// The text is too large or is not YAML. What else is wrong with it is not looked at.
 pub fn migrate(name: &str, text: &str) -> Result<Migration, ConfigErrors> {
-    let limits = Limits { text_bytes: MAX_CONFIG_BYTES, depth: 32, nodes: 100_000 };
-    let root = yaml::parse_with(text, limits).map_err(|error| {
+    let root = yaml::parse_with(text, LIMITS).map_err(|error| {
         ConfigErrors::one(syntax_diagnostic(&error, &Source::unparsed(name, text)))
     })?;
     let source = Arc::new(Source::new(name, text, &root, is_shown));

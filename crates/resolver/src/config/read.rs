@@ -21,6 +21,8 @@ const PASSIVE: &[(&str, &str)] = &[
     ("metrics", "no metrics are served"),
     ("notifications", "nothing is sent"),
     ("policies", "no policy is enforced"),
+    ("rotation", "nothing is rotated"),
+    ("service_groups", "nothing is rotated"),
     ("services", "nothing is rotated"),
 ];
 
@@ -279,7 +281,7 @@ impl Reader<'_> {
         scopes
     }
 
-    fn passive(&mut self, key: &Node, value: &Node, meaning: &str) {
+    pub(super) fn passive(&mut self, key: &Node, value: &Node, meaning: &str) {
         let empty = value.is_null() || value.as_mapping().is_some_and(<[_]>::is_empty);
         if !empty {
             let name = key.as_str().unwrap_or_default();

@@ -90,6 +90,10 @@ fn variable(reader: &mut Reader<'_>, name_node: &Node, node: Node) -> Option<Var
             "metadata" => {
                 variable.reader.entries(value, "`metadata`");
             }
+            // Of the rotation of the first dsops.
+            "service" | "rotation" => {
+                variable.reader.passive(&key, &value, "nothing is rotated");
+            }
             _ => {
                 unknown = true;
                 variable.unknown_key(&key, VARIABLE);
@@ -317,7 +321,7 @@ impl VariableReader<'_, '_> {
                 let ReferenceError { column, width, .. } = error;
                 let span = inner_span(node, column - 1, width);
                 let problem = self.reader.error(span, codes::REFERENCE, error.kind.to_string());
-                self.reader.push(match error.help() {
+                self.reader.push(match as_store_and_key(text).or_else(|| error.help()) {
                     Some(help) => problem.help(help),
                     None => problem,
                 });
@@ -332,4 +336,16 @@ impl VariableReader<'_, '_> {
         let problem = self.reader.error(key.span, codes::UNKNOWN_KEY, message);
         self.reader.push(problem.help(format::unknown_help(name, known)));
     }
+}
+
+/// What to write for `NAME:KEY`, which examples of the first dsops show.
+fn as_store_and_key(text: &str) -> Option<String> {
+    let (name, key) = text.split_once(':')?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let sound = !name.is_empty()
+        && name.chars().all(is_name)
+        && !key.is_empty()
+        && !key.starts_with("//")
+        && !key.contains(char::is_control);
+    sound.then(|| format!("write `from: {{ store: {name}, key: \"{key}\" }}`"))
 }
