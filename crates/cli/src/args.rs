@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 
 use clap::builder::{FalseyValueParser, OsStringValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
+
+use dsops_resolver::suggest;
 
 use crate::cmd::{
     completion, demo, doctor, edit, exec, get, hook, import, init, list, login, man, plan,
@@ -53,8 +56,48 @@ impl Args {
                 return Ok(Self { global, command: Command::Exec(exec) });
             }
         }
-        Self::try_parse_from(words)
+        Self::try_parse_from(words).map_err(|error| with_suggestion(error, words))
     }
+}
+
+/// The same error with a flag or command that may be meant, where the parser has none: it does not
+/// know swapped letters, as `--evn`.
+fn with_suggestion(mut error: clap::Error, words: &[OsString]) -> clap::Error {
+    let mut root = <Args as clap::CommandFactory>::command();
+    root.build();
+    let (wrong, suggested) = match error.kind() {
+        ErrorKind::UnknownArgument => (ContextKind::InvalidArg, ContextKind::SuggestedArg),
+        ErrorKind::InvalidSubcommand => {
+            (ContextKind::InvalidSubcommand, ContextKind::SuggestedSubcommand)
+        }
+        _ => return error,
+    };
+    let Some(ContextValue::String(typed)) = error.get(wrong) else { return error };
+    if error.get(suggested).is_some() {
+        return error;
+    }
+    // The command whose words these are: as far down as names go.
+    let command = words
+        .iter()
+        .skip(1)
+        .filter_map(|word| word.to_str())
+        .fold(&root, |command, word| command.find_subcommand(word).unwrap_or(command));
+    let likely = if wrong == ContextKind::InvalidArg {
+        let flags = command.get_arguments().filter(|arg| !arg.is_hide_set());
+        let name = typed.trim_start_matches('-');
+        suggest(name, flags.filter_map(clap::Arg::get_long)).map(|flag| format!("--{flag}"))
+    } else {
+        let known = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+        suggest(typed, known.map(clap::Command::get_name)).map(str::to_owned)
+    };
+    if let Some(likely) = likely {
+        let value = match wrong {
+            ContextKind::InvalidArg => ContextValue::String(likely),
+            _ => ContextValue::Strings(vec![likely]),
+        };
+        error.insert(suggested, value);
+    }
+    error
 }
 
 /// Flags that every command takes, before or after its name.
