@@ -15,6 +15,8 @@ pub trait Names {
     fn variables(&self, typed: &Typed) -> Vec<String>;
     /// The stores.
     fn stores(&self, typed: &Typed) -> Vec<String>;
+    /// The scopes.
+    fn scopes(&self, typed: &Typed) -> Vec<String>;
 }
 
 /// What was typed before that says where names come from.
@@ -193,8 +195,9 @@ fn values(arg: &Arg, prefix: &str, names: &dyn Names, typed: &Typed) -> Answer {
     };
     let candidates = match arg.get_id().as_str() {
         "env" => plain(names.environments(typed)),
-        "name" | "var" | "names" => plain(names.variables(typed)),
+        "name" | "var" | "names" | "only" | "except" => plain(names.variables(typed)),
         "store" | "stores" => plain(names.stores(typed)),
+        "scope" | "scopes" => plain(names.scopes(typed)),
         _ if matches!(arg.get_action(), ArgAction::Set | ArgAction::Append) => arg
             .get_possible_values()
             .iter()
@@ -240,6 +243,9 @@ mod tests {
         fn stores(&self, _: &Typed) -> Vec<String> {
             vec!["secrets".to_owned()]
         }
+        fn scopes(&self, _: &Typed) -> Vec<String> {
+            vec!["web".to_owned()]
+        }
     }
 
     fn ask(line: &str) -> (Vec<String>, Rest) {
@@ -276,6 +282,7 @@ mod tests {
         assert_eq!(words("get T"), ["TOKEN"]);
         assert_eq!(words("get --env dev "), ["DEVTOKEN", "DEVURL"]);
         assert_eq!(words("--env=dev get --var "), ["DEVTOKEN", "DEVURL"]);
+        assert_eq!(words("login s"), ["secrets"]);
         assert_eq!(words("get TOKEN "), [""; 0], "there is one name");
     }
 

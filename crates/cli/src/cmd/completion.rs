@@ -112,6 +112,11 @@ impl Names for Project<'_> {
         config.variables(name).map(str::to_owned).collect()
     }
 
+    fn scopes(&self, typed: &Typed) -> Vec<String> {
+        let config = self.config(typed);
+        config.iter().flat_map(Config::scopes).map(|(name, _)| name.to_owned()).collect()
+    }
+
     fn stores(&self, typed: &Typed) -> Vec<String> {
         let config = self.config(typed);
         config.iter().flat_map(Config::stores).map(|settings| settings.name().to_owned()).collect()
