@@ -136,7 +136,7 @@ fn meaning(text: &str) -> Vec<String> {
                 )
             })),
             Err(errors) => {
-                said.extend(errors.into_iter().map(|d| format!("{} {}", d.code, d.message)))
+                said.extend(errors.into_iter().map(|d| format!("{} {}", d.code, d.message)));
             }
         }
     }
@@ -196,7 +196,8 @@ fn older() -> impl Strategy<Value = String> {
     (head, section, proptest::collection::vec(variable, 0..4)).prop_map(|(head, section, variables)| {
         let mut text = format!("{head}{section}:\n  s: {{ type: field }} # kept\nenvs:\n  dev:\n    Z: {{ literal: z }}\n");
         for (i, variable) in variables.iter().enumerate() {
-            text.push_str(&format!("    V{i}:\n      {}\n", variable.replace("&x", &format!("&x{i}"))));
+            let variable = variable.replace("&x", &format!("&x{i}"));
+            text += &["    V", &i.to_string(), ":\n      ", &variable, "\n"].concat();
         }
         text
     })

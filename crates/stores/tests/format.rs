@@ -132,7 +132,9 @@ fn the_schema_says_so_too() {
         CASES.iter().map(|(text, _)| *text).chain(examples.iter().map(String::as_str)).collect();
     for (i, text) in texts.iter().enumerate() {
         let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        input += &format!("{}\"{escaped}\"", if i > 0 { ", " } else { "" });
+        input += if i > 0 { ", \"" } else { "\"" };
+        input += &escaped;
+        input += "\"";
     }
     input += "]]";
     let has_modules = Command::new("python3").args(["-c", "import jsonschema, yaml"]).output();
