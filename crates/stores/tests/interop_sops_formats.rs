@@ -316,6 +316,15 @@ fn types_that_we_set_are_types_to_sops() {
         let values = sops.values(name);
         let want = serde_json::json!({"b": true, "f": 2.5, "i": 42, "s": "true"});
         assert_eq!(serde_json::to_value(values).unwrap(), want);
+        let tree = r#"{"k: \"q\"": ["x", 1, {"é": true}], "z": 0.5}"#;
+        ours.set_json("g/t", &secret(tree), SystemTime::now()).unwrap();
+        sops.write(name, ours.text());
+        sops.assert_same(name);
+        let plain =
+            sops.run(&["decrypt", "--output-type", "json", "--extract", "[\"g\"][\"t\"]", name]);
+        let (plain, tree): (Value, Value) =
+            (serde_json::from_slice(&plain).unwrap(), serde_json::from_str(tree).unwrap());
+        assert_eq!(plain, tree);
     }
 }
 

@@ -107,6 +107,62 @@ fn types_are_kept_and_checked() {
 }
 
 #[test]
+fn json_sets_lists_and_groups_with_their_types() {
+    let identity = Identity::generate().unwrap();
+    for (file, format) in [NAMED[0], NAMED[1]] {
+        let mut open = OpenDocument::create(file, &[identity.recipient().clone()], now()).unwrap();
+        open.set("first", &secret("x"), now()).unwrap();
+        let json = |text: &str| secret(text);
+        let tree = r#"{"a: b": ["x", 1, 1.5, true, null, {"c": ""}], "d": {}}"#;
+        assert!(open.set_json("group/tree", &json(tree), now()).unwrap());
+        assert!(open.set_json("group/n", &json("-7"), now()).unwrap());
+        assert!(open.set_json("group/s", &json("\"\\u00e9\\n\""), now()).unwrap());
+        let mut open = reopen(&open, file, &identity);
+        let entries: Vec<(String, Option<&str>)> = open
+            .document()
+            .entries()
+            .unwrap()
+            .into_iter()
+            .map(|entry| (entry.key, entry.value_type))
+            .collect();
+        let want = [
+            ("first", Some("str")),
+            ("group/tree/a: b/0", Some("str")),
+            ("group/tree/a: b/1", Some("int")),
+            ("group/tree/a: b/2", Some("float")),
+            ("group/tree/a: b/3", Some("bool")),
+            ("group/tree/a: b/5/c", None),
+            ("group/n", Some("int")),
+            ("group/s", Some("str")),
+        ];
+        assert_eq!(entries, want.map(|(key, kind)| (key.to_owned(), kind)), "{format}");
+        assert_eq!(text(&open.get("group/s").unwrap()), "é\n");
+        assert!(open.set_json("group/tree", &json("[\"only\"]"), now()).unwrap());
+        assert!(open.set_json("first", &json("[[2]]"), now()).unwrap());
+        let mut open = reopen(&open, file, &identity);
+        let mut keys = open.keys().unwrap();
+        keys.sort();
+        assert_eq!(keys, ["first/0/0", "group/n", "group/s", "group/tree/0"]);
+        let before = open.text().to_owned();
+        for (key, bad) in [
+            ("a", "{"),
+            ("a", "null"),
+            ("a", "hunter2"),
+            ("a", "{\"b_unencrypted\": 1}"),
+            ("a_unencrypted", "[1]"),
+            ("group/n/x", "[1]"),
+            ("sops", "[1]"),
+        ] {
+            assert!(open.set_json(key, &json(bad), now()).is_err(), "{key} {bad}");
+            assert_eq!(open.text(), before);
+        }
+    }
+    let mut open = OpenDocument::create("f.env", &[identity.recipient().clone()], now()).unwrap();
+    assert!(open.set_json("A", &secret("[1]"), now()).is_err());
+    assert!(open.set_json("A", &secret("12"), now()).unwrap());
+}
+
+#[test]
 fn recipients_come_and_go() {
     let ids: Vec<Identity> = (0..3).map(|_| Identity::generate().unwrap()).collect();
     let recipient = |at: usize| ids[at].recipient().clone();

@@ -30,6 +30,17 @@ pub(super) fn differs_only_at(
     same_recipients(old, new)
 }
 
+/// Whether two documents have the same values and recipients but for one key and those below it.
+pub(super) fn differs_only_below(old: &Document, new: &Document, key: &str) -> bool {
+    let below = format!("{key}/");
+    let others = |document| {
+        let values = raw_values(document)?.into_iter();
+        Some(values.filter(|(k, _)| k != key && !k.starts_with(&below)).collect::<Vec<_>>())
+    };
+    let (Some(old_values), Some(new_values)) = (others(old), others(new)) else { return false };
+    old_values == new_values && same_recipients(old, new)
+}
+
 fn same_recipients(old: &Document, new: &Document) -> bool {
     let pair = |key: &WrappedKey| (key.recipient.clone(), key.armored.clone());
     old.metadata.keys().map(pair).eq(new.metadata.keys().map(pair))

@@ -90,6 +90,7 @@ mod path;
 mod plaintext;
 mod recipients;
 mod rules;
+mod set_json;
 mod shamir;
 mod store;
 mod tree;

@@ -243,7 +243,7 @@ impl OpenDocument {
         Place::new(&self.document.file, self.document.root.span.start)
     }
 
-    fn refuse(&self, key: &str, refused: &format::Refused) -> Error {
+    pub(super) fn refuse(&self, key: &str, refused: &format::Refused) -> Error {
         let place = Place::new(&self.document.file, refused.position);
         Error::Edit { place, key: key.to_owned(), reason: refused.reason }
     }

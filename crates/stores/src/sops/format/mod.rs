@@ -106,6 +106,21 @@ impl Format {
         }
     }
 
+    /// Writes a list or group, which is JSON, as the value of the key.
+    pub(super) fn set_written(
+        self,
+        text: &str,
+        root: &Node,
+        parts: &[String],
+        json: &str,
+    ) -> Result<String, Refused> {
+        match self {
+            // What is JSON is YAML too, in brackets.
+            Self::Yaml => yaml::set(text, root, parts, json),
+            _ => json_edit::set(text, root, parts, json),
+        }
+    }
+
     /// Removes the key with its value, which may be a group.
     pub(super) fn unset(
         self,
@@ -192,6 +207,11 @@ pub struct UnknownFormat(String);
 pub(super) struct Refused {
     pub position: Position,
     pub reason: &'static str,
+}
+
+/// A text as a JSON string.
+pub(super) fn quoted_json(text: &str) -> String {
+    json_edit::quoted(text)
 }
 
 /// Replaces several ranges that do not overlap.

@@ -1,8 +1,14 @@
 //! Keys and values as YAML that every reader understands alike.
 
-/// Between brackets the commas of an encrypted value would end it, so there it is quoted.
+/// Between brackets the commas of an encrypted value would end it, so there it is quoted. A list or
+/// group in brackets stays as it is.
 pub(super) fn value_text(sealed: &str, flow: bool) -> String {
-    if flow || sealed.is_empty() { format!("\"{sealed}\"") } else { sealed.to_owned() }
+    let collection = sealed.starts_with(['{', '[']);
+    if (flow && !collection) || sealed.is_empty() {
+        format!("\"{sealed}\"")
+    } else {
+        sealed.to_owned()
+    }
 }
 
 /// A key plain where every reader of YAML takes it for text, else in double quotes.
