@@ -258,6 +258,8 @@ impl EntryWriter {
         if durability == Durability::Full {
             temporary.shard.sync().map_err(Error::io("write", &path))?;
         }
+        // Its lock goes with it: the folder below may be the same.
+        self.temporary = None;
         // What was stored with a replaced key is older than this.
         for retired in &self.keys[1..] {
             let name = retired.name(&namespace.name, &self.canonical)?;

@@ -224,6 +224,7 @@ impl Dir {
     }
 
     #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on Linux")]
     fn publish_unnamed(&self, _: &str, _: &[u8]) -> io::Result<Option<Published>> {
         Ok(None)
     }
@@ -296,6 +297,7 @@ impl Dir {
     }
 
     /// Whether others' locks and renames can be relied on here.
+    #[cfg_attr(not(target_os = "linux"), expect(clippy::unused_self, reason = "as on Linux"))]
     pub(crate) fn is_network(&self) -> bool {
         #[cfg(target_os = "linux")]
         {
