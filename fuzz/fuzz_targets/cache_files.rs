@@ -48,7 +48,9 @@ fn setup() -> &'static Setup {
         let mut files = Vec::new();
         let mut folders = vec![root.clone()];
         while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).expect("lists").map(|entry| entry.expect("lists").path()) {
+            for entry in
+                fs::read_dir(folder).expect("lists").map(|entry| entry.expect("lists").path())
+            {
                 if entry.is_dir() {
                     folders.push(entry);
                 } else if entry.file_name().is_some_and(|name| name != "CACHEDIR.TAG") {
@@ -93,7 +95,15 @@ fuzz_target!(|input: &[u8]| {
         assert!(!(changed && is_entry && found.is_some()), "a changed entry was a hit");
         let _ = cache.verify(true);
     }
-    // As it was, and without what an attempt to open may have made.
+    // As it was, and without the state of caches that a changed identity made.
+    if path.file_name().is_some_and(|name| name == "CACHE") {
+        for entry in fs::read_dir(setup.root.join("state")).expect("lists") {
+            let entry = entry.expect("lists").path();
+            if entry.is_dir() && !setup.files.iter().any(|(path, _)| path.starts_with(&entry)) {
+                fs::remove_dir_all(entry).expect("removes");
+            }
+        }
+    }
     for (path, good) in &setup.files {
         fs::write(path, good).expect("writes");
     }

@@ -350,7 +350,9 @@ proptest! {
         let mut model: HashMap<(u8, bool), Known> = HashMap::new();
         let (mut age_ms, mut counter, mut backup) = (0u64, 0u32, Vec::new());
         let unsure = |model: &mut HashMap<(u8, bool), Known>| {
-            model.values_mut().for_each(|known| known.sure = false);
+            for known in model.values_mut() {
+                known.sure = false;
+            }
         };
         for step in steps {
             match step {
