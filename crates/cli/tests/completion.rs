@@ -139,6 +139,29 @@ zpty -d asked"#
 }
 
 #[test]
+fn nushell_completes() {
+    let project = project();
+    project.write("dsops.nu", &project.ok(&["completion", "nushell"]));
+    let ask = |line: &str| {
+        let words: Vec<String> = line.split(' ').map(|word| format!("'{word}'")).collect();
+        let script = format!(
+            "source dsops.nu; do $env.config.completions.external.completer [{}] | default [] | get value | to text",
+            words.join(" ")
+        );
+        shell(&project, &["nu", "--no-config-file", "-c"], &script)
+    };
+    for (line, expected) in LINES {
+        // Paths are Nushell's own to complete.
+        if line.contains("--config") {
+            continue;
+        }
+        let Some(seen) = ask(line) else { return };
+        assert_eq!(sorted(&seen), *expected, "{line}: {seen}");
+    }
+    assert_eq!(ask("dsops exec --env=p").unwrap().trim(), "--env=prod");
+}
+
+#[test]
 fn powershell_has_a_script() {
     // There is no PowerShell to ask here; that what it calls answers is shown by the other shells.
     let project = project();

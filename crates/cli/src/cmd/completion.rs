@@ -17,6 +17,7 @@ Examples:
   source <(dsops completion bash)
   dsops completion zsh > ~/.zfunc/_dsops
   dsops completion fish > ~/.config/fish/completions/dsops.fish
+  dsops completion nushell | save -f ~/.config/nushell/dsops.nu
   dsops completion powershell >> $PROFILE";
 
 /// What `dsops completion` takes.
@@ -33,6 +34,7 @@ pub enum Shell {
     Bash,
     Zsh,
     Fish,
+    Nushell,
     Powershell,
 }
 
@@ -52,6 +54,7 @@ pub fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
         Shell::Bash => include_str!("completion/dsops.bash"),
         Shell::Zsh => include_str!("completion/dsops.zsh"),
         Shell::Fish => include_str!("completion/dsops.fish"),
+        Shell::Nushell => include_str!("completion/dsops.nu"),
         Shell::Powershell => include_str!("completion/dsops.ps1"),
     };
     ui::print(script.as_bytes())?;
