@@ -335,7 +335,7 @@ fn values(format: Format) -> impl Strategy<Value = BTreeMap<String, String>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn random_documents_round_trip(
@@ -462,6 +462,10 @@ proptest! {
     }
 }
 
+const MARKER: &str = "MARKER-of-a-secret-value";
+/// The name of a file, its text, and its keys with their values.
+type File<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 /// Files in `tests/data` that sops 3.11.0 wrote for the example identity of the age specification.
 #[test]
 fn files_of_sops_are_read() {
@@ -469,8 +473,7 @@ fn files_of_sops_are_read() {
         b"AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
     )
     .unwrap();
-    const MARKER: &str = "MARKER-of-a-secret-value";
-    let files: [(&str, &str, &[(&str, &str)]); 3] = [
+    let files: [File<'_>; 3] = [
         (
             "f.json",
             include_str!("data/newer.sops.json"),

@@ -83,10 +83,12 @@ pub(super) fn write_section(text: &str, section: &Item) -> String {
     for range in without_section(text).into_iter().rev() {
         result.replace_range(range, "");
     }
-    let data = result.trim_end().len();
-    result.truncate(data);
-    if data > 0 {
-        result.extend([newline, newline]);
+    // A blank line before the section; what is there stays.
+    if !result.is_empty() && !result.ends_with('\n') {
+        result.push_str(newline);
+    }
+    if !result.is_empty() && !result.ends_with("\n\n") && !result.ends_with("\n\r\n") {
+        result.push_str(newline);
     }
     let lines = flat::flatten(section);
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
