@@ -18,6 +18,7 @@ mod prompt;
 #[cfg(test)]
 mod reference;
 mod report;
+mod selection;
 mod store_types;
 mod trust;
 mod ui;

@@ -47,6 +47,8 @@ pub struct Args {
     /// Variables that are set already win over secrets of the same name
     #[arg(long)]
     pub allow_override: bool,
+    #[command(flatten)]
+    pub selected: Selected,
     /// Start the program in this folder
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub working_dir: Option<PathBuf>,
@@ -98,7 +100,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Outcome, Failure> {
     // Before anything secret is read: memory that does not hold must never get it.
     require_protection(args.require_protection)?;
     let config = cx.load().map_err(before_child)?;
-    let plan = cx.plan(&config).map_err(before_child)?;
+    let plan = cx.plan_selected(&config, &args.selected).map_err(before_child)?;
     // The command is looked up before anything is fetched: a typo costs no secret.
     let mode = check_command(args, &plan)?;
     let allowed = |variable: &Place| {

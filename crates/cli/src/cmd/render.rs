@@ -1,11 +1,12 @@
 //! `dsops render`: the secrets of an environment as a file that another program reads.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use dsops_formats::{Dialect, Format, Options, RenderErrors, Template};
-use dsops_resolver::Resolved;
+use dsops_resolver::{Config, Resolved, suggest};
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::file;
 
@@ -13,6 +14,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::git::{self, Fate};
 use crate::report::{Failure, Report};
+use crate::selection::Selected;
 use crate::ui;
 
 /// The largest template taken in.
@@ -26,12 +28,21 @@ Examples:
   dsops render --env prod --format k8s --secret-name app --out - | kubectl apply -f -
   dsops render --env ci --format github-env --out - >> \"$GITHUB_ENV\"
   dsops render --env prod --template nginx.conf.j2 --out nginx.conf
+  dsops render --all
 
 A file with secrets outlives the program that needed them; `dsops exec` leaves none.")]
 pub struct Args {
+    /// Entries of `templates` in the configuration, by name
+    #[arg(conflicts_with_all = ["out", "format", "template", "all"])]
+    pub templates: Vec<String>,
+    /// All entries of `templates`
+    #[arg(long, conflicts_with_all = ["out", "format", "template"])]
+    pub all: bool,
     /// The file to write, or `-` for stdout
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["templates", "all"])]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub selected: Selected,
     /// The format (default: by the extension of the file, else dotenv)
     #[arg(long, value_name = "FORMAT", value_parser = known::<Format>)]
     pub format: Option<Format>,
@@ -72,59 +83,162 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
             "hand the values over with `dsops exec` or `--out -`, or delete the file when you are done",
         ));
     }
-    let to_stdout = args.out == Path::new("-");
-    let format = format(args, to_stdout);
-    let template = args.template.as_deref().map(read_template).transpose()?;
-    // Whatever can be known to fail does so before anything is fetched.
-    if !to_stdout {
-        check_place(cx, &args.out, args.force)?;
-    }
     let config = cx.load()?;
-    let plan = cx.plan(&config)?;
-    let resolved = cx.resolve(&config, &plan)?;
-    let mut options = Options::default();
-    options.flat = args.flat;
-    options.dialect = args.dialect;
-    options.secret_name = args.secret_name.as_deref();
-    options.namespace = args.namespace.as_deref();
-    options.template = template.as_ref().map(|(name, source)| Template { name, source });
-    let text = rendered(format, &resolved, &options)?;
-    if to_stdout {
-        if io::stdout().is_terminal() {
-            cx.ui.report(&Report::warning("the secrets are on this terminal, and in its history"));
-        }
-        ui::print_secret(&text.expose())?;
-        return Ok(Exit::Ok);
+    let jobs = jobs(cx, args, &config)?;
+    // Whatever can be known to fail does so before anything is fetched, and all of it before
+    // anything is written.
+    for out in jobs.iter().filter_map(|job| job.out.as_deref()) {
+        check_place(cx, out, args.force)?;
     }
-    file::publish(&args.out, &text.expose(), args.permissions).map_err(|error| {
-        let report = match &error {
-            file::FileError::NotAFile { .. } => {
-                Report::error(format!("{} is no regular file", args.out.display()))
-                    .help("a symbolic link is not followed; name the file itself")
-            }
-            _ => Report::error(format!("cannot write {}", args.out.display())).because(&error),
-        };
-        Failure::new(Exit::Store, report)
-    })?;
-    cx.ui.note(format!(
-        "wrote {} to {} as {format}, mode {:04o}",
-        ui::plural(resolved.len(), "variable"),
-        args.out.display(),
-        args.permissions
-    ));
+    let mut resolved: BTreeMap<&str, Resolved> = BTreeMap::new();
+    for job in &jobs {
+        if !resolved.contains_key(job.environment.as_str()) {
+            let plan = cx.plan_selected_in(&config, &job.environment, &args.selected)?;
+            cx.require_trust(&config, &plan.environment, |_| true)?;
+            resolved.insert(&job.environment, cx.resolve(&config, &plan)?);
+        }
+    }
+    let texts: Vec<SecretBytes> = jobs
+        .iter()
+        .map(|job| job.rendered(args, &resolved[job.environment.as_str()]))
+        .collect::<Result<_, _>>()?;
+    for (job, text) in jobs.iter().zip(texts) {
+        job.publish(cx, args, &text, resolved[job.environment.as_str()].len())?;
+    }
     Ok(Exit::Ok)
 }
 
-fn format(args: &Args, to_stdout: bool) -> Format {
-    match (args.format, &args.template) {
-        (Some(format), _) => format,
+/// One file to write.
+struct Job {
+    environment: String,
+    format: Format,
+    /// The name and the text of a template.
+    template: Option<(String, String)>,
+    /// `None` is stdout.
+    out: Option<PathBuf>,
+}
+
+/// What the flags ask for, or the named entries of `templates`.
+fn jobs(cx: &Context, args: &Args, config: &Config) -> Result<Vec<Job>, Failure> {
+    if let Some(out) = &args.out {
+        let template = args.template.as_deref().map(read_template).transpose()?;
+        let out = Some(out.clone()).filter(|out| out != Path::new("-"));
+        let format = match (args.format, &template, &out) {
+            (Some(format), _, _) => format,
+            (None, Some(_), _) => Format::Template,
+            (None, None, None) => Format::Dotenv,
+            (None, None, Some(out)) => Format::from_path(out),
+        };
+        let environment = cx.environment_of(config)?.to_owned();
+        return Ok(vec![Job { environment, format, template, out }]);
+    }
+    let (mut jobs, mut problems) = (Vec::new(), Vec::new());
+    let known = config.templates();
+    if known.is_empty() {
+        problems.push(
+            Report::error(format!("{} has no `templates`", config.path().display()))
+                .help("say what to write with `--out FILE`"),
+        );
+    }
+    for name in args.templates.iter().filter(|name| known.iter().all(|t| t.name != **name)) {
+        let report = Report::error(format!("there is no template `{}`", ui::one_line(name)));
+        let names = known.iter().map(|template| template.name.as_str());
+        problems.push(report.help(match suggest(name, names.clone()) {
+            Some(likely) => format!("did you mean `{likely}`?"),
+            None => format!("there are: {}", names.collect::<Vec<_>>().join(", ")),
+        }));
+    }
+    for template in known.iter().filter(|t| args.all || args.templates.contains(&t.name)) {
+        match job_of(cx, config, template) {
+            Ok(job) => jobs.push(job),
+            Err(failure) => problems.extend(failure.reports),
+        }
+    }
+    if problems.is_empty() { Ok(jobs) } else { Err(Failure::many(Exit::Config, problems)) }
+}
+
+/// The job of an entry of `templates`.
+fn job_of(cx: &Context, config: &Config, template: &dsops_resolver::Template) -> Result<Job, Failure> {
+    let wrong = |what: String| {
+        let mut report = Report::error(what);
+        report.place = Some(template.place.clone());
+        Failure::new(Exit::Config, report)
+    };
+    if !template.unusable.is_empty() {
+        return Err(Failure::many(Exit::Config, template.unusable.iter().cloned()));
+    }
+    let text = template
+        .template_path
+        .as_ref()
+        .map(|path| read_template(&config.base_dir().join(path)))
+        .transpose()?;
+    let Some(out) = template.out.as_ref().map(|out| config.base_dir().join(out)) else {
+        return Err(wrong(format!("the template `{}` has no `out`", template.name)));
+    };
+    let format = match (&template.format, &text) {
+        (Some(format), _) => format
+            .parse()
+            .map_err(|error: dsops_formats::UnknownName| wrong(error.to_string()))?,
         (None, Some(_)) => Format::Template,
-        (None, None) if to_stdout => Format::Dotenv,
-        (None, None) => Format::from_path(&args.out),
+        (None, None) => Format::from_path(&out),
+    };
+    let environment = match &template.environment {
+        Some(environment) => environment.clone(),
+        None => cx.environment_of(config)?.to_owned(),
+    };
+    Ok(Job { environment, format, template: text, out: Some(out) })
+}
+
+impl Job {
+    /// The file, in protected memory.
+    fn rendered(&self, args: &Args, resolved: &Resolved) -> Result<SecretBytes, Failure> {
+        let mut options = Options::default();
+        options.flat = args.flat;
+        options.dialect = args.dialect;
+        options.secret_name = args.secret_name.as_deref();
+        options.namespace = args.namespace.as_deref();
+        options.template = self.template.as_ref().map(|(name, source)| Template { name, source });
+        rendered(self.format, resolved, &options)
+    }
+
+    /// Writes it where it belongs.
+    fn publish(
+        &self,
+        cx: &Context,
+        args: &Args,
+        text: &SecretBytes,
+        variables: usize,
+    ) -> Result<(), Failure> {
+        let Some(out) = &self.out else {
+            if io::stdout().is_terminal() {
+                cx.ui.report(&Report::warning(
+                    "the secrets are on this terminal, and in its history",
+                ));
+            }
+            return Ok(ui::print_secret(&text.expose())?);
+        };
+        file::publish(out, &text.expose(), args.permissions).map_err(|error| {
+            let report = match &error {
+                file::FileError::NotAFile { .. } => {
+                    Report::error(format!("{} is no regular file", out.display()))
+                        .help("a symbolic link is not followed; name the file itself")
+                }
+                _ => Report::error(format!("cannot write {}", out.display())).because(&error),
+            };
+            Failure::new(Exit::Store, report)
+        })?;
+        cx.ui.note(format!(
+            "wrote {} to {} as {}, mode {:04o}",
+            ui::plural(variables, "variable"),
+            out.display(),
+            self.format,
+            args.permissions
+        ));
+        Ok(())
     }
 }
 
-/// The file, in protected memory.
+/// A file in a format, in protected memory.
 fn rendered(
     format: Format,
     resolved: &Resolved,
