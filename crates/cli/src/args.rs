@@ -1,6 +1,7 @@
 //! The command line as it is typed. What it means is decided in `context.rs` and in each command.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::builder::{FalseyValueParser, OsStringValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -122,6 +123,9 @@ pub struct Global {
     /// Never ask; what would need an answer is an error
     #[arg(long, global = true, env = env_vars::NON_INTERACTIVE, value_parser = FalseyValueParser::new(), hide_env_values = true)]
     pub non_interactive: bool,
+    /// Give up when the stores have not answered after this time (`10s`, `2m`)
+    #[arg(long, global = true, value_name = "TIME", env = env_vars::FETCH_TIMEOUT, hide_env_values = true, value_parser = exec::parse_duration)]
+    pub fetch_timeout: Option<Duration>,
     /// Print results as JSON on stdout, and warnings and errors as lines of JSON on stderr
     #[arg(long, global = true)]
     pub json: bool,

@@ -1,11 +1,12 @@
 //! What the command line means: the configuration, the environment and the way of talking of this run.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use dsops_execenv::is_dangerous;
 use dsops_resolver::{
-    Config, Environment as _, FILE_NAME, LoadOptions, OpenContext, Plan, Power, Progress,
-    ResolveOptions, Resolved, codes, find_config, plan, resolve, suggest,
+    CheckReport, Config, ConfigErrors, Environment as _, FILE_NAME, LoadOptions, OpenContext, Plan,
+    Power, Progress, ResolveOptions, Resolved, check, codes, find_config, plan, resolve, suggest,
 };
 use dsops_stores::Registry;
 
@@ -14,6 +15,7 @@ use crate::environment::ProcessEnvironment;
 use crate::exit::Exit;
 use crate::progress::Line;
 use crate::report::{Failure, Report};
+use crate::selection::Selected;
 use crate::trust::TrustStore;
 use crate::ui::Ui;
 
@@ -24,6 +26,7 @@ pub struct Context {
     pub environment: ProcessEnvironment,
     pub non_interactive: bool,
     config: Option<PathBuf>,
+    fetch_timeout: Option<Duration>,
     environment_name: Option<String>,
 }
 
@@ -38,6 +41,7 @@ impl Context {
             non_interactive: global.non_interactive,
             // A variable that is set to nothing is one that is not set.
             config: global.config.clone().filter(|path| !path.is_empty()).map(PathBuf::from),
+            fetch_timeout: global.fetch_timeout,
             environment_name: global.env.clone().filter(|name| !name.is_empty()),
         }
     }
@@ -159,6 +163,43 @@ impl Context {
             .map_err(|errors| Failure::many(Exit::Config, errors))
     }
 
+    /// Plans those variables of the environment to work on that the flags select.
+    ///
+    /// # Errors
+    /// All that stands in the way; a scope, name or pattern that fits nothing.
+    pub fn plan_selected(&self, config: &Config, selected: &Selected) -> Result<Plan, Failure> {
+        self.plan_selected_in(config, self.environment_of(config)?, selected)
+    }
+
+    /// The same, for an environment by name.
+    ///
+    /// # Errors
+    /// As [`Context::plan_selected`].
+    pub fn plan_selected_in(
+        &self,
+        config: &Config,
+        environment: &str,
+        selected: &Selected,
+    ) -> Result<Plan, Failure> {
+        let failed = |errors: ConfigErrors| Failure::many(Exit::Config, errors);
+        let mut plan = plan(config, environment, &Registry::new()).map_err(failed)?;
+        for warning in plan.select(&selected.into()).map_err(failed)? {
+            self.ui.report(&warning.into());
+        }
+        Ok(plan)
+    }
+
+    /// Asks the stores of a plan what is there, without fetching a value.
+    ///
+    /// # Errors
+    /// What stores would do that needs trust, when there is none.
+    pub fn check(&self, config: &Config, plan: &Plan) -> Result<CheckReport, Failure> {
+        self.require_trust(config, &plan.environment, |power| power.code != codes::POWER_VARIABLE)?;
+        let cx = OpenContext::new(config.base_dir(), &self.environment);
+        let line = Line::on_stderr(self.ui);
+        Ok(check(plan, &Registry::new(), &cx, &self.resolve_options(line.as_ref())))
+    }
+
     /// What an environment of the configuration could do that its user has to agree to.
     pub fn powers(&self, config: &Config, environment: &str) -> Vec<Power> {
         config.powers(environment, &Registry::new(), &is_dangerous)
@@ -203,10 +244,15 @@ impl Context {
         self.require_trust(config, &plan.environment, |power| power.code != codes::POWER_VARIABLE)?;
         let cx = OpenContext::new(config.base_dir(), &self.environment);
         let line = Line::on_stderr(self.ui);
-        let mut options = ResolveOptions::default();
-        options.progress = line.as_ref().map(|line| -> &dyn Progress { line });
-        resolve(plan, &Registry::new(), &cx, &options)
+        resolve(plan, &Registry::new(), &cx, &self.resolve_options(line.as_ref()))
             .map_err(|errors| Failure::many(Exit::Store, errors))
+    }
+
+    fn resolve_options<'a>(&self, line: Option<&'a Line>) -> ResolveOptions<'a> {
+        let mut options = ResolveOptions::default();
+        options.deadline = self.fetch_timeout.and_then(|limit| Instant::now().checked_add(limit));
+        options.progress = line.map(|line| -> &dyn Progress { line });
+        options
     }
 }
 

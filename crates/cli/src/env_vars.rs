@@ -23,6 +23,8 @@ variables! {
     VERBOSE = "DSOPS_VERBOSE";
     /// Never ask, as `--non-interactive`.
     NON_INTERACTIVE = "DSOPS_NON_INTERACTIVE";
+    /// How long stores may take, as `--fetch-timeout`.
+    FETCH_TIMEOUT = "DSOPS_FETCH_TIMEOUT";
     /// The convention of <https://no-color.org>: any value but the empty one turns colours off.
     NO_COLOR = "NO_COLOR";
     /// A terminal that cannot show colours says `dumb` here.

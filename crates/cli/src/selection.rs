@@ -18,10 +18,6 @@ pub struct Selected {
 
 impl From<&Selected> for Selection {
     fn from(flags: &Selected) -> Self {
-        Self {
-            scopes: flags.scope.clone(),
-            only: flags.only.clone(),
-            except: flags.except.clone(),
-        }
+        Self { scopes: flags.scope.clone(), only: flags.only.clone(), except: flags.except.clone() }
     }
 }

@@ -122,3 +122,48 @@ fn a_time_to_live_is_not_promised() {
     assert!(stderr(&output).contains("does not delete itself"), "{}", stderr(&output));
     assert!(!project.path("app.env").exists());
 }
+
+#[test]
+fn configured_templates_are_written_together_or_not_at_all() {
+    let project = project();
+    let text = project.read("dsops.yaml")
+        + "templates:\n\
+           - { name: app, format: json, out: app.json }\n\
+           - { name: conf, template_path: conf.j2, out: conf/app.conf }\n";
+    project.write("dsops.yaml", &text);
+    project.write("conf.j2", "a = {{ A }}\nb = {{ B | base64 }}\n");
+    // The folder of the second is not there, which is known before the first is written only by
+    // trying; what is certain is that nothing is half written.
+    std::fs::create_dir(project.path("conf")).unwrap();
+    project.ok(&["render", "--all"]);
+    assert_eq!(project.read("conf/app.conf"), "a = it's $5\nb = cGxhaW4=\n");
+    assert_eq!(mode(&project, "conf/app.conf"), 0o600);
+    assert!(project.read("app.json").contains("it's $5"));
+    // An undefined name is an error, and the other file stays as it was.
+    project.write("conf.j2", "{{ MISSING }}\n");
+    project.write("app.json", "before");
+    let output = project.run(&["render", "app", "conf"]);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert_eq!(project.read("app.json"), "before");
+    let output = project.run(&["render", "ap"]);
+    assert_eq!(code(&output), 3);
+    assert!(stderr(&output).contains("did you mean `app`?"), "{}", stderr(&output));
+}
+
+#[test]
+fn scopes_and_globs_choose_what_is_written() {
+    let project = project();
+    let text = project.read("dsops.yaml") + "scopes:\n  web: [A*]\n";
+    project.write("dsops.yaml", &text);
+    let render = |flags: &[&str]| {
+        project.ok(&[&["render", "--format", "shell", "--out", "-"], flags].concat())
+    };
+    assert_eq!(render(&["--scope", "web"]), "export A='it'\\''s $5'\n");
+    assert_eq!(render(&["--only", "B*"]), "export B='plain'\n");
+    assert_eq!(render(&["--except", "A"]), "export B='plain'\n");
+    let output = project.run(&["exec", "--scope", "wbe", "true"]);
+    assert_eq!(code(&output), 125);
+    assert!(stderr(&output).contains("did you mean `web`?"), "{}", stderr(&output));
+    let output = project.run(&["exec", "--only", "X*", "true"]);
+    assert_eq!(code(&output), 125, "{}", stderr(&output));
+}

@@ -17,6 +17,7 @@ use dsops_stores::CREDENTIAL_VARIABLES;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
+use crate::selection::Selected;
 
 /// How `exec` starts the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -248,7 +249,10 @@ fn failed(error: ExecError) -> Failure {
 }
 
 /// A bare number is seconds, as in the Go version; anything else is as people write it.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// It is neither.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     if let Ok(secs) = text.parse::<u64>() {
         return Ok(Duration::from_secs(secs));
     }

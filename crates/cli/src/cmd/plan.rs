@@ -65,7 +65,11 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
             report
         })
         .collect();
-    if failed.is_empty() { Ok(outcome(report, args.detailed_exitcode)) } else { Err(Failure::many(Exit::Store, failed)) }
+    if failed.is_empty() {
+        Ok(outcome(report, args.detailed_exitcode))
+    } else {
+        Err(Failure::many(Exit::Store, failed))
+    }
 }
 
 /// What a check comes to, when no store failed. Missing weighs more than unknown.
@@ -113,7 +117,10 @@ fn as_table(plan: &Plan, report: Option<&CheckReport>, verbose: bool) -> String 
         ("NEEDED", Box::new(|variable| needed(variable).to_owned())),
     ];
     if transformed {
-        columns.push(("TRANSFORM", Box::new(|variable| ui::one_line(&transforms(variable).join(", ")))));
+        columns.push((
+            "TRANSFORM",
+            Box::new(|variable| ui::one_line(&transforms(variable).join(", "))),
+        ));
     }
     if overriding {
         columns.push(("WINS OVER", Box::new(|variable| overrides(variable).join(", "))));
@@ -125,9 +132,11 @@ fn as_table(plan: &Plan, report: Option<&CheckReport>, verbose: bool) -> String 
         columns.push(("STATE", Box::new(|variable| state(report, &variable.name).to_owned())));
     }
     let mut rows = vec![columns.iter().map(|(title, _)| (*title).to_owned()).collect()];
-    rows.extend(plan.variables.iter().map(|variable| {
-        columns.iter().map(|(_, cell)| cell(variable)).collect::<Vec<String>>()
-    }));
+    rows.extend(
+        plan.variables.iter().map(|variable| {
+            columns.iter().map(|(_, cell)| cell(variable)).collect::<Vec<String>>()
+        }),
+    );
     let items = plan.stores.iter().map(|store| store.items.len()).sum();
     let calls = plan.stores.iter().map(|store| store.batches().len()).sum();
     format!(

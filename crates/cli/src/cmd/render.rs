@@ -158,7 +158,11 @@ fn jobs(cx: &Context, args: &Args, config: &Config) -> Result<Vec<Job>, Failure>
 }
 
 /// The job of an entry of `templates`.
-fn job_of(cx: &Context, config: &Config, template: &dsops_resolver::Template) -> Result<Job, Failure> {
+fn job_of(
+    cx: &Context,
+    config: &Config,
+    template: &dsops_resolver::Template,
+) -> Result<Job, Failure> {
     let wrong = |what: String| {
         let mut report = Report::error(what);
         report.place = Some(template.place.clone());
@@ -176,9 +180,9 @@ fn job_of(cx: &Context, config: &Config, template: &dsops_resolver::Template) ->
         return Err(wrong(format!("the template `{}` has no `out`", template.name)));
     };
     let format = match (&template.format, &text) {
-        (Some(format), _) => format
-            .parse()
-            .map_err(|error: dsops_formats::UnknownName| wrong(error.to_string()))?,
+        (Some(format), _) => {
+            format.parse().map_err(|error: dsops_formats::UnknownName| wrong(error.to_string()))?
+        }
         (None, Some(_)) => Format::Template,
         (None, None) => Format::from_path(&out),
     };
