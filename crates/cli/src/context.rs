@@ -197,7 +197,12 @@ impl Context {
         self.require_trust(config, &plan.environment, |power| power.code != codes::POWER_VARIABLE)?;
         let cx = OpenContext::new(config.base_dir(), &self.environment);
         let line = Line::on_stderr(self.ui);
-        Ok(check(plan, &Registry::new(), &cx, &self.resolve_options(line.as_ref())))
+        Ok(check(
+            plan,
+            &Registry::new(),
+            &cx,
+            &self.resolve_options(line.as_ref().map(|line| -> &dyn Progress { line })),
+        ))
     }
 
     /// What an environment of the configuration could do that its user has to agree to.
@@ -244,14 +249,19 @@ impl Context {
         self.require_trust(config, &plan.environment, |power| power.code != codes::POWER_VARIABLE)?;
         let cx = OpenContext::new(config.base_dir(), &self.environment);
         let line = Line::on_stderr(self.ui);
-        resolve(plan, &Registry::new(), &cx, &self.resolve_options(line.as_ref()))
-            .map_err(|errors| Failure::many(Exit::Store, errors))
+        resolve(
+            plan,
+            &Registry::new(),
+            &cx,
+            &self.resolve_options(line.as_ref().map(|line| -> &dyn Progress { line })),
+        )
+        .map_err(|errors| Failure::many(Exit::Store, errors))
     }
 
-    fn resolve_options<'a>(&self, line: Option<&'a Line>) -> ResolveOptions<'a> {
+    fn resolve_options<'a>(&self, line: Option<&'a dyn Progress>) -> ResolveOptions<'a> {
         let mut options = ResolveOptions::default();
         options.deadline = self.fetch_timeout.and_then(|limit| Instant::now().checked_add(limit));
-        options.progress = line.map(|line| -> &dyn Progress { line });
+        options.progress = line;
         options
     }
 }
