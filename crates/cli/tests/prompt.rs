@@ -162,3 +162,17 @@ fn a_secret_on_a_terminal_is_warned_of() {
     let output = project.run(&["get", "A"]);
     assert_eq!((output.stdout, output.stderr), (b"shown value".to_vec(), Vec::new()));
 }
+
+#[test]
+fn unset_asks_about_the_declaration() {
+    for (answer, is_declared) in [("y\r", false), ("\r", true)] {
+        let project = Project::new();
+        project.set("A", b"value");
+        let mut terminal = Terminal::start(&project, &["unset", "A"]);
+        terminal.wait_for("Remove its declaration from dsops.yaml too? [y/N] ");
+        terminal.type_in(answer);
+        let (code, screen) = terminal.end();
+        assert_eq!(code, Some(0), "{screen}");
+        assert_eq!(project.read("dsops.yaml").contains("store://secrets/A"), is_declared);
+    }
+}
