@@ -258,7 +258,8 @@ impl Context {
         .map_err(|errors| Failure::many(Exit::Store, errors))
     }
 
-    fn resolve_options<'a>(&self, line: Option<&'a dyn Progress>) -> ResolveOptions<'a> {
+    /// How long stores may take, and who is told meanwhile.
+    pub fn resolve_options<'a>(&self, line: Option<&'a dyn Progress>) -> ResolveOptions<'a> {
         let mut options = ResolveOptions::default();
         options.deadline = self.fetch_timeout.and_then(|limit| Instant::now().checked_add(limit));
         options.progress = line;

@@ -148,3 +148,36 @@ fn required_protection_that_is_missing_is_code_6() {
     assert!(!missing.is_empty() && missing.iter().all(|(outcome, _)| outcome == "warning"));
     assert_eq!(code(&run(&[])), 0, "not required: a warning is no failure");
 }
+
+#[test]
+fn plaintext_that_looks_like_a_credential_is_found_and_not_shown() {
+    let project = Project::new();
+    let token = format!("ghp_{}", "x7Kq2".repeat(8));
+    let text = project.read("dsops.yaml") + &format!("    TOKEN: {{ literal: {token} }}\n");
+    project.write("dsops.yaml", &text.replace("dev: {}", "dev:"));
+    let output = project.run(&["doctor"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output);
+    assert!(text.contains("plaintext") && text.contains("TOKEN"), "{text}");
+    assert!(!text.contains("x7Kq2"), "{text}");
+}
+
+#[test]
+fn a_store_that_needs_trust_is_not_asked_without_it() {
+    let project = Project::new();
+    std::fs::create_dir(project.path("sub")).unwrap();
+    std::fs::rename(project.path("secrets.sops.yaml"), project.path("sub/secrets.sops.yaml"))
+        .unwrap();
+    project.write("outside.yaml", "version: 1\n");
+    let text = "version: 1\ninclude: [../outside.yaml]\nsecretStores:\n  s: { type: sops, path: secrets.sops.yaml }\nenvs:\n  dev: {}\n";
+    project.write("sub/dsops.yaml", text);
+    let run = |args: &[&str]| {
+        let output =
+            project.command().args(args).current_dir(project.path("sub")).output().unwrap();
+        (code(&output), String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output))
+    };
+    let (_, text) = run(&["doctor"]);
+    assert!(text.contains("not trusted: it reads") && text.contains("were not asked"), "{text}");
+    run(&["trust", "--yes"]);
+    let (_, text) = run(&["doctor"]);
+    assert!(text.contains("is trusted; it reads") && text.contains("store s"), "{text}");
+}

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use dsops_resolver::{
-    Config, Health, OpenContext, ResolveOptions, StoreFactory, StoreHealth, StoreSettings,
-    check_stores, plan,
+    Config, Health, OpenContext, Power, StoreFactory, StoreHealth, StoreSettings, check_stores,
+    codes, plan,
 };
 use dsops_stores::sops::{self, Keyring};
 use dsops_stores::{CREDENTIAL_VARIABLES, Registry};
@@ -16,6 +16,7 @@ use super::{Finding, Outcome, git};
 use crate::context::Context;
 use crate::embedded;
 use crate::report::{Report, Severity};
+use crate::trust::TrustStore;
 use crate::ui;
 
 /// A file may be this much newer than now: clocks of file servers differ a little.
@@ -54,10 +55,22 @@ pub fn findings(cx: &Context) -> Vec<Finding> {
             .iter()
             .map(|warning| Finding::from_report("configuration", warning.clone().into())),
     );
+    let plaintext = config.findings().into_iter();
+    findings.extend(plaintext.map(|finding| Finding::from_report("plaintext", finding.into())));
     findings.extend(config.files().iter().filter_map(|file| mode_finding(&file.path)));
     let registry = Registry::new();
     findings.extend(environments(&config, &registry));
-    findings.extend(stores(cx, &config, &registry));
+    let (trusted, trust) = trust(cx, &config);
+    findings.extend(trust);
+    if trusted {
+        findings.extend(stores(cx, &config, &registry));
+    } else {
+        findings.push(Finding::new(
+            Outcome::NotChecked,
+            "stores",
+            "they were not asked: the configuration is not trusted",
+        ));
+    }
     findings.extend(credentials(cx, &config));
     findings.extend(clock(&config));
     findings.extend(git::findings(config.base_dir(), &key_files(cx, &config)));
@@ -83,6 +96,27 @@ fn environments(config: &Config, registry: &Registry) -> Vec<Finding> {
     findings
 }
 
+/// What the configuration could do that needs trust, and whether its stores may be asked.
+fn trust(cx: &Context, config: &Config) -> (bool, Vec<Finding>) {
+    let mut powers: Vec<Power> =
+        config.environments().flat_map(|environment| cx.powers(config, environment)).collect();
+    powers.dedup();
+    if powers.is_empty() {
+        return (true, Vec::new());
+    }
+    if TrustStore::find(&cx.environment).is_ok_and(|store| store.trusts(config)) {
+        let what: Vec<&str> = powers.iter().map(|power| power.what.as_str()).collect();
+        let text = format!("the configuration is trusted; it {}", what.join("; it "));
+        return (true, vec![Finding::ok("trust", text)]);
+    }
+    let untrusted = |power: &Power| {
+        Finding::warning("trust", format!("not trusted: it {} ({})", power.what, power.place))
+            .help("read the configuration; `dsops trust` allows exactly this content")
+    };
+    let by_stores = powers.iter().any(|power| power.code != codes::POWER_VARIABLE);
+    (!by_stores, powers.iter().map(untrusted).collect())
+}
+
 /// Asks all stores whose settings are sound, at the same time.
 fn stores(cx: &Context, config: &Config, registry: &Registry) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -96,7 +130,7 @@ fn stores(cx: &Context, config: &Config, registry: &Registry) -> Vec<Finding> {
         }
     }
     let open = OpenContext::new(config.base_dir(), &cx.environment);
-    let health = check_stores(sound, registry, &open, &ResolveOptions::default());
+    let health = check_stores(sound, registry, &open, &cx.resolve_options(None));
     findings.extend(health.into_iter().flat_map(of_store));
     findings
 }
