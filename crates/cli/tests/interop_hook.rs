@@ -52,12 +52,30 @@ fn shells() -> Vec<Shell> {
         go: |folder| format!("cd '{folder}'"),
         show: "if set -q A; echo \"[$A]\"; else; echo '[unset]'; end",
     };
-    [bash, zsh, fish].into_iter().filter_map(shell).collect()
+    [bash, zsh, fish].into_iter().filter_map(shell).chain(nu()).collect()
+}
+
+/// Nushell, from the pinned packages. A script has no prompt that would run the hooks, so the test
+/// plays it.
+fn nu() -> Option<Shell> {
+    let readers = std::env::var_os("DSOPS_TEST_READERS").map(PathBuf::from)?;
+    let program = readers.join("node/node_modules/@nushell/linux-x64/bin/nu");
+    shell(Shell {
+        name: "nu",
+        program,
+        flags: &["--no-config-file", "-c"],
+        take_in: "source HOOK_FILE\ndef --env go [folder] { cd $folder; for hook in $env.config.hooks.env_change.PWD { do --env $hook '' $env.PWD } }",
+        go: |folder| format!("go '{folder}'"),
+        show: "print $\"[($env.A? | default unset)]\"",
+    })
 }
 
 /// Runs lines in a shell, outside of the project to begin with; returns what it printed.
 fn run(project: &Project, shell: &Shell, lines: &[String]) -> (String, String) {
+    project.write("hook.nu", &project.ok(&["hook", "nu"]));
+    let hook = project.path("hook.nu").display().to_string();
     let script = lines.join("\n").replace("DSOPS", env!("CARGO_BIN_EXE_dsops"));
+    let script = script.replace("HOOK_FILE", &hook);
     let output = Command::new(&shell.program)
         .args(shell.flags)
         .arg(script)
@@ -104,7 +122,11 @@ fn what_was_set_before_comes_back() {
     project.ok(&["trust", "--yes"]);
     let folder = project.folder.path().display().to_string();
     for shell in shells() {
-        let before = if shell.name == "fish" { "set -gx A before" } else { "export A=before" };
+        let before = match shell.name {
+            "fish" => "set -gx A before",
+            "nu" => "$env.A = 'before'",
+            _ => "export A=before",
+        };
         let lines = [
             before.to_owned(),
             shell.take_in.to_owned(),
