@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -34,9 +34,12 @@ pub struct Namespace {
     pub(crate) inner: Arc<Inner>,
     pub(crate) name: Arc<str>,
     pub(crate) policy: Policy,
-    /// One ledger for each key; empty when freshness is not strict.
-    pub(crate) ledgers: Arc<[([u8; 8], Ledger)]>,
+    /// One ledger for each key, made when it is asked for.
+    ledgers: Ledgers,
 }
+
+/// The ledgers of a namespace, by key id.
+type Ledgers = Arc<Mutex<Vec<([u8; 8], Arc<Ledger>)>>>;
 
 /// What is known of an entry besides its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,17 +124,10 @@ impl Namespace {
         if policy.sensitive && inner.beside_data {
             return Err(Error::config("secrets need a key that does not lie beside them"));
         }
-        let ledgers = match (policy.freshness, &inner.state) {
-            (Freshness::Ttl, _) => Vec::new(),
-            (Freshness::Strict, None) => {
-                return Err(Error::config("strict freshness needs a state directory"));
-            }
-            (Freshness::Strict, Some(state)) => {
-                let ledger = |keys: &KeySet| (keys.id, Ledger::new(&state.path, keys, name));
-                keys.iter().map(ledger).collect()
-            }
-        };
-        Ok(Self { inner, name: name.into(), policy, ledgers: ledgers.into() })
+        if policy.freshness == Freshness::Strict && inner.state.is_none() {
+            return Err(Error::config("strict freshness needs a state directory"));
+        }
+        Ok(Self { inner, name: name.into(), policy, ledgers: Arc::default() })
     }
 
     /// Its name.
@@ -287,9 +283,19 @@ impl Namespace {
         }
     }
 
-    pub(crate) fn ledger(&self, keys: &KeySet) -> Option<(&Ledger, &Dir)> {
+    /// The ledger of a key and where it lies; `None` when freshness is not strict.
+    pub(crate) fn ledger(&self, keys: &KeySet) -> Option<(Arc<Ledger>, &Dir)> {
         let state = self.inner.state.as_ref()?;
-        let (_, ledger) = self.ledgers.iter().find(|(id, _)| *id == keys.id)?;
+        if self.policy.freshness != Freshness::Strict {
+            return None;
+        }
+        let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, ledger)) = ledgers.iter().find(|(id, _)| *id == keys.id) {
+            return Some((ledger.clone(), &state.dir));
+        }
+        // A key that came by rotation since this handle was made has one too.
+        let ledger = Arc::new(Ledger::new(&state.path, keys, &self.name));
+        ledgers.push((keys.id, ledger.clone()));
         Some((ledger, &state.dir))
     }
 

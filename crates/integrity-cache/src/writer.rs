@@ -203,7 +203,7 @@ impl EntryWriter {
         let busy = |_| Error::Busy { path: path.clone() };
         let ledger = namespace.ledger(active);
         let mut generation = generation(now);
-        if let Some((ledger, dir)) = ledger {
+        if let Some((ledger, dir)) = &ledger {
             // Nobody may publish between what the ledger says and what lies there.
             self.shard().lock(true, PATIENCE).map_err(busy)?;
             generation =

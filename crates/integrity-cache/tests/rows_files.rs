@@ -1,6 +1,6 @@
 //! Rows 14 to 28, 34, 56 to 58 and 60 of the attack table in `docs/integrity-cache.md`: files and directories.
 #![cfg(unix)]
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, missing_docs)]
+#![allow(clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used, missing_docs)]
 
 mod common;
 
@@ -541,4 +541,68 @@ fn a_damaged_superblock_is_an_error_with_a_remedy() {
         }
     }
     assert!(place.reported("ForeignSuperblock") > 0);
+}
+
+/// A file system of its own, unmounted when dropped.
+struct Mount(std::path::PathBuf);
+
+impl Mount {
+    /// `None` where that takes rights that this user does not have.
+    fn tmpfs(at: &std::path::Path, size: &str) -> Option<Self> {
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "none"])
+            .arg(at)
+            .stderr(std::process::Stdio::null())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(at.to_owned()));
+        }
+        eprintln!("not run: mounting takes rights that this user does not have");
+        None
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn row_38_and_39_a_full_and_a_read_only_file_system() {
+    let place = Place::new();
+    fs::create_dir(place.dir()).unwrap();
+    let Some(mount) = Mount::tmpfs(&place.dir(), "512k") else { return };
+    let cache = place.open();
+    let namespace = cache.namespace("ns").unwrap();
+    put(&namespace, "old", &payload(100_000));
+    let mut skipped = 0;
+    for at in 0..20 {
+        let len = 10_000 * (at + 1);
+        // Over an old entry, and under a new name.
+        for name in ["old", "new"] {
+            match namespace.put(&key(name), None, &payload(len)).unwrap() {
+                PutOutcome::Stored => assert_hit(&namespace, name, &payload(len)),
+                PutOutcome::Skipped(reason) => {
+                    assert_eq!(reason, SkipReason::NoSpace);
+                    skipped += 1;
+                    assert!(
+                        matches!(get(&namespace, name), Lookup::Hit(_)),
+                        "what was there stays"
+                    );
+                }
+            }
+        }
+    }
+    assert!(skipped > 0);
+    assert_eq!(cache.maintain(LONG).unwrap().orphans, 0, "a failed store cleans up");
+    let remounted =
+        std::process::Command::new("mount").args(["-o", "remount,ro"]).arg(&mount.0).status();
+    assert!(remounted.unwrap().success());
+    let namespace = place.open().namespace("ns").unwrap();
+    assert!(matches!(get(&namespace, "old"), Lookup::Hit(_)));
+    let outcome = namespace.put(&key("old"), None, b"v").unwrap();
+    assert_eq!(outcome, PutOutcome::Skipped(SkipReason::ReadOnly));
+    let value = namespace.get_or_try_put(&key("x"), None, || Ok::<_, Error>(b"v".to_vec()));
+    assert_eq!(value.unwrap(), b"v");
 }

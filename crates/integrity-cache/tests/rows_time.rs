@@ -303,7 +303,20 @@ fn row_52_keys_that_are_replaced() {
     let before: Vec<_> =
         place.entries().into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
     cache.rotate_key().unwrap();
-    // Namespaces that were open know the old ledger only; opened again they know both.
+    // What was open before goes on, as strictly.
+    assert_hit(&tight, "stays", b"first");
+    put(&tight, "during", b"old");
+    let path = place
+        .entries()
+        .into_iter()
+        .find(|path| !before.iter().any(|(old, _)| old == path))
+        .unwrap();
+    let old = fs::read(&path).unwrap();
+    put(&tight, "during", b"new");
+    assert_hit(&tight, "during", b"new");
+    fs::write(path, old).unwrap();
+    assert_eq!(miss(&tight, "during"), MissReason::RolledBack);
+    assert!(tight.invalidate(&key("during")).unwrap());
     let reopened = || {
         let cache = place.open();
         (cache.namespace("ns").unwrap(), cache.namespace_with("tight", strict()).unwrap())
