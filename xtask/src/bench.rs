@@ -1,4 +1,4 @@
-//! `cargo xtask bench [exec|memory] [--rounds N] [--markdown]`: measures speed and size, beside the
+//! `cargo xtask bench [exec|memory|cache] [--rounds N] [--markdown]`: measures speed and size, beside the
 //! floor and the peers that are installed. Prints; judges nothing but the goals it names.
 
 pub(crate) mod elf;
@@ -28,27 +28,34 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
                     args.next().and_then(|n| n.parse().ok()).context("--rounds takes a number")?;
             }
             "--markdown" => markdown = true,
-            "exec" | "memory" if what.is_none() => what = Some(arg.as_str()),
+            "exec" | "memory" | "cache" if what.is_none() => what = Some(arg.as_str()),
             other => {
-                bail!("unknown argument `{other}`: bench [exec|memory] [--rounds N] [--markdown]")
+                bail!(
+                    "unknown argument `{other}`: bench [exec|memory|cache] [--rounds N] [--markdown]"
+                )
             }
         }
     }
-    if what != Some("memory") {
+    let is_wanted = |name| what.is_none_or(|what| what == name);
+    if is_wanted("exec") {
         print!("{}", table::render(&exec::measure(rounds)?, markdown));
     }
-    if what != Some("exec") {
-        memory()?;
+    if is_wanted("memory") {
+        package("bench memory", "benches/peers")?;
+    }
+    if is_wanted("cache") {
+        package("bench cache", "benches/cache")?;
     }
     Ok(())
 }
 
-/// The protected memory beside other crates: a package of its own, so that its dependencies stay
-/// out of ours.
-fn memory() -> anyhow::Result<()> {
-    let folder = workspace::root().join("benches/peers");
+/// What is measured beside other crates: a package of its own, so that they stay out of our
+/// dependencies.
+fn package(name: &str, folder: &str) -> anyhow::Result<()> {
+    let reason = format!("{folder} is not in this checkout");
+    let folder = workspace::root().join(folder);
     if !folder.join("Cargo.toml").is_file() {
-        process::report_part_not_run("bench memory", "benches/peers is not in this checkout");
+        process::report_part_not_run(name, &reason);
         return Ok(());
     }
     process::run(process::cargo().current_dir(folder).args([

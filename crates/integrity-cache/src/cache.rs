@@ -100,8 +100,12 @@ impl Cache {
     /// all processes, also for copies of old entries that are put back later.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Config`] without a state directory, where only removing entries helps.
+    /// [`Error::Io`]; [`Error::Config`] without a state directory, where only removing entries helps;
+    /// [`Error::ReadOnlyKey`] for a reader of a sealed cache.
     pub fn invalidate_all(&self) -> Result<(), Error> {
+        if !self.inner.keys()[0].can_sign() {
+            return Err(Error::ReadOnlyKey);
+        }
         match &self.inner.state {
             Some(state) => state.raise_epoch(self.inner.clock.wall_ms()),
             None => Err(Error::config("without a state directory there is no epoch to raise")),

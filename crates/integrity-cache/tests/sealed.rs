@@ -56,6 +56,7 @@ fn row_54_readers_read_and_store_nothing() {
     assert!(matches!(theirs.invalidate(&key("k")), Err(Error::ReadOnlyKey)));
     let cache = reader(&place);
     assert!(matches!(cache.clear(), Err(Error::ReadOnlyKey)));
+    assert!(matches!(cache.invalidate_all(), Err(Error::ReadOnlyKey)));
     assert!(matches!(cache.maintain(std::time::Duration::MAX), Err(Error::ReadOnlyKey)));
     assert!(matches!(cache.rotate_key(), Err(Error::Config { .. })));
     assert!(matches!(cache.destroy(), Err(Error::ReadOnlyKey)));
