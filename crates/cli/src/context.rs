@@ -194,7 +194,7 @@ impl Context {
     /// # Errors
     /// What stores would do that needs trust, when there is none.
     pub fn check(&self, config: &Config, plan: &Plan) -> Result<CheckReport, Failure> {
-        self.require_trust(config, &plan.environment, |power| power.code != codes::POWER_VARIABLE)?;
+        self.require_trust(config, &plan.environment, concerns_fetching)?;
         let cx = OpenContext::new(config.base_dir(), &self.environment);
         let line = Line::on_stderr(self.ui);
         Ok(check(
@@ -203,11 +203,6 @@ impl Context {
             &cx,
             &self.resolve_options(line.as_ref().map(|line| -> &dyn Progress { line })),
         ))
-    }
-
-    /// What an environment of the configuration could do that its user has to agree to.
-    pub fn powers(&self, config: &Config, environment: &str) -> Vec<Power> {
-        config.powers(environment, &Registry::new(), &is_dangerous)
     }
 
     /// Refuses what `counts` of the powers of an environment, unless the configuration is trusted.
@@ -220,8 +215,7 @@ impl Context {
         environment: &str,
         counts: impl Fn(&Power) -> bool,
     ) -> Result<(), Failure> {
-        let powers: Vec<Power> =
-            self.powers(config, environment).into_iter().filter(counts).collect();
+        let powers: Vec<Power> = powers(config, environment).into_iter().filter(counts).collect();
         // Most configurations are plain data; then no record is looked for.
         if powers.is_empty() || TrustStore::find(&self.environment)?.trusts(config) {
             return Ok(());
@@ -245,8 +239,7 @@ impl Context {
     /// # Errors
     /// Every failure; what stores would do that needs trust, when there is none.
     pub fn resolve(&self, config: &Config, plan: &Plan) -> Result<Resolved, Failure> {
-        // What a variable is called matters where it is set, not where it is fetched.
-        self.require_trust(config, &plan.environment, |power| power.code != codes::POWER_VARIABLE)?;
+        self.require_trust(config, &plan.environment, concerns_fetching)?;
         let cx = OpenContext::new(config.base_dir(), &self.environment);
         let line = Line::on_stderr(self.ui);
         resolve(
@@ -265,6 +258,17 @@ impl Context {
         options.progress = line;
         options
     }
+}
+
+/// What an environment of a configuration could do that its user has to agree to.
+pub fn powers(config: &Config, environment: &str) -> Vec<Power> {
+    config.powers(environment, &Registry::new(), &is_dangerous)
+}
+
+/// What a variable is called matters where it is set, and what a template touches where it is
+/// rendered: not where values are fetched.
+fn concerns_fetching(power: &Power) -> bool {
+    !matches!(power.code, codes::POWER_VARIABLE | codes::POWER_TEMPLATE)
 }
 
 /// The working directory.

@@ -5,6 +5,7 @@
 //! record names a path and the hash of all files the configuration was read from: any change of
 //! any of them, or a move, asks again.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -72,18 +73,41 @@ impl TrustStore {
         read_record(&self.file(&wanted)).is_some_and(|record| record == wanted)
     }
 
+    /// That this content at this place is trusted, for the shell hook.
+    ///
+    /// # Errors
+    /// It is not. The report is a warning: a shell that enters a folder has asked for nothing.
+    pub fn require(&self, config: &Config) -> Result<(), Failure> {
+        if self.trusts(config) {
+            return Ok(());
+        }
+        let path = config.path().display();
+        let report = Report::warning(format!("{path} is not trusted, so it was not loaded"))
+            .help("`dsops trust` shows what it would be allowed, and asks");
+        Err(Failure::new(Exit::Config, report))
+    }
+
     /// Trusts this content at this place.
     ///
     /// # Errors
     /// The record cannot be written.
     pub fn add(&self, config: &Config) -> Result<(), Failure> {
         let record = Record::of(config)?;
-        file::private_folder(&self.folder).map_err(failed)?;
+        file::private_folder(&self.folder).map_err(|error| failed(&error))?;
         let text = format!("{MAGIC}\n{}\n{}\n", record.content_hash, record.path.display());
-        match file::publish_new(&self.file(&record), text.as_bytes(), 0o600) {
-            Ok(()) | Err(file::FileError::Exists { .. }) => Ok(()),
-            Err(error) => Err(failed(error)),
+        let file = self.file(&record);
+        match file::publish_new(&file, text.as_bytes(), 0o600) {
+            Ok(()) | Err(file::FileError::Exists { .. }) => {}
+            Err(error) => return Err(failed(&error)),
         }
+        if read_record(&file).as_ref() == Some(&record) {
+            return Ok(());
+        }
+        // One that was there already, or a folder that others may write to.
+        let report = Report::error(format!("{} is no record of trust", file.display())).help(
+            "it and its folder have to be yours, writable by nobody else; remove it, and try again",
+        );
+        Err(Failure::new(Exit::Store, report))
     }
 
     /// Takes back every trust in the configuration at this path, whatever its content was. Says how
@@ -130,8 +154,7 @@ impl TrustStore {
         hash.update(record.content_hash.as_bytes());
         hash.update([0]);
         hash.update(record.path.as_os_str().as_encoded_bytes());
-        let name: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        self.folder.join(name)
+        self.folder.join(hex(&hash.finalize()))
     }
 }
 
@@ -152,6 +175,14 @@ impl Record {
         }
         Ok(Self { path, content_hash: config.content_hash().to_owned() })
     }
+}
+
+/// A hash, in hexadecimal digits.
+pub fn hex(hash: &[u8]) -> String {
+    hash.iter().fold(String::with_capacity(hash.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// A record, if the file holds one and nobody else could have written it.
@@ -186,7 +217,7 @@ fn is_ours_alone(_: &Path) -> bool {
     true
 }
 
-fn failed(error: file::FileError) -> Failure {
-    let report = Report::error("cannot record the trust").because(&error);
+fn failed(error: &file::FileError) -> Failure {
+    let report = Report::error("cannot record the trust").because(error);
     Failure::new(Exit::Store, report)
 }

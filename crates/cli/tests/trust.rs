@@ -5,6 +5,7 @@
 mod common;
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use common::{Project, code, stderr};
 
@@ -75,6 +76,89 @@ fn a_record_that_others_can_write_is_no_trust() {
     assert_eq!(record.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::set_permissions(&record, PermissionsExt::from_mode(0o666)).unwrap();
     assert_eq!(code(&project.run(&["exec", "true"])), 125);
+    // What does not count is not said to be there.
+    let output = project.run(&["trust", "--yes"]);
+    assert_eq!(code(&output), 4, "{}", stderr(&output));
+    assert!(stderr(&output).contains("no record of trust"), "{}", stderr(&output));
+    std::fs::remove_file(&record).unwrap();
+    project.ok(&["trust", "--yes"]);
+    assert_eq!(code(&project.run(&["exec", "true"])), 0);
+}
+
+#[test]
+fn what_several_environments_would_be_allowed_is_said_once() {
+    let project = Project::empty();
+    let two = "{ LD_PRELOAD: { literal: x }, BASH_ENV: { literal: y } }";
+    project.write(
+        "dsops.yaml",
+        &format!("envs:\n  base: {two}\n  dev: {{ extends: base }}\n  prod: {{ extends: base }}\n"),
+    );
+    let output = project.run(&["trust", "--show"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.matches("sets LD_PRELOAD").count(), 1, "{text}");
+    assert_eq!(text.matches("sets BASH_ENV").count(), 1, "{text}");
+}
+
+#[test]
+fn a_template_outside_the_project_needs_trust() {
+    let project = Project::empty();
+    std::fs::create_dir_all(project.path("p/in")).unwrap();
+    std::fs::create_dir_all(project.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", project.path("p/link")).unwrap();
+    project.write("p/own.j2", "{{ A }}");
+    project.write("theirs.j2", "{{ A }}");
+    let run = |args: &[&str]| {
+        project.command().current_dir(project.path("p")).args(args).output().unwrap()
+    };
+    let with = |out: &str, template: &str| {
+        let text = format!(
+            "envs: {{ dev: {{ A: {{ literal: x }} }} }}\ntemplates:\n  - {{ name: t, out: '{out}', template_path: '{template}' }}\n"
+        );
+        project.write("p/dsops.yaml", &text);
+    };
+    let absolute = project.path("elsewhere/rc").display().to_string();
+    for (out, template) in [
+        ("../elsewhere/rc", "own.j2"),
+        ("link/rc", "own.j2"),
+        ("in/../../elsewhere/rc", "own.j2"),
+        ("none/../../elsewhere/rc", "own.j2"),
+        (absolute.as_str(), "own.j2"),
+        ("in/rc", "../theirs.j2"),
+    ] {
+        with(out, template);
+        let output = run(&["render", "--all"]);
+        assert_eq!(code(&output), 3, "{out}: {}", stderr(&output));
+        assert!(stderr(&output).contains("outside its folder"), "{out}: {}", stderr(&output));
+        assert!(!project.path("elsewhere/rc").exists(), "{out}");
+        // It is nothing to anyone who does not render it.
+        assert_eq!(code(&run(&["exec", "true"])), 0, "{out}");
+        assert_eq!(code(&run(&["render", "--out", "-"])), 0, "{out}");
+    }
+    with("in/rc", "own.j2");
+    assert_eq!(code(&run(&["render", "--all"])), 0);
+    assert_eq!(project.read("p/in/rc"), "x");
+    with("link/rc", "own.j2");
+    assert_eq!(code(&run(&["trust", "--yes"])), 0);
+    assert_eq!(code(&run(&["render", "--all"])), 0);
+    assert_eq!(project.read("elsewhere/rc"), "x");
+}
+
+#[test]
+fn what_the_hook_loads_is_trusted_when_it_is_read() {
+    let project = Project::empty();
+    project.write("dsops.yaml", "envs: { dev: { A: { literal: x } } }\n");
+    project.ok(&["trust", "--yes"]);
+    let state = project.ok(&["hook-state", "bash"]);
+    assert!(state.contains("render --only-trusted"), "{state}");
+    // Changed after the hook was told to load it.
+    project.write("dsops.yaml", "envs: { dev: { A: { literal: y } } }\n");
+    let output = Command::new("bash").arg("-c").arg(format!("{state}\necho \"$A\"")).output();
+    match output {
+        Ok(output) => assert_eq!(output.stdout, b"\n"),
+        Err(error) => println!("not run: bash cannot be had: {error}"),
+    }
+    let output = project.run(&["render", "--only-trusted", "--out", "-"]);
+    assert_eq!((code(&output), output.stdout.len()), (3, 0), "{}", stderr(&output));
 }
 
 #[test]

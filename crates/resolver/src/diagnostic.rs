@@ -33,7 +33,8 @@ impl Place {
     /// that is meant, which `paint` may colour. Without a final line break.
     pub fn render(&self, paint: impl FnOnce(&str) -> String) -> String {
         let margin = self.line.to_string().len();
-        let mut text = format!("{:margin$}--> {self}", "");
+        // A file's name may hold anything.
+        let mut text = format!("{:margin$}--> {}", "", printable_line(&self.to_string()));
         if let Some(line) = &self.line_text {
             let start = self.column.saturating_sub(1);
             // Tabs stay tabs, so that the marks stand under what they mean.
@@ -196,6 +197,8 @@ codes! {
     OLDER_FORM = "config/older-form";
     /// A file outside the folder of the configuration.
     POWER_INCLUDE = "power/include";
+    /// A template that reads or writes outside the folder of the configuration.
+    POWER_TEMPLATE = "power/template";
     /// A variable by which programs run code or load files.
     POWER_VARIABLE = "power/variable";
     /// A variable of the environment that is given to a store.

@@ -516,3 +516,26 @@ envs:
     assert!(config.explain("dev", "B").is_none() && config.explain("prod", "A").is_none());
     assert_eq!(config.variables("dev").collect::<Vec<_>>(), ["A"]);
 }
+
+#[test]
+fn a_template_outside_the_folder_is_a_power() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "envs: { dev: { A: { literal: x } } }\ntemplates:\n  - { name: near, out: below/new/x, template_path: ./t }\n  - { name: far, out: ../x, template_path: /etc/hosts }\n";
+    write(dir.path(), &[("in/dsops.yaml", text)]);
+    let config = Config::load(dir.path().join("in/dsops.yaml")).unwrap();
+    let powers = config.powers("dev", &Runs(fakes::Fakes::default()), &|_| false);
+    let said: Vec<_> = powers.iter().map(|power| (power.code, power.what.as_str())).collect();
+    assert_eq!(
+        said,
+        [
+            (
+                codes::POWER_TEMPLATE,
+                "reads /etc/hosts for the template `far`, which is outside its folder"
+            ),
+            (
+                codes::POWER_TEMPLATE,
+                "writes ../x for the template `far`, which is outside its folder"
+            ),
+        ]
+    );
+}

@@ -108,8 +108,9 @@ pub fn run(cx: &Context, args: &Args) -> Result<Outcome, Failure> {
         let of = |known: &&PlannedVariable| known.place == *variable;
         plan.variables.iter().find(of).is_some_and(|v| args.allow_dangerous.contains(&v.name))
     };
-    cx.require_trust(&config, &plan.environment, |power| {
-        power.code != codes::POWER_VARIABLE || !allowed(&power.place)
+    cx.require_trust(&config, &plan.environment, |power| match power.code {
+        codes::POWER_VARIABLE => !allowed(&power.place),
+        code => code != codes::POWER_TEMPLATE,
     })
     .map_err(before_child)?;
     let resolved = cx.resolve(&config, &plan).map_err(before_child)?;

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
-use crate::trust::TrustStore;
+use crate::trust::{TrustStore, hex};
 use crate::ui;
 
 /// A shell that has a hook.
@@ -89,14 +89,14 @@ pub fn state(cx: &Context, args: &StateArgs) -> Result<Exit, Failure> {
     };
     if wanted.as_ref().is_some_and(|wanted| wanted.id == id) {
         // In a folder below: nothing changes.
-        let nothing = if args.shell == Shell::Nu { answer_nu(&[], None)? } else { String::new() };
+        let nothing = if args.shell == Shell::Nu { answer_nu(&[], None) } else { String::new() };
         ui::print(nothing.as_bytes())?;
         return Ok(Exit::Ok);
     }
     let text = match args.shell {
         Shell::Bash | Shell::Zsh => answer_sh(&names, wanted.as_ref())?,
         Shell::Fish => answer_fish(&names, wanted.as_ref())?,
-        Shell::Nu => answer_nu(&names, wanted.as_ref())?,
+        Shell::Nu => answer_nu(&names, wanted.as_ref()),
     };
     ui::print(text.as_bytes())?;
     Ok(Exit::Ok)
@@ -115,12 +115,7 @@ struct Wanted {
 fn wanted(cx: &Context) -> Result<Option<Wanted>, Failure> {
     let Some(path) = cx.find_config()? else { return Ok(None) };
     let config = cx.load()?;
-    if !TrustStore::find(&cx.environment)?.trusts(&config) {
-        let report =
-            Report::warning(format!("{} is not trusted, so it was not loaded", path.display()))
-                .help("`dsops trust` shows what it would be allowed, and asks");
-        return Err(Failure::new(Exit::Config, report));
-    }
+    TrustStore::find(&cx.environment)?.require(&config)?;
     let plan = cx.plan(&config)?;
     let names = names(&plan)?;
     let path = std::path::absolute(&path).unwrap_or(path);
@@ -130,7 +125,7 @@ fn wanted(cx: &Context) -> Result<Option<Wanted>, Failure> {
         hash.update(part);
     }
     hash.update(config.content_hash());
-    let id = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = hex(&hash.finalize());
     Ok(Some(Wanted { id, config: plain(&path)?, environment: plan.environment, names }))
 }
 
@@ -231,17 +226,17 @@ fn answer_fish(unload: &[&str], wanted: Option<&Wanted>) -> Result<String, Failu
     Ok(text)
 }
 
-fn answer_nu(unload: &[&str], wanted: Option<&Wanted>) -> Result<String, Failure> {
+fn answer_nu(unload: &[&str], wanted: Option<&Wanted>) -> String {
     let load = wanted.map(|wanted| {
         json!({ "config": wanted.config, "env": wanted.environment, "loaded": wanted.loaded() })
     });
-    Ok(format!("{}\n", json!({ "unload": unload, "load": load })))
+    format!("{}\n", json!({ "unload": unload, "load": load }))
 }
 
 /// The command that prints the values in the words of a shell.
 fn render(wanted: &Wanted, format: &str, quote: fn(&str) -> String) -> Result<String, Failure> {
     Ok(format!(
-        "{} --config {} --env {} --non-interactive render --format {format} --out -",
+        "{} --config {} --env {} --non-interactive render --only-trusted --format {format} --out -",
         quote(&own_path()?),
         quote(&wanted.config),
         quote(&wanted.environment)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use dsops_formats::{Dialect, Format, Options, RenderErrors, Template};
-use dsops_resolver::{Config, Resolved, suggest};
+use dsops_resolver::{Config, Power, Resolved, codes, suggest};
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::file;
 
@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::git::{self, Fate};
 use crate::report::{Failure, Report};
 use crate::selection::Selected;
+use crate::trust::TrustStore;
 use crate::ui;
 
 /// The largest template taken in.
@@ -31,6 +32,7 @@ Examples:
   dsops render --all
 
 A file with secrets outlives the program that needed them; `dsops exec` leaves none.")]
+#[expect(clippy::struct_excessive_bools, reason = "flags are independent of each other")]
 pub struct Args {
     /// Entries of `templates` in the configuration, by name
     #[arg(conflicts_with_all = ["out", "format", "template", "all"])]
@@ -67,6 +69,9 @@ pub struct Args {
     /// k8s: its namespace
     #[arg(long, value_name = "NAME")]
     pub namespace: Option<String>,
+    /// For the shell hook: only what `dsops trust` was given
+    #[arg(long, hide = true)]
+    pub only_trusted: bool,
     /// Refused: a file does not delete itself
     #[arg(long, value_name = "TIME", hide = true)]
     pub ttl: Option<String>,
@@ -84,7 +89,19 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         ));
     }
     let config = cx.load()?;
+    if args.only_trusted {
+        // The hook asked before it started this run; since then the files may have changed.
+        TrustStore::find(&cx.environment)?.require(&config)?;
+    }
+    let is_of_templates = |power: &Power| power.code == codes::POWER_TEMPLATE;
+    if args.out.is_none() {
+        // Before a template is read; which environment it is for makes no difference.
+        cx.require_trust(&config, "", is_of_templates)?;
+    }
     let jobs = jobs(cx, args, &config)?;
+    for job in &jobs {
+        cx.require_trust(&config, &job.environment, |power| !is_of_templates(power))?;
+    }
     // Whatever can be known to fail does so before anything is fetched, and all of it before
     // anything is written.
     for out in jobs.iter().filter_map(|job| job.out.as_deref()) {
@@ -94,7 +111,6 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     for job in &jobs {
         if !resolved.contains_key(job.environment.as_str()) {
             let plan = cx.plan_selected_in(&config, &job.environment, &args.selected)?;
-            cx.require_trust(&config, &plan.environment, |_| true)?;
             resolved.insert(&job.environment, cx.resolve(&config, &plan)?);
         }
     }

@@ -90,7 +90,7 @@ struct Loader<'a> {
     /// In the order in which the later wins.
     documents: Vec<Document>,
     files: Vec<ConfigFile>,
-    /// Each file once, by the name it has in the hash.
+    /// Each content of each file once, by the name it has in the hash.
     hashed: Vec<(String, [u8; 32])>,
     /// The files on the way to this one, links followed.
     way: Vec<PathBuf>,
@@ -108,8 +108,10 @@ impl Loader<'_> {
             Some((place, outside, hash_name)) => (Some(place), outside, hash_name),
             None => (None, false, file_name(path)),
         };
-        if !self.hashed.iter().any(|(known, _)| *known == hash_name) {
-            self.hashed.push((hash_name, Sha256::digest(text.as_bytes()).into()));
+        // A file that is included twice is read twice, and may be another one by then.
+        let hashed = (hash_name, Sha256::digest(text.as_bytes()).into());
+        if !self.hashed.contains(&hashed) {
+            self.hashed.push(hashed);
         }
         self.files.push(ConfigFile { path: path.to_owned(), included_at, outside });
         self.bytes += text.len();

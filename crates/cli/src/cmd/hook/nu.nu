@@ -10,7 +10,7 @@ export-env {
         $env._dsops_loaded = ''
       }
       if ($state.load != null) {
-        let values = (^@DSOPS@ --config $state.load.config --env $state.load.env --non-interactive render --format json --flat --out - | from json)
+        let values = (^@DSOPS@ --config $state.load.config --env $state.load.env --non-interactive render --only-trusted --format json --flat --out - | from json)
         $env._dsops_was = ($env | transpose name value | where name in ($values | columns) | reduce --fold {} {|one, all| $all | upsert $one.name $one.value})
         load-env $values
         $env._dsops_loaded = $state.load.loaded
