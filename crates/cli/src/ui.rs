@@ -43,21 +43,21 @@ impl Ui {
     /// Something good to know; `--quiet` and `--json` hide it.
     pub fn note(self, text: impl AsRef<str>) {
         if !self.quiet {
-            say(text.as_ref());
+            say(&harmless(text.as_ref()));
         }
     }
 
     /// Detail that only `--verbose` shows.
     pub fn detail(self, text: impl AsRef<str>) {
         if self.verbose {
-            say(text.as_ref());
+            say(&harmless(text.as_ref()));
         }
     }
 
     /// What was asked for by a flag of its own, where stdout is somebody else's.
     #[expect(clippy::unused_self, reason = "all talk goes through here")]
     pub fn tell(self, text: impl AsRef<str>) {
-        say(text.as_ref());
+        say(&harmless(text.as_ref()));
     }
 
     /// A warning, in full; never hidden.
@@ -93,16 +93,17 @@ impl Ui {
         if let Some(code) = report.code {
             let _ = write!(head, "[{code}]");
         }
-        let mut text = format!("{}: {}", paint.wrap(tint, &head), report.message);
+        // Paths, names and other programs' words are in it.
+        let mut text = format!("{}: {}", paint.wrap(tint, &head), harmless(&report.message));
         if let Some(place) = &report.place {
             text.push('\n');
             text.push_str(&place.render(|marks| paint.wrap(Tint::Red, marks)));
         }
         for cause in &report.causes {
-            let _ = write!(text, "\n  because: {cause}");
+            let _ = write!(text, "\n  because: {}", harmless(cause));
         }
         if let Some(help) = &report.help {
-            let _ = write!(text, "\n  {}: {help}", paint.wrap(Tint::Blue, "help"));
+            let _ = write!(text, "\n  {}: {}", paint.wrap(Tint::Blue, "help"), harmless(help));
         }
         text
     }
@@ -185,13 +186,31 @@ pub fn plural(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// Untrusted text (a file's line, a key) on one line of a terminal: control characters escaped.
+/// Untrusted text (a file's line, a key) on one line of a terminal: control characters escaped,
+/// and those that turn the direction of writing, by which text can pose as another.
 pub fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() }
-        })
-        .collect()
+    escaped(text, |c| c != '\t')
+}
+
+/// The same for text of several lines.
+fn harmless(text: &str) -> String {
+    escaped(text, |c| !matches!(c, '\t' | '\n'))
+}
+
+fn escaped(text: &str, counts: impl Fn(char) -> bool) -> String {
+    let drives = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if drives(c) && counts(c) {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
 }
 
 fn say(text: &str) {
@@ -250,6 +269,14 @@ mod tests {
     #[test]
     fn a_terminal_is_not_driven_by_file_content() {
         assert_eq!(one_line("a\x1b[2Jb\tc"), "a\\u{1b}[2Jb\tc");
+        assert_eq!(one_line("a\u{202e}b"), "a\\u{202e}b");
+        let ui = Ui { quiet: false, verbose: false, json: false, colour: false };
+        let mut report = Report::error("a\x1bb").help("c\x1bd\ne");
+        report.causes.push("f\x1bg".into());
+        assert_eq!(
+            ui.render(&report),
+            "error: a\\u{1b}b\n  because: f\\u{1b}g\n  help: c\\u{1b}d\ne"
+        );
     }
 
     #[test]
