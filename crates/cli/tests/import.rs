@@ -43,6 +43,48 @@ fn what_is_there_is_not_overwritten_unless_told() {
 }
 
 #[test]
+fn a_variable_that_comes_from_elsewhere_is_told() {
+    let project = Project::new();
+    project.set("TOKEN", b"old");
+    let config = project.read("dsops.yaml");
+    let renamed = config.replace(
+        "TOKEN: { from: store://secrets/TOKEN }",
+        "MINE: { from: store://secrets/TOKEN }\n    LIT: { literal: x }",
+    );
+    assert_ne!(renamed, config);
+    project.write("dsops.yaml", &renamed);
+    project.write("a.env", "MINE=new\nLIT=y\n");
+    let output = project.run(&["import", "a.env"]);
+    let text = stderr(&output);
+    assert_eq!(code(&output), 0, "{text}");
+    assert!(text.contains("MINE comes from store://secrets/TOKEN"), "{text}");
+    assert!(text.contains("LIT comes from"), "{text}");
+    assert_eq!(project.run(&["get", "MINE"]).stdout, b"old");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_edited_keeps_the_store_as_it_was() {
+    let project = Project::new();
+    project.set("OLD", b"x");
+    let config = project.read("dsops.yaml");
+    // An environment behind an anchor is not edited.
+    let (head, tail) = config.split_once("envs:").unwrap();
+    let name = tail.trim().split(':').next().unwrap().to_owned();
+    project.write(
+        "dsops.yaml",
+        &format!(
+            "{head}envs:\n  base: &all {{ OLD: {{ from: store://secrets/OLD }} }}\n  {name}: *all\n"
+        ),
+    );
+    let before = (project.read("secrets.sops.yaml"), project.read("dsops.yaml"));
+    project.write("a.env", "NEW=y\n");
+    let output = project.run(&["import", "a.env", "--env", &name]);
+    let after = (project.read("secrets.sops.yaml"), project.read("dsops.yaml"));
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert_eq!(after, before);
+}
+
+#[test]
 fn a_dry_run_changes_nothing() {
     let project = Project::new();
     project.write("a.json", r#"{"TOKEN":"x","N":{"computed":"y"}}"#);

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use dsops_execenv::Name;
 use dsops_formats::ImportFormat;
-use dsops_resolver::{Config, OpenContext, StoreSettings};
+use dsops_resolver::{Config, OpenContext, PlannedSource, StoreSettings};
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::sops::{self, OpenDocument};
 use serde_json::json;
@@ -99,6 +99,11 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let settings = embedded::choose(&config, args.store.as_deref())?;
     let (values, unfit): (Vec<_>, Vec<_>) =
         found.values.iter().partition(|(name, _)| is_variable(name));
+    // Whatever can be known to fail does so before anything is changed.
+    let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
+    let (undeclared, elsewhere) = declared(cx, &config, settings, &names)?;
+    let declaration = Declaration { config: &config, environment, settings, names: &undeclared };
+    declaration.check()?;
     let open = OpenContext::new(config.base_dir(), &cx.environment);
     let store = sops::locate(settings, &open).map_err(Failure::from_store)?;
     let take = |document: &mut OpenDocument| take(document, &values, args);
@@ -116,10 +121,13 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         ));
         return Err(Failure::new(Exit::Store, report.help("`--overwrite` replaces them")));
     }
-    let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
-    let undeclared = undeclared(cx, &config, environment, &names)?;
-    if !args.dry_run && !undeclared.is_empty() {
-        declare_all(&config, environment, settings, &undeclared)?;
+    if !args.dry_run {
+        declaration.write()?;
+    }
+    for (name, source) in elsewhere {
+        let text = format!("{name} comes from {source}, not from what is imported");
+        let help = "declare it with `from`, or it keeps the value it had";
+        cx.ui.report(&Report::warning(text).help(help));
     }
     for (name, _) in unfit {
         let name = ui::one_line(name);
@@ -165,36 +173,71 @@ fn take(
     Ok(outcome)
 }
 
-/// Those that the environment does not have yet.
-fn undeclared<'a>(
+/// Names that the environment does not have yet; and those that it has from elsewhere, with their
+/// sources.
+type Declared<'a> = (Vec<&'a str>, Vec<(&'a str, String)>);
+
+fn declared<'a>(
     cx: &Context,
     config: &Config,
-    environment: &str,
+    settings: &StoreSettings,
     names: &[&'a str],
-) -> Result<Vec<&'a str>, Failure> {
+) -> Result<Declared<'a>, Failure> {
     let plan = cx.plan(config)?;
-    debug_assert_eq!(plan.environment, environment);
-    let declared: BTreeSet<&str> =
-        plan.variables.iter().map(|variable| variable.name.as_str()).collect();
-    Ok(names.iter().copied().filter(|name| !declared.contains(name)).collect())
+    let (mut undeclared, mut elsewhere) = (Vec::new(), Vec::new());
+    for name in names {
+        let Some(variable) = plan.variables.iter().find(|variable| variable.name == *name) else {
+            undeclared.push(*name);
+            continue;
+        };
+        let is_ours = match &variable.source {
+            PlannedSource::Item { reference, item } => {
+                reference.store == settings.name() && item.key == *name
+            }
+            _ => false,
+        };
+        if !is_ours {
+            elsewhere.push((*name, ui::one_line(&variable.source_text())));
+        }
+    }
+    Ok((undeclared, elsewhere))
 }
 
-fn declare_all(
-    config: &Config,
-    environment: &str,
-    settings: &StoreSettings,
-    names: &[&str],
-) -> Result<(), Failure> {
-    let reference = |name: &str| format!("store://{}/{name}", settings.name());
-    let by_hand = format!(
-        "the values are stored; declare them under `envs.{environment}`, as `{}`",
-        declare::declaration(names[0], &reference(names[0]))
-    );
-    embedded::edit(config, &by_hand, |text| {
-        names.iter().try_fold(text.to_owned(), |text, name| {
-            declare::declare(&text, environment, name, &reference(name))
+/// What is to be added to the configuration.
+struct Declaration<'a> {
+    config: &'a Config,
+    environment: &'a str,
+    settings: &'a StoreSettings,
+    names: &'a [&'a str],
+}
+
+impl Declaration<'_> {
+    /// Nothing is written.
+    fn check(&self) -> Result<(), Failure> {
+        let Some(first) = self.names.first() else { return Ok(()) };
+        embedded::edited(self.config, &self.by_hand(first), |text| self.declare(text)).map(drop)
+    }
+
+    fn write(&self) -> Result<(), Failure> {
+        let Some(first) = self.names.first() else { return Ok(()) };
+        let by_hand = format!("the values are stored; {}", self.by_hand(first));
+        embedded::edit(self.config, &by_hand, |text| self.declare(text))
+    }
+
+    fn declare(&self, text: &str) -> Option<String> {
+        self.names.iter().try_fold(text.to_owned(), |text, name| {
+            declare::declare(&text, self.environment, name, &self.reference(name))
         })
-    })
+    }
+
+    fn by_hand(&self, name: &str) -> String {
+        let line = declare::declaration(name, &self.reference(name));
+        format!("declare them under `envs.{}`, as `{line}`", self.environment)
+    }
+
+    fn reference(&self, name: &str) -> String {
+        format!("store://{}/{name}", self.settings.name())
+    }
 }
 
 fn tell(
@@ -222,14 +265,11 @@ fn tell(
         cx.ui.report(&Report::warning(format!("{}: {note}", args.file.display())));
     }
     for (name, why) in &found.left {
-        cx.ui.note(format!("left out {name}: {why}"));
+        cx.ui.note(format!("left out {}: {why}", ui::one_line(name)));
     }
     let (would, names) = (if args.dry_run { "would store" } else { "stored" }, &outcome.stored);
-    cx.ui.note(format!(
-        "{would} {} in {store}: {}",
-        ui::plural(names.len(), "value"),
-        names.join(", ")
-    ));
+    let listed = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+    cx.ui.note(format!("{would} {} in {store}{listed}", ui::plural(names.len(), "value")));
     if !outcome.unchanged.is_empty() {
         cx.ui.note(format!("there already: {}", outcome.unchanged.join(", ")));
     }
