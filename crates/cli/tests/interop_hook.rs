@@ -1,6 +1,6 @@
 //! The hook in the real shells: loaded on `cd` in, gone on `cd` out, never without trust.
 #![cfg(unix)]
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
 
 mod common;
 

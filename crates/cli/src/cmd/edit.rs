@@ -54,7 +54,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let allowed = Allowed { any_editor: args.allow_traces, disk: args.allow_disk };
     let name = store.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut failure = None;
-    let changed = store.change(|document| match edit(cx, document, &name, allowed) {
+    let outcome = store.change(|document| match edit(cx, document, &name, allowed) {
         Ok(changes) => Ok(changes),
         Err(error) => {
             failure = Some(error);
@@ -65,7 +65,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     if let Some(failure) = failure {
         return Err(failure);
     }
-    let changes = changed.map_err(|error| store_failure(&error))?;
+    let changes = outcome.map_err(|error| store_failure(&error))?;
     cx.ui.note(summary(&changes, &shown(&store.path).display().to_string()));
     Ok(Exit::Ok)
 }

@@ -108,10 +108,13 @@ pub fn needed(variable: &PlannedVariable) -> &'static str {
     }
 }
 
+/// A title, and what stands below it for a variable.
+type Column<'a> = (&'static str, Box<dyn Fn(&PlannedVariable) -> String + 'a>);
+
 fn as_table(plan: &Plan, report: Option<&CheckReport>, verbose: bool) -> String {
     let transformed = plan.variables.iter().any(|variable| !variable.transforms.is_empty());
     let overriding = plan.variables.iter().any(|variable| !variable.overrides.is_empty());
-    let mut columns: Vec<(&str, Box<dyn Fn(&PlannedVariable) -> String>)> = vec![
+    let mut columns: Vec<Column<'_>> = vec![
         ("VARIABLE", Box::new(|variable| ui::one_line(&variable.name))),
         ("SOURCE", Box::new(|variable| ui::one_line(&variable.source_text()))),
         ("NEEDED", Box::new(|variable| needed(variable).to_owned())),

@@ -142,12 +142,10 @@ fn wipe(path: &Path) -> io::Result<()> {
 /// Whether files in a folder live in memory only (and in swap, where there is some).
 #[cfg(target_os = "linux")]
 fn is_in_memory(folder: &Path) -> bool {
-    const TMPFS: u64 = 0x0102_1994;
-    const RAMFS: u64 = 0x8584_58f6;
     rustix::fs::statfs(folder).is_ok_and(|system| {
-        // The width and sign of the field depend on the architecture; the numbers have 32 bits.
-        let kind = u64::from(system.f_type.cast_unsigned()) & 0xffff_ffff;
-        matches!(kind, TMPFS | RAMFS)
+        // The width and sign of the field depend on the architecture; the numbers of tmpfs and
+        // ramfs (linux/magic.h) have 32 bits.
+        matches!(system.f_type.cast_unsigned() & 0xffff_ffff, 0x0102_1994 | 0x8584_58f6)
     })
 }
 
