@@ -1,5 +1,6 @@
 //! What the command line means: the configuration, the environment and the way of talking of this run.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -260,14 +261,25 @@ impl Context {
     }
 }
 
+/// What any environment of a configuration could do that its user has to agree to.
+pub fn all_powers(config: &Config) -> Vec<Power> {
+    // Several environments may have the same one.
+    let mut seen = BTreeSet::new();
+    config
+        .environments()
+        .flat_map(|environment| powers(config, environment))
+        .filter(|power| seen.insert((power.place.to_string(), power.code, power.what.clone())))
+        .collect()
+}
+
 /// What an environment of a configuration could do that its user has to agree to.
-pub fn powers(config: &Config, environment: &str) -> Vec<Power> {
+fn powers(config: &Config, environment: &str) -> Vec<Power> {
     config.powers(environment, &Registry::new(), &is_dangerous)
 }
 
 /// What a variable is called matters where it is set, and what a template touches where it is
 /// rendered: not where values are fetched.
-fn concerns_fetching(power: &Power) -> bool {
+pub fn concerns_fetching(power: &Power) -> bool {
     !matches!(power.code, codes::POWER_VARIABLE | codes::POWER_TEMPLATE)
 }
 

@@ -1,13 +1,12 @@
 //! `dsops trust`: allow this very configuration to do what can run code or redirect secrets.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 
 use dsops_resolver::{Config, Power};
 use serde_json::json;
 
-use crate::context::{Context, powers};
+use crate::context::{Context, all_powers};
 use crate::exit::Exit;
 use crate::prompt;
 use crate::report::{Failure, Report};
@@ -62,11 +61,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     }
     let config = cx.load()?;
     let trusted = store.trusts(&config);
-    let mut powers: Vec<Power> =
-        config.environments().flat_map(|environment| powers(&config, environment)).collect();
-    // Several environments may have the same one.
-    let mut seen = BTreeSet::new();
-    powers.retain(|power| seen.insert((power.place.to_string(), power.code, power.what.clone())));
+    let powers = all_powers(&config);
     if args.show {
         show(&config, &powers, trusted, cx.ui.json)?;
         return Ok(if trusted || powers.is_empty() { Exit::Ok } else { Exit::Found });

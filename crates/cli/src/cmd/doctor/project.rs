@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use dsops_resolver::{
     Config, Health, OpenContext, Power, StoreFactory, StoreHealth, StoreSettings, check_stores,
-    codes, plan,
+    plan,
 };
 use dsops_stores::sops::{self, Keyring};
 use dsops_stores::{CREDENTIAL_VARIABLES, Registry};
 
 use super::{Finding, Outcome, git};
-use crate::context::Context;
+use crate::context::{Context, all_powers, concerns_fetching};
 use crate::embedded;
 use crate::report::{Report, Severity};
 use crate::trust::TrustStore;
@@ -98,9 +98,7 @@ fn environments(config: &Config, registry: &Registry) -> Vec<Finding> {
 
 /// What the configuration could do that needs trust, and whether its stores may be asked.
 fn trust(cx: &Context, config: &Config) -> (bool, Vec<Finding>) {
-    let mut powers: Vec<Power> =
-        config.environments().flat_map(|environment| cx.powers(config, environment)).collect();
-    powers.dedup();
+    let powers = all_powers(config);
     if powers.is_empty() {
         return (true, Vec::new());
     }
@@ -113,7 +111,7 @@ fn trust(cx: &Context, config: &Config) -> (bool, Vec<Finding>) {
         Finding::warning("trust", format!("not trusted: it {} ({})", power.what, power.place))
             .help("read the configuration; `dsops trust` allows exactly this content")
     };
-    let by_stores = powers.iter().any(|power| power.code != codes::POWER_VARIABLE);
+    let by_stores = powers.iter().any(concerns_fetching);
     (!by_stores, powers.iter().map(untrusted).collect())
 }
 
