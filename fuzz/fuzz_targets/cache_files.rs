@@ -86,6 +86,12 @@ fuzz_target!(|input: &[u8]| {
         }
         _ => bytes.truncate(rest.first().map_or(0, |len| usize::from(*len) * bytes.len() / 256)),
     }
+    // A short key file is waited for, as another process may be writing it: seldom, or nothing else is tried.
+    let is_short_key =
+        path.file_name().is_some_and(|name| name == "key") && bytes.len() < good.len();
+    if is_short_key && rest.first().is_some_and(|byte| byte % 64 != 0) {
+        return;
+    }
     let changed = bytes != *good;
     fs::write(path, &bytes).expect("writes");
     if let Some(cache) = open(&setup.root) {

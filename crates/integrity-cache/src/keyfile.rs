@@ -22,10 +22,12 @@ const VERSION: u16 = 1;
 const HEADER: usize = 16;
 const RECORD: usize = KEY_LEN + 16;
 const CHECK: usize = 32;
+/// A file with one key.
+const SHORTEST: usize = HEADER + RECORD + CHECK;
 /// The active key and those it replaced.
 const MOST_KEYS: usize = 3;
 /// Where two publish without links or renames, the loser may see a file that is not whole yet.
-const SHORT_READS: u32 = 20;
+const SHORT_READS: u32 = 5;
 const SHORT_WAIT: Duration = Duration::from_millis(10);
 
 /// Where the master key of a cache comes from.
@@ -97,8 +99,8 @@ impl KeyFile<'_> {
         let mut reads = 0;
         loop {
             match self.load_once() {
-                Err(Error::Key { problem: KeyProblem::Length { .. }, .. })
-                    if reads < SHORT_READS =>
+                Err(Error::Key { problem: KeyProblem::Length { len_bytes }, .. })
+                    if reads < SHORT_READS && len_bytes < SHORTEST as u64 =>
                 {
                     reads += 1;
                     thread::sleep(SHORT_WAIT);
