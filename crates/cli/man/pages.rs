@@ -4,6 +4,11 @@
 pub const PAGES: &[(&str, &str)] = &[
     ("", include_str!("dsops.1")),
     ("completion", include_str!("dsops-completion.1")),
+    ("config", include_str!("dsops-config.1")),
+    ("config-check", include_str!("dsops-config-check.1")),
+    ("config-explain", include_str!("dsops-config-explain.1")),
+    ("config-migrate", include_str!("dsops-config-migrate.1")),
+    ("config-schema", include_str!("dsops-config-schema.1")),
     ("demo", include_str!("dsops-demo.1")),
     ("doctor", include_str!("dsops-doctor.1")),
     ("edit", include_str!("dsops-edit.1")),

@@ -10,7 +10,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 use dsops_resolver::suggest;
 
 use crate::cmd::{
-    completion, demo, doctor, edit, exec, get, hook, import, init, list, login, man, plan,
+    completion, config, demo, doctor, edit, exec, get, hook, import, init, list, login, man, plan,
     providers, recipients, rekey, render, set, trust, unset,
 };
 use crate::env_vars;
@@ -167,6 +167,8 @@ pub enum Command {
     HookState(hook::StateArgs),
     /// Check protection, configuration, stores and file modes
     Doctor(doctor::Args),
+    /// Check, explain and migrate the configuration
+    Config(config::Args),
     /// List the types of stores and the stores of the configuration
     Providers(providers::Args),
     /// Say what a store needs to be used, and what of it is there

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod completion;
+pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod edit;

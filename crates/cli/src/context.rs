@@ -108,6 +108,14 @@ impl Context {
     /// # Errors
     /// All that is wrong with it.
     pub fn read_config(&self, path: &Path) -> Result<Config, Failure> {
+        self.parse_config(path).map_err(|errors| Failure::many(Exit::Config, errors))
+    }
+
+    /// The same, with the errors as the resolver tells them.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn parse_config(&self, path: &Path) -> Result<Config, ConfigErrors> {
         // The path as people know it: relative where it is in the working directory.
         let shown =
             current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
@@ -115,7 +123,6 @@ impl Context {
         let variables = |name: &str| self.environment.var(name);
         let options = LoadOptions::new().variables(&variables);
         Config::load_with(shown.as_deref().unwrap_or(path), &options)
-            .map_err(|errors| Failure::many(Exit::Config, errors))
     }
 
     /// The environment to work on: the one asked for, else the only one there is.

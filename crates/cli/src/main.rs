@@ -80,6 +80,7 @@ fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Render(args) => cmd::render::run(cx, args),
         Command::List(args) => cmd::list::run(cx, args),
         Command::Unset(args) => cmd::unset::run(cx, args),
+        Command::Config(args) => cmd::config::run(cx, args),
         Command::Providers(args) => cmd::providers::run(cx, args),
         Command::Login(args) => cmd::login::run(cx, args),
         Command::Doctor(args) => cmd::doctor::run(cx, args),

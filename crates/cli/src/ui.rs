@@ -117,7 +117,7 @@ fn failure_as_json(failure: &Failure) -> Value {
 }
 
 /// One report; `general` is the code of one that has no code of its own.
-fn as_json(report: &Report, general: Option<&str>) -> Value {
+pub fn as_json(report: &Report, general: Option<&str>) -> Value {
     json!({
         "severity": report.severity.word(),
         "code": report.code.or(general),

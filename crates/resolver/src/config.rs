@@ -25,6 +25,7 @@ mod discovery;
 mod environment;
 mod expand;
 mod explain;
+mod foreign;
 mod lint;
 mod load;
 mod migrate;

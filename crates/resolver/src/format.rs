@@ -176,7 +176,7 @@ pub const VARIABLE: &[Setting] = &[
     Setting::new(
         "default",
         Kind::Text,
-        "The value when the store has no such item. `transform` is applied to it too.",
+        "The value when the store has no such item, as it is: `transform` is not applied to it.",
     ),
     Setting::new(
         "optional",

@@ -241,6 +241,14 @@ pub fn plan(
     })
 }
 
+impl Config {
+    /// What is wrong with the settings of its stores, whether an environment uses them or not, in
+    /// the order of their names. [`plan`] says it of those that its environment uses.
+    pub fn store_problems(&self, factory: &dyn StoreFactory) -> Vec<Diagnostic> {
+        self.stores.values().flat_map(|settings| store_problems(settings, factory)).collect()
+    }
+}
+
 /// The stores the environment uses whose settings are sound; what is wrong with the others is said.
 fn usable_stores<'a>(
     config: &'a Config,
@@ -261,20 +269,24 @@ fn usable_stores<'a>(
         if !used.contains(name.as_str()) {
             continue;
         }
-        let mut found = Vec::new();
-        if !settings.deferred.is_empty() {
-            found.extend(settings.deferred.iter().cloned());
-        } else if factory.types().contains(&settings.store_type()) {
-            found.extend(factory.validate(settings));
-        } else {
-            found.push(unknown_type(settings, factory));
-        }
+        let mut found = store_problems(settings, factory);
         if found.is_empty() {
             usable.insert(name.as_str());
         }
         problems.append(&mut found);
     }
     usable
+}
+
+/// What is wrong with the settings of a store.
+fn store_problems(settings: &StoreSettings, factory: &dyn StoreFactory) -> Vec<Diagnostic> {
+    if !settings.deferred.is_empty() {
+        settings.deferred.clone()
+    } else if factory.types().contains(&settings.store_type()) {
+        factory.validate(settings)
+    } else {
+        vec![unknown_type(settings, factory)]
+    }
 }
 
 fn address(
@@ -331,6 +343,9 @@ fn unknown_type(settings: &StoreSettings, factory: &dyn StoreFactory) -> Diagnos
     let message = format!("the store `{}` has the unknown type `{wanted}`", settings.name());
     let problem =
         Diagnostic::error(codes::UNKNOWN_STORE_TYPE, message).at(settings.type_place.clone());
+    if let Some(help) = factory.missing_type_help(wanted) {
+        return problem.help(help);
+    }
     match suggest(wanted, known.iter().copied()) {
         Some(likely) => problem.help(format!("did you mean `{likely}`?")),
         None => problem.help(format!("there are: {}", known.join(", "))),

@@ -276,6 +276,13 @@ pub trait StoreFactory: Sync {
     /// The types it makes, as written in `type:`.
     fn types(&self) -> &[&str];
 
+    /// What to do about a type that it does not make but knows of; the help of the error that says
+    /// so. The default is that it knows of none.
+    fn missing_type_help(&self, store_type: &str) -> Option<String> {
+        let _ = store_type;
+        None
+    }
+
     /// What the settings of a type are, beside those that every store has. The default is that they
     /// are not described: the schema then takes any.
     fn settings(&self, store_type: &str) -> Option<&'static [Setting]> {

@@ -247,7 +247,8 @@ impl Case {
                 (Answer::Value(value), _) => value,
                 (Answer::Failure { is_missing: true, .. }, Some(default)) => {
                     defaulted.push(name.clone());
-                    default.clone().into_bytes()
+                    values.push((name.clone(), default.clone().into_bytes()));
+                    continue;
                 }
                 (Answer::Failure { is_missing: true, .. }, None) if *optional => {
                     missing.push(name.clone());

@@ -49,6 +49,7 @@
 //! ```
 
 pub mod age;
+mod elsewhere;
 pub mod file;
 mod registry;
 mod scrub;

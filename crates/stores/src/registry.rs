@@ -60,6 +60,10 @@ impl StoreFactory for Registry {
         TYPES
     }
 
+    fn missing_type_help(&self, store_type: &str) -> Option<String> {
+        crate::elsewhere::help(store_type, TYPES)
+    }
+
     fn settings(&self, store_type: &str) -> Option<&'static [Setting]> {
         self.factory(store_type).ok()?.settings(store_type)
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::foreign;
 use super::read::{Reader, inner_span};
 use crate::diagnostic::{Diagnostic, Place, codes, suggest};
 use crate::transform::{self, RawStep, Transform, TransformParseError, parse_chain, parse_step};
@@ -58,6 +59,14 @@ impl Reader<'_> {
     /// `trim`, `join:","` or `{ join: "," }`.
     fn list_step(&mut self, node: &Node) -> Option<Step> {
         if let Some(entries) = node.as_mapping() {
+            let keys: Vec<&str> = entries.iter().filter_map(|(key, _)| key.as_str()).collect();
+            let of_type = node.get("type").and_then(Node::as_str);
+            if let Some(help) = foreign::step(&keys, of_type) {
+                let message = "a step is named by its transform, not by `type`";
+                let problem = self.error(node.span, codes::TRANSFORM, message);
+                self.push(problem.help(help));
+                return None;
+            }
             let [(name, arguments)] = entries else {
                 self.not_a_chain(node);
                 return None;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dsops_secure_mem::SecretBytes;
 
 use super::environment::Entry;
+use super::foreign;
 use super::read::{Reader, inner_span};
 use super::{SourceSpec, VariableSpec};
 use crate::diagnostic::{Diagnostic, Place, codes};
@@ -225,8 +226,12 @@ impl VariableReader<'_, '_> {
         let is_unknown = |key: &Node| !format::has(FROM, key.as_str().unwrap_or_default());
         let unknown: Vec<_> = entries.iter().filter(|(key, _)| is_unknown(key)).collect();
         if !unknown.is_empty() {
+            let has_key = entries.iter().any(|(key, _)| key.as_str() == Some("key"));
             for (key, _) in unknown {
-                self.unknown_key(key, FROM);
+                match foreign::key_of_from(key.as_str().unwrap_or_default(), has_key) {
+                    Some(help) => self.unknown_key_with(key, help.to_owned()),
+                    None => self.unknown_key(key, FROM),
+                }
             }
             // What else is missing may be what they meant.
             return None;
@@ -249,8 +254,8 @@ impl VariableReader<'_, '_> {
                 return None;
             }
             (Some(_), Some(_), _) => return self.clash(span, "store", "provider"),
-            (Some(_), _, Some(_)) => return self.clash(span, "store", "service"),
-            (_, Some(_), Some(_)) => return self.clash(span, "provider", "service"),
+            (Some(_), _, Some(_)) => return self.beside_service(span, "store"),
+            (_, Some(_), Some(_)) => return self.beside_service(span, "provider"),
             (_, _, Some(node)) => {
                 service_text?;
                 return Some(self.service(node.span));
@@ -286,7 +291,10 @@ impl VariableReader<'_, '_> {
                     codes::SOURCE,
                     format!("`from` has no `key` for the store `{name}`"),
                 );
-                self.reader.push(problem.help("name the item: `key: …`"));
+                self.reader.push(problem.help(match foreign::store_and_path(name) {
+                    Some(help) => help,
+                    None => "name the item: `key: …`".to_owned(),
+                }));
             }
             return None;
         };
@@ -300,6 +308,13 @@ impl VariableReader<'_, '_> {
     fn clash(&mut self, span: Span, left: &str, right: &str) -> Option<SourceSpec> {
         let message = format!("`from` has `{left}` and `{right}`: only one can be meant");
         self.reader.problem(span, codes::SOURCE, message);
+        None
+    }
+
+    fn beside_service(&mut self, span: Span, store: &str) -> Option<SourceSpec> {
+        let message = format!("`from` has `{store}` and `service`: only one can be meant");
+        let problem = self.reader.error(span, codes::SOURCE, message);
+        self.reader.push(problem.help("remove `service`: it names what is rotated"));
         None
     }
 
@@ -321,7 +336,7 @@ impl VariableReader<'_, '_> {
                 let ReferenceError { column, width, .. } = error;
                 let span = inner_span(node, column - 1, width);
                 let problem = self.reader.error(span, codes::REFERENCE, error.kind.to_string());
-                self.reader.push(match as_store_and_key(text).or_else(|| error.help()) {
+                self.reader.push(match foreign::name_and_key(text).or_else(|| error.help()) {
                     Some(help) => problem.help(help),
                     None => problem,
                 });
@@ -332,20 +347,13 @@ impl VariableReader<'_, '_> {
 
     fn unknown_key(&mut self, key: &Node, known: &[Setting]) {
         let name = key.as_str().unwrap_or_default();
+        self.unknown_key_with(key, format::unknown_help(name, known));
+    }
+
+    fn unknown_key_with(&mut self, key: &Node, help: String) {
+        let name = key.as_str().unwrap_or_default();
         let message = format!("unknown key `{name}` in the variable `{}`", self.name);
         let problem = self.reader.error(key.span, codes::UNKNOWN_KEY, message);
-        self.reader.push(problem.help(format::unknown_help(name, known)));
+        self.reader.push(problem.help(help));
     }
-}
-
-/// What to write for `NAME:KEY`, which examples of the first dsops show.
-fn as_store_and_key(text: &str) -> Option<String> {
-    let (name, key) = text.split_once(':')?;
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let sound = !name.is_empty()
-        && name.chars().all(is_name)
-        && !key.is_empty()
-        && !key.starts_with("//")
-        && !key.contains(char::is_control);
-    sound.then(|| format!("write `from: {{ store: {name}, key: \"{key}\" }}`"))
 }

@@ -93,9 +93,13 @@ pub(super) fn collect(plan: &Plan, fetched: Vec<Fetched>) -> Result<Resolved, Re
             }
         };
         let name = &variable.name;
-        let (value, is_default) = match (found, &variable.default) {
-            (Ok(value), _) => (value, false),
-            (Err(cause), Some(default)) if cause.is_missing() => (Arc::clone(default), true),
+        let value = match (found, &variable.default) {
+            (Ok(value), _) => value,
+            (Err(cause), Some(default)) if cause.is_missing() => {
+                resolved.defaulted.push(name.clone());
+                resolved.values.push((name.clone(), Arc::clone(default)));
+                continue;
+            }
             (Err(cause), None) if cause.is_missing() && variable.optional => {
                 resolved.missing.push(name.clone());
                 continue;
@@ -105,12 +109,9 @@ pub(super) fn collect(plan: &Plan, fetched: Vec<Fetched>) -> Result<Resolved, Re
                 continue;
             }
         };
-        match transformed(value, transforms, is_default) {
+        match transformed(value, transforms) {
             Ok(value) => resolved.values.push((name.clone(), value)),
             Err(cause) => failures.add(variable, cause),
-        }
-        if is_default {
-            resolved.defaulted.push(name.clone());
         }
     }
     match failures.into_errors(plan.variables.len()) {
@@ -122,17 +123,11 @@ pub(super) fn collect(plan: &Plan, fetched: Vec<Fetched>) -> Result<Resolved, Re
 fn transformed(
     mut value: Arc<SecretBytes>,
     transforms: &[Transform],
-    of_default: bool,
 ) -> Result<Arc<SecretBytes>, ResolveCause> {
     for (index, transform) in transforms.iter().enumerate() {
         let applied = transform.apply(&value);
         let (step, of) = (index + 1, transforms.len());
-        value = Arc::new(applied.map_err(|error| ResolveCause::Transform {
-            step,
-            of,
-            of_default,
-            error,
-        })?);
+        value = Arc::new(applied.map_err(|error| ResolveCause::Transform { step, of, error })?);
     }
     Ok(value)
 }

@@ -39,8 +39,6 @@ pub enum ResolveCause {
         step: usize,
         /// Out of how many.
         of: usize,
-        /// Whether it was applied to the variable's default.
-        of_default: bool,
         /// Why.
         error: TransformError,
     },
@@ -93,10 +91,9 @@ impl ResolveError {
 impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 5;
-        if let ResolveCause::Transform { step, of, of_default, .. } = &self.cause {
-            let what = if *of_default { "the default of " } else { "" };
-            write!(f, "cannot transform {what}`{}`", self.variables.join("`, `"))?;
-            if self.store.is_some() && !of_default {
+        if let ResolveCause::Transform { step, of, .. } = &self.cause {
+            write!(f, "cannot transform `{}`", self.variables.join("`, `"))?;
+            if self.store.is_some() {
                 write!(f, " from {}", self.reference)?;
             }
             return if *of > 1 { write!(f, " (step {step} of {of})") } else { Ok(()) };
