@@ -4,6 +4,7 @@
 
 use std::{fs, path::PathBuf};
 
+use base64ct::{Base64, Encoding as _};
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::age::{self, Error, Identity, IdentityFile, Recipient};
 
@@ -135,4 +136,27 @@ fn nothing_of_a_key_is_shown() {
     assert_eq!(format!("{identity:?}"), format!("Identity(of {})", recipient("ed25519")));
     let error = identity.to_text().unwrap_err().to_string();
     assert_eq!(error, "writing an SSH key out is not supported");
+}
+
+/// The padding counts its bytes up from 1; more than a block of it is nobody's.
+#[test]
+fn padding_that_is_too_long_is_refused() {
+    let key = String::from_utf8(data("ed25519.key")).unwrap();
+    let lines: Vec<&str> = key.lines().collect();
+    let body = lines[1..lines.len() - 1].concat();
+    let mut buffer = [0u8; 4096];
+    let mut bytes = Base64::decode(&body, &mut buffer).unwrap().to_vec();
+    let length = |bytes: &[u8], at: usize| {
+        usize::try_from(u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap())).unwrap()
+    };
+    let start = (15..).find(|at| length(&bytes, *at) == bytes.len() - at - 4).unwrap();
+    let padding = bytes.last().copied().filter(|last| *last < 16).unwrap_or(0);
+    bytes.extend((padding..=255).skip(1));
+    bytes.extend(0..=255u8);
+    let sealed = u32::try_from(bytes.len() - start - 4).unwrap();
+    bytes[start..start + 4].copy_from_slice(&sealed.to_be_bytes());
+    let encoded = Base64::encode(&bytes, &mut buffer).unwrap();
+    let text = [lines[0], encoded, lines[lines.len() - 1]].join("\n");
+    let error = IdentityFile::parse(text.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("padding"), "{error}");
 }

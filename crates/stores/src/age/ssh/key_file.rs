@@ -204,7 +204,8 @@ fn private_part(mut reader: Reader<'_>, public: &PublicKey) -> Result<PrivateKey
         }
     };
     reader.string().ok_or_else(cut_off)?;
-    if reader.rest().iter().zip(1u8..).any(|(byte, want)| *byte != want) {
+    let padding = reader.rest();
+    if padding.len() > BLOCK_BYTES || padding.iter().zip(1u8..).any(|(byte, want)| *byte != want) {
         return Err(fail("its padding is not that of OpenSSH"));
     }
     let secret = secret.ok_or(fail("its private part does not belong to its public part"))?;
