@@ -93,8 +93,25 @@ fn check_syntax(pattern: &str) -> Result<(), String> {
     let mut chars = pattern.chars().peekable();
     let mut class = 0usize;
     let mut previous = ' ';
+    let mut repeated = false;
     while let Some(c) = chars.next() {
+        let repeats = class == 0 && matches!(c, '*' | '+' | '?' | '{');
+        if repeats && repeated {
+            return unknown("a repetition of a repetition");
+        }
+        repeated = repeats;
         match c {
+            '{' if class == 0 => {
+                // Go takes a brace that is no repetition for itself, blanks in one included.
+                let count: String = chars.by_ref().take_while(|c| *c != '}').collect();
+                if !count.starts_with(|c: char| c.is_ascii_digit())
+                    || !count.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
+                {
+                    return unknown(&format!("{{{count}}}"));
+                }
+                chars.next_if_eq(&'?');
+            }
+            '*' | '+' | '?' if class == 0 => drop(chars.next_if_eq(&'?')),
             '\\' => match chars.next() {
                 Some('x') => {}
                 Some('<' | '>') => return unknown("\\<"),
@@ -136,7 +153,7 @@ fn check_syntax(pattern: &str) -> Result<(), String> {
                         return unknown(&format!("(?{flag}"));
                     }
                 }
-                if folds && !pattern.is_ascii() {
+                if folds && (!pattern.is_ascii() || pattern.contains("\\x")) {
                     return Err(
                         "upper and lower case of letters beyond ASCII are not supported".to_owned()
                     );
@@ -191,7 +208,13 @@ mod tests {
             "[a--b]",
             "(?i)ä",
             "(",
-            "a**b(",
+            "a**",
+            "a+*?b",
+            "a{2}{3}",
+            "a{ 2 }",
+            "a{,2}",
+            "a{x}",
+            r"(?i)\xe4",
             "\\",
             "[]a]",
         ] {
@@ -211,6 +234,8 @@ mod tests {
             (r"^(?P<name>a)(?:b)$", "ab", "abc"),
             (r"[a-c-]", "-", "d"),
             (r"\x41", "A", "a"),
+            ("^a{2,3}?b+?c*?d??$", "aab", "ab"),
+            ("^(a*)*[*+{]$", "aa{", "aa"),
             (r"[^/]+/secrets/", "a/secrets/b", "secrets/b"),
         ] {
             let regex = regex(pattern).unwrap();
