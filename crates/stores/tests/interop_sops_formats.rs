@@ -8,7 +8,7 @@ mod real_sops;
 use std::{fs, time::SystemTime};
 
 use dsops_secure_mem::SecretBytes;
-use dsops_stores::sops::{CreationRule, Error, Format, OpenDocument, ValueType};
+use dsops_stores::sops::{CreationRule, Document, Error, Format, OpenDocument, ValueType};
 use serde_json::Value;
 
 use real_sops::Sops;
@@ -386,6 +386,15 @@ fn key_groups_open_with_enough_of_them() {
         };
         assert_eq!(*missing, [sops.recipients[0].clone(), sops.recipients[2].clone()]);
         assert!(few.help().is_some());
+
+        let whole = std::fs::read_to_string(sops.path(name)).unwrap();
+        let damaged = whole.replacen("BEGIN AGE", "BEGIN AGED", 1);
+        let damaged = |pair: [usize; 2]| {
+            let document = Document::parse(name, damaged.as_str()).unwrap();
+            document.open(&pair.map(|at| sops.identity(at)))
+        };
+        assert_eq!(text(&damaged([1, 2]).unwrap().get(key).unwrap()), "x");
+        assert!(matches!(damaged([0, 1]), Err(Error::WrappedKey { .. })), "{name}");
 
         let all = [0, 1].map(|at| sops.identity(at));
         let mut open = sops.document(name).open(&all).unwrap();

@@ -28,8 +28,18 @@ impl Document {
         let needed = self.metadata.threshold;
         let mut shares = Vec::new();
         let mut missing = Vec::new();
+        let mut problem = None;
         for group in &self.metadata.groups {
-            if let Some(share) = unwrap(group, KEY_BYTES + SHARE_OVERHEAD, identities)? {
+            // A damaged group does not matter as long as there are enough others.
+            let share = match unwrap(group, KEY_BYTES + SHARE_OVERHEAD, identities) {
+                Err(error @ Error::Memory(_)) => return Err(error),
+                Err(error) => {
+                    problem.get_or_insert(error);
+                    None
+                }
+                Ok(share) => share,
+            };
+            if let Some(share) = share {
                 shares.push(share);
             } else {
                 let age = group.keys.iter().map(|key| key.recipient.as_str());
@@ -42,6 +52,9 @@ impl Document {
                     reason: "two key groups hold the same share of the data key",
                 });
             }
+        }
+        if let Some(problem) = problem {
+            return Err(problem);
         }
         let (file, opened) = (self.file.clone(), shares.len());
         Err(Error::TooFewGroups { file, opened, needed, missing, looked: Vec::new() })
