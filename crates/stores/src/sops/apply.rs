@@ -151,16 +151,16 @@ impl OpenDocument {
         let mut used = vec![false; opened.len()];
         for comment in comments::find(document.format, text, root) {
             let body = comment.body(text);
-            let Some(path) = comment.paths.first() else { continue };
-            let encrypted = path.strip_suffix(':').unwrap_or(path).split(':').fold(
-                document.metadata.rule.at_top(),
-                |above, part| {
-                    if part.is_empty() { above } else { document.metadata.rule.below(above, part) }
-                },
-            );
+            let rule = &document.metadata.rule;
+            let encrypted =
+                comment.parts.iter().fold(rule.at_top(), |above, part| rule.below(above, part));
             if body.is_empty() || !encrypted || clear.contains(&body) {
                 continue;
             }
+            let Some(path) = comment.paths.first() else {
+                let reason = "it has more comments than can be encrypted";
+                return Err(self.edit_error(SOPS_SECTION, reason));
+            };
             let there = opened.iter().enumerate().position(|(at, (_, old))| {
                 !used[at] && bool::from(old.expose().ct_eq(body.as_bytes()))
             });

@@ -20,8 +20,10 @@ pub(super) struct Comment {
     /// Where its text starts.
     body: usize,
     /// The paths under which it may be encrypted, each part followed by a colon; the likeliest
-    /// first.
+    /// first. None where all comments together have more than the limit.
     pub paths: Vec<String>,
+    /// The parts of the likeliest path.
+    pub parts: Vec<String>,
 }
 
 impl Comment {
@@ -65,8 +67,14 @@ pub(super) fn find(format: Format, text: &str, root: &Node) -> Vec<Comment> {
             let own_line = text[range.start - lead..range.start].trim().is_empty();
             let follows = after.is_none_or(|(offset, _)| lead <= column(text, *offset));
             let around = if own_line && follows { [after, before] } else { [before, after] };
-            for (_, parent) in around.into_iter().flatten() {
-                let mut above = *parent;
+            let mut around: Vec<_> =
+                around.into_iter().flatten().map(|(_, parent)| *parent).collect();
+            if around.is_empty() {
+                // Nothing but comments: they are about the document.
+                around.push(None);
+            }
+            let parts = map.parts(around[0]).into_iter().map(str::to_owned).collect();
+            for mut above in around {
                 loop {
                     let path = map.path(above);
                     let used = path.len().min(budget_bytes + 1);
@@ -80,7 +88,7 @@ pub(super) fn find(format: Format, text: &str, root: &Node) -> Vec<Comment> {
                     }
                 }
             }
-            Comment { range, body, paths }
+            Comment { range, body, paths, parts }
         })
         .collect()
 }
@@ -136,6 +144,15 @@ impl<'a> Map<'a> {
 
     /// The parts of a group's path, each followed by a colon; `:` at the top.
     fn path(&self, group: Option<usize>) -> String {
+        let parts = self.parts(group);
+        if parts.is_empty() {
+            return ":".to_owned();
+        }
+        parts.iter().flat_map(|part| [*part, ":"]).collect()
+    }
+
+    /// The parts of a group's path.
+    fn parts(&self, group: Option<usize>) -> Vec<&'a str> {
         let mut parts = Vec::new();
         let mut above = group;
         while let Some(at) = above {
@@ -143,9 +160,7 @@ impl<'a> Map<'a> {
             parts.push(part);
             above = next;
         }
-        if parts.is_empty() {
-            return ":".to_owned();
-        }
-        parts.iter().rev().flat_map(|part| [*part, ":"]).collect()
+        parts.reverse();
+        parts
     }
 }

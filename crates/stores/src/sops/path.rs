@@ -25,6 +25,9 @@ pub(super) fn parse(key: &str) -> Result<Vec<String>, Error> {
 pub(super) fn push(key: &mut String, part: &str) {
     if !key.is_empty() {
         key.push('/');
+    } else if part.is_empty() {
+        // No key can name it. This keeps what is below it apart from all that can be named.
+        key.push('~');
     }
     for c in part.chars() {
         match c {

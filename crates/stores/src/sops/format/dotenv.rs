@@ -13,12 +13,14 @@ use super::{
     Refused,
     flat::{self, Line},
     section::Item,
-    text::{insert, insert_line_after, line_end_with_break, line_start, newline, splice},
+    text::{insert, line_end, line_end_with_break, line_start, splice},
 };
 use crate::sops::path::SOPS_SECTION;
 
 /// What the names of sops' own settings start with.
 const PREFIX: &str = "sops_";
+/// A carriage return before it is part of the value.
+const NEWLINE: &str = "\n";
 
 /// Parses a document; the settings of sops become the section `sops`.
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
@@ -99,8 +101,11 @@ pub(super) fn set(
     let line = format!("{name}={value}");
     let last = data(root).last();
     Ok(match last {
-        Some((_, last)) => insert_line_after(text, last.span.end.offset, &line),
-        None => insert(text, section_start(text, root), &format!("{line}{}", newline(text))),
+        Some((_, last)) => {
+            let end = line_end(text, last.span.end.offset);
+            insert(text, end, &format!("{NEWLINE}{line}"))
+        }
+        None => insert(text, section_start(text, root), &format!("{line}{NEWLINE}")),
     })
 }
 
@@ -115,16 +120,15 @@ pub(super) fn unset(text: &str, root: &Node, parts: &[String]) -> Result<String,
 
 /// Replaces the settings of sops, or adds them at the end.
 pub(super) fn write_section(text: &str, section: &Item) -> String {
-    let newline = newline(text);
     let mut result = String::with_capacity(text.len());
     for line in text.split_inclusive('\n').filter(|line| !line.starts_with(PREFIX)) {
         result.push_str(line);
     }
     if !result.is_empty() && !result.ends_with('\n') {
-        result.push_str(newline);
+        result.push_str(NEWLINE);
     }
     for (name, value) in flat::flatten(section) {
-        result.extend([PREFIX, &name, "=", &value, newline]);
+        result.extend([PREFIX, &name, "=", &value, NEWLINE]);
     }
     result
 }
@@ -251,6 +255,7 @@ mod tests {
             ("A=x\n# c\nB=y\n\n", "A", true, "A=NEW\n# c\nB=y\n\n"),
             ("A=x\n\n# end\n", "B", true, "A=x\nB=NEW\n\n# end\n"),
             ("A=x\n# c\nB=y\n", "A", false, "# c\nB=y\n"),
+            ("A=x\r\nB=y\r\n", "C", true, "A=x\r\nB=y\r\nC=NEW\n"),
             ("A=x\n", "A=B", true, "refused"),
             ("A=x\n", "sops_x", true, "refused"),
             ("A=x\n", "#x", true, "refused"),

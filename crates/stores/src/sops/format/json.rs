@@ -171,6 +171,8 @@ impl Scanner<'_> {
             return Err(self.fail("this is not a number of JSON"));
         }
         self.at += len;
+        // Only among numbers with a fraction is there a zero below zero.
+        let text = if text == "-0" { "-0.0" } else { text };
         let tag = text.parse::<i64>().is_err().then(|| FLOAT_TAG.to_owned());
         Ok(Value::Scalar { text: text.into(), style: Style::Plain, tag })
     }
@@ -314,6 +316,12 @@ mod tests {
         let (name, value) = &root.as_mapping().unwrap()[1];
         assert_eq!((name.span.start.line, name.span.start.column), (2, 2));
         assert_eq!(&text[value.span.range()], "{}");
+    }
+
+    #[test]
+    fn a_zero_keeps_its_sign() {
+        let scalar = parse("-0").unwrap().scalar().map(crate::sops::value::clear_form);
+        assert_eq!(scalar, Some(Ok("-0".to_owned())));
     }
 
     #[test]

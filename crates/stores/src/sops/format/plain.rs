@@ -35,15 +35,15 @@ pub(in crate::sops) fn push_value(
     let bare = matches!(kind, Kind::Int | Kind::Float | Kind::Bool | Kind::Time);
     match format {
         Format::Yaml if bare => {
-            let special = matches!(value, "+Inf" | "-Inf" | "NaN");
-            let lower: &str = match value {
+            let written = match value {
                 "+Inf" => ".inf",
                 "-Inf" => "-.inf",
                 "NaN" => ".nan",
+                // Without a fraction it would be a whole number, which has no such zero.
+                "-0" => "-0.0",
                 other => other,
             };
-            debug_assert!(special || lower == value);
-            Ok(out.push(lower.as_bytes())?)
+            Ok(out.push(written.as_bytes())?)
         }
         Format::Yaml => push_yaml(text, at, value, out),
         Format::Json | Format::Binary if bare && kind != Kind::Time => {
