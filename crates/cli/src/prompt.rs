@@ -9,10 +9,10 @@ use crate::report::{Failure, Report};
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub use unix::{has_terminal, passphrase, secret};
+pub use unix::{answer, has_terminal, passphrase, secret};
 
 #[cfg(not(unix))]
-pub use elsewhere::{has_terminal, passphrase, secret};
+pub use elsewhere::{answer, has_terminal, passphrase, secret};
 
 /// There is no prompt on this system.
 #[cfg(not(unix))]
@@ -24,6 +24,16 @@ mod elsewhere {
     /// There is none to ask on.
     pub fn has_terminal() -> bool {
         false
+    }
+
+    /// Reads a line of standard input after `ask`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn answer(ask: impl FnOnce() -> std::io::Result<()>) -> Result<String, Failure> {
+        let mut answer = String::new();
+        ask().and_then(|()| std::io::stdin().read_line(&mut answer)).map_err(super::failed)?;
+        Ok(answer)
     }
 
     /// Asks for a new secret.
@@ -52,15 +62,17 @@ mod elsewhere {
 /// Asks a question that is answered by yes or no; anything but yes is no.
 ///
 /// # Errors
-/// The answer cannot be read.
+/// The answer cannot be read; ^C.
 pub fn yes(question: &str) -> Result<bool, Failure> {
-    let failed = |error: io::Error| {
-        Failure::new(Exit::Usage, Report::error("reading from the terminal failed").because(&error))
-    };
-    let mut talk = io::stderr().lock();
-    write!(talk, "{question} [y/N] ").map_err(failed)?;
-    talk.flush().map_err(failed)?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(failed)?;
+    let answer = answer(|| {
+        let mut talk = io::stderr().lock();
+        write!(talk, "{question} [y/N] ")?;
+        talk.flush()
+    })?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn failed(error: io::Error) -> Failure {
+    Failure::new(Exit::Usage, Report::error("reading from the terminal failed").because(&error))
 }

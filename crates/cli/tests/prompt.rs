@@ -23,6 +23,10 @@ struct Terminal {
 
 impl Terminal {
     fn start(project: &Project, args: &[&str]) -> Self {
+        Self::start_with(project, args, &[])
+    }
+
+    fn start_with(project: &Project, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
@@ -36,6 +40,7 @@ impl Terminal {
         command.args(["--ctty", "--wait"]).arg(dsops.get_program()).args(args);
         command.current_dir(project.folder.path()).env_clear();
         command.envs(dsops.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.envs(variables.iter().copied());
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         Self { ours: File::from(ours), theirs, child, seen: Vec::new() }
     }
@@ -174,5 +179,26 @@ fn unset_asks_about_the_declaration() {
         let (code, screen) = terminal.end();
         assert_eq!(code, Some(0), "{screen}");
         assert_eq!(project.read("dsops.yaml").contains("store://secrets/A"), is_declared);
+    }
+}
+
+#[test]
+fn an_interrupted_edit_leaves_no_plaintext() {
+    let project = Project::new();
+    project.set("A", b"quokka");
+    let script = "#!/bin/sh\nprintf %s \"$1\" > opened\necho '[: {' >> \"$1\"\n";
+    project.write("editor.sh", script);
+    let editor = project.path("editor.sh");
+    std::fs::set_permissions(&editor, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let variables = [("EDITOR", editor.to_str().unwrap())];
+    for (keys, expected) in [("\x03", 130), ("n\n", 4)] {
+        let mut terminal = Terminal::start_with(&project, &["edit", "--allow-traces"], &variables);
+        terminal.wait_for("Edit it again? [y/N] ");
+        let plaintext = std::path::PathBuf::from(project.read("opened"));
+        assert!(plaintext.exists(), "{}", plaintext.display());
+        terminal.type_in(keys);
+        let (code, text) = terminal.end();
+        assert_eq!(code, Some(expected), "{text}");
+        assert!(!plaintext.parent().unwrap().exists(), "{}", plaintext.display());
     }
 }

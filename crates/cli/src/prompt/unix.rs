@@ -10,6 +10,8 @@ use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termi
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
 
+use super::failed;
+
 /// The longest value a person can type. Longer ones come from a file or a pipe.
 const LIMIT_BYTES: usize = 64 * 1024;
 
@@ -50,6 +52,23 @@ pub fn passphrase(question: &str) -> Result<SecretBytes, Failure> {
     )
 }
 
+/// Reads a line of standard input, which is a terminal, after `ask`.
+///
+/// # Errors
+/// What the system says; ^C or another signal that asks us to end. That signal stays held, so that
+/// what the caller holds in a file can still be wiped; the caller has to end by this error.
+pub fn answer(ask: impl FnOnce() -> io::Result<()>) -> Result<String, Failure> {
+    let held = Held::hold().map_err(failed)?;
+    ask().map_err(failed)?;
+    if held.wait_for_key(io::stdin()).map_err(failed)? == Woken::BySignal {
+        std::mem::forget(held);
+        return Err(interrupted());
+    }
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(failed)?;
+    Ok(answer)
+}
+
 fn terminal(help: &str) -> Result<File, Failure> {
     OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|error| {
         let report = Report::error("there is no terminal to ask on").because(&error);
@@ -87,7 +106,7 @@ fn read_line(tty: &mut File, held: &Held) -> Result<SecretBytes, Failure> {
                     "use `--from-file FILE`",
                 ));
             };
-            if held.wait_for_key(tty).map_err(failed)? == Woken::BySignal {
+            if held.wait_for_key(&*tty).map_err(failed)? == Woken::BySignal {
                 return Err(interrupted());
             }
             let count = tty.read(next).map_err(failed)?;
@@ -109,11 +128,6 @@ fn read_line(tty: &mut File, held: &Held) -> Result<SecretBytes, Failure> {
             }
         }
     })
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn failed(error: io::Error) -> Failure {
-    Failure::new(Exit::Usage, Report::error("reading from the terminal failed").because(&error))
 }
 
 fn interrupted() -> Failure {
@@ -150,9 +164,10 @@ impl Held {
     }
 
     #[cfg(target_os = "linux")]
-    fn wait_for_key(&self, tty: &File) -> io::Result<Woken> {
+    fn wait_for_key(&self, tty: impl AsFd) -> io::Result<Woken> {
         use rustix::event::{PollFd, PollFlags, poll};
-        let mut both = [PollFd::new(tty, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+        let mut both =
+            [PollFd::new(&tty, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
         poll(&mut both, None)?;
         let signal = !both[1].revents().is_empty();
         Ok(if signal { Woken::BySignal } else { Woken::ByKey })
@@ -160,7 +175,7 @@ impl Held {
 
     #[cfg(not(target_os = "linux"))]
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature of Linux")]
-    fn wait_for_key(&self, _: &File) -> io::Result<Woken> {
+    fn wait_for_key(&self, _: impl AsFd) -> io::Result<Woken> {
         Ok(Woken::ByKey)
     }
 }
