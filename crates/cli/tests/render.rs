@@ -115,6 +115,18 @@ fn a_missing_secret_writes_nothing() {
 }
 
 #[test]
+fn what_a_format_needs_is_named_by_its_flag() {
+    let project = project();
+    for (format, flag) in [("k8s", "--secret-name"), ("template", "--template")] {
+        let output = project.run(&["render", "--format", format, "--out", "-"]);
+        assert_eq!(code(&output), 3);
+        assert!(stderr(&output).contains(flag), "{}", stderr(&output));
+    }
+    let text = project.ok(&["render", "--format", "k8s", "--secret-name", "app", "--out", "-"]);
+    assert!(text.contains("kind: Secret") && text.contains("name: app"), "{text}");
+}
+
+#[test]
 fn a_time_to_live_is_not_promised() {
     let project = project();
     let output = project.run(&["render", "--out", "app.env", "--ttl", "1h"]);

@@ -210,7 +210,7 @@ fn sops_and_we_open_each_others_files_with_ssh_keys() {
     };
     let open = |name: &str, file: &Path| {
         let text = fs::read_to_string(file).unwrap();
-        Document::parse("file", text).unwrap().open(&[tools.identity(name)]).unwrap()
+        Document::parse("file.yaml", text).unwrap().open(&[tools.identity(name)]).unwrap()
     };
     for name in ["ed25519", "rsa2048"] {
         let path = tools.path(&format!("{name}.ours.yaml"));

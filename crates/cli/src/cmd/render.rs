@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use dsops_formats::{Dialect, Format, Options, RenderErrors, Template};
+use dsops_formats::{Dialect, Format, Options, RenderError, RenderErrors, Template};
 use dsops_resolver::{Config, Power, Resolved, codes, suggest};
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::file;
@@ -270,9 +270,15 @@ fn rendered(
             Exit::Config,
             errors.iter().map(|error| {
                 let report = Report::from_error(error);
-                match error.help() {
-                    Some(help) => report.help(help),
-                    None => report,
+                match (error.help(), error) {
+                    (Some(help), _) => report.help(help),
+                    (None, RenderError::MissingOption { format: Format::Kubernetes, .. }) => {
+                        report.help("give it one with `--secret-name NAME`")
+                    }
+                    (None, RenderError::MissingOption { format: Format::Template, .. }) => {
+                        report.help("name a template with `--template FILE`")
+                    }
+                    _ => report,
                 }
             }),
         )
