@@ -64,8 +64,9 @@ impl Context {
             "there is no {FILE_NAME} in {} or in a folder above it",
             current_dir()?.display()
         );
-        let report = Report::error(message)
+        let mut report = Report::error(message)
             .help("make one with `dsops init`, or name one with `--config FILE`");
+        report.code = Some(codes::NOT_FOUND);
         Err(Failure::new(Exit::Config, report))
     }
 
@@ -140,8 +141,7 @@ impl Context {
                 || format!("it has: {list}"),
                 |likely| format!("did you mean `{likely}`?"),
             );
-            return Err(Failure::new(
-                Exit::Config,
+            return Err(no_environment(
                 Report::error(format!("{} has no environment `{wanted}`", config.path().display()))
                     .help(help),
             ));
@@ -155,8 +155,7 @@ impl Context {
                     format!("choose one with `--env` or DSOPS_ENV: {list}"),
                 )
             };
-            Failure::new(
-                Exit::Config,
+            no_environment(
                 Report::error(format!("{} {message}", config.path().display())).help(help),
             )
         })
@@ -288,6 +287,11 @@ fn powers(config: &Config, environment: &str) -> Vec<Power> {
 /// rendered: not where values are fetched.
 pub fn concerns_fetching(power: &Power) -> bool {
     !matches!(power.code, codes::POWER_VARIABLE | codes::POWER_TEMPLATE)
+}
+
+fn no_environment(mut report: Report) -> Failure {
+    report.code = Some(codes::UNKNOWN_ENVIRONMENT);
+    Failure::new(Exit::Config, report)
 }
 
 /// The working directory.

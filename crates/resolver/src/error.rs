@@ -71,6 +71,8 @@ pub enum StoreError {
         at: Option<(usize, usize)>,
         /// What is wrong.
         reason: String,
+        /// What to do.
+        help: Option<String>,
     },
     /// What the store holds is not what was put there.
     #[error("`{what}` was changed by someone without the key: {reason}")]
@@ -177,9 +179,24 @@ impl StoreError {
             Self::NotFound { suggestion, .. } => {
                 suggestion.as_ref().map(|suggestion| format!("did you mean `{suggestion}`?"))
             }
-            Self::Locked { help, .. } | Self::Denied { help, .. } | Self::Setting { help, .. } => {
-                help.clone()
-            }
+            Self::Locked { help, .. }
+            | Self::Denied { help, .. }
+            | Self::Malformed { help, .. }
+            | Self::Setting { help, .. } => help.clone(),
+            Self::Io { cause, .. } => match cause.kind() {
+                io::ErrorKind::NotFound => {
+                    Some("check the path; it starts at the folder of the configuration".to_owned())
+                }
+                io::ErrorKind::PermissionDenied => {
+                    Some("check the permissions of the file and of its folder".to_owned())
+                }
+                _ => None,
+            },
+            Self::DeadlineExceeded => Some(
+                "give it more time with `timeout_ms` or `--fetch-timeout`; `dsops doctor` shows how long it takes"
+                    .to_owned(),
+            ),
+            Self::Unsupported { .. } => Some("leave it out of the reference".to_owned()),
             Self::Tampered { .. } => Some(TAMPERED_HELP.to_owned()),
             Self::Throttled { .. } => {
                 Some("wait a while, or lower the store's `concurrency`".to_owned())
@@ -250,6 +267,7 @@ mod tests {
             what: "s.yaml".into(),
             at: Some((3, 7)),
             reason: "no MAC".into(),
+            help: None,
         };
         assert_eq!(malformed.to_string(), "s.yaml:3:7: no MAC");
         assert_eq!(

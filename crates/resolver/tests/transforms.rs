@@ -187,7 +187,7 @@ fn json() {
         (".\"a b\"", "there is nothing at `.\"a b\"`"),
         (".s.x", "`.s` is text"),
         ("/n/0", "`/n` is a number or boolean"),
-        ("[0]", "`.` is an object"),
+        ("[0]", "the value is an object"),
         (".l[2][0]", "`.l[2]` is an object"),
     ] {
         fails(&format!("json_extract:{path}"), document, &format!("`json_extract`: {message}"));
@@ -353,7 +353,7 @@ fn fields() {
         ("{}", "a", "`#field`: there is nothing at `.a`", true),
         ("{\"a\": null}", "a", "`#field`: null is at `.a`", true),
         ("{\"a\": 1, \"a\": 2}", "a", "`#field`: the key `.a` is there twice", false),
-        ("hunter2", "a", "`#field`: `.` is text", false),
+        ("hunter2", "a", "`#field`: the value is text", false),
         (
             "{\"a\": tru}x",
             "a",

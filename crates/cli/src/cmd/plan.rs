@@ -62,6 +62,11 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         .map(|(item, error)| {
             let mut report = Report::from(error.clone());
             report.message = format!("{}: {}", item.variables.join(", "), report.message);
+            report.place = plan
+                .variables
+                .iter()
+                .find(|variable| item.variables.contains(&variable.name))
+                .map(|variable| variable.place.clone());
             report
         })
         .collect();

@@ -141,9 +141,12 @@ impl<'a> Flattener<'a> {
             return false;
         }
         if !self.layers.contains_key(parent) {
-            let known = self.layers.keys().map(String::as_str);
+            // The one that extends it is not what was meant.
+            let is_other = |name: &&str| self.path.last() != Some(name);
+            let known = self.layers.keys().map(String::as_str).filter(is_other);
             let help = match suggest(parent, known.clone()) {
                 Some(likely) => format!("did you mean `{likely}`?"),
+                None if known.clone().next().is_none() => "define it under `envs`".to_owned(),
                 None => format!("there are: {}", known.collect::<Vec<_>>().join(", ")),
             };
             let message = format!("there is no environment `{parent}` to extend");

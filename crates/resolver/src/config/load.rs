@@ -26,6 +26,8 @@ const MAX_FILES: usize = 32;
 /// An included file may include, and so on, this far.
 const MAX_DEPTH: usize = 8;
 
+const TOO_LARGE_HELP: &str = "keep values in a store, not in the configuration";
+
 /// One file of a configuration.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -175,7 +177,7 @@ impl Loader<'_> {
         if self.bytes + bytes.len() > MAX_CONFIG_BYTES {
             let message =
                 format!("the files of the configuration are larger than {MAX_CONFIG_BYTES} bytes");
-            return Err(Diagnostic::error(codes::TOO_LARGE, message));
+            return Err(Diagnostic::error(codes::TOO_LARGE, message).help(TOO_LARGE_HELP));
         }
         let text = utf8(&name, &bytes)?;
         let below = self.root.as_ref().and_then(|root| real.strip_prefix(root).ok());
@@ -218,21 +220,33 @@ pub(super) fn folder(path: &Path) -> &Path {
 
 fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
     std::str::from_utf8(bytes).map_err(|error| {
-        let message =
-            format!("{name} is not UTF-8: byte {} is the first bad one", error.valid_up_to());
-        Diagnostic::error(codes::NOT_UTF8, message).help("save it as UTF-8 without other encodings")
+        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let before = Zeroizing::new(before.into_owned());
+        let in_line = before.rsplit('\n').next().unwrap_or_default();
+        Diagnostic::error(codes::NOT_UTF8, format!("{name} is not UTF-8"))
+            .at(Place {
+                file: name.into(),
+                line: before.matches('\n').count() + 1,
+                column: in_line.chars().count() + 1,
+                width: 1,
+                line_text: None,
+            })
+            .help("save it as UTF-8 without other encodings")
     })
 }
 
 fn too_large(name: &str) -> Diagnostic {
     let message = format!("{name} is larger than {MAX_CONFIG_BYTES} bytes");
-    Diagnostic::error(codes::TOO_LARGE, message)
+    Diagnostic::error(codes::TOO_LARGE, message).help(TOO_LARGE_HELP)
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Diagnostic {
+    let problem = Diagnostic::error(codes::IO, format!("cannot read {name}: {error}"));
     match error.kind() {
         io::ErrorKind::FileTooLarge => too_large(name),
-        _ => Diagnostic::error(codes::IO, format!("cannot read {name}: {error}")),
+        io::ErrorKind::IsADirectory => problem.help("name the file in it"),
+        io::ErrorKind::PermissionDenied => problem.help("check the permissions of the file"),
+        _ => problem,
     }
 }
 

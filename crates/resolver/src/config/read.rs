@@ -176,7 +176,8 @@ impl Reader<'_> {
             if value.as_mapping().is_none() {
                 let message =
                     format!("the store `{name}` has to be a mapping, but is {}", value.kind());
-                self.problem(value.span, codes::WRONG_TYPE, message);
+                let problem = self.error(value.span, codes::WRONG_TYPE, message);
+                self.problems.push(problem.help(format!("write `{name}: {{ type: … }}`")));
                 continue;
             }
             let mut options = self.entries(value, "a store");
@@ -327,7 +328,8 @@ impl Reader<'_> {
             for part in parts {
                 if part.as_mapping().is_none() {
                     let message = format!("`<<` merges mappings, but this is {}", part.kind());
-                    self.problem(part.span, codes::MERGE, message);
+                    let problem = self.error(part.span, codes::MERGE, message);
+                    self.problems.push(problem.help("write `<<: *NAME`, with `&NAME` at a mapping"));
                     continue;
                 }
                 for (key, value) in self.entries(part, what) {

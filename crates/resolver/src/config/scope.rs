@@ -68,7 +68,7 @@ impl Scopes {
                 let message = format!("`extends` goes in a circle: {}", circle.join(" → "));
                 problems.push(problem(message).help("remove one of them"));
             } else if !self.0.contains_key(next) {
-                problems.push(self.unknown(next).at(place.clone()));
+                problems.push(self.unknown(next, Some(name)).at(place.clone()));
             } else if way.len() >= MAX_DEPTH {
                 let message = format!("`extends` goes through more than {MAX_DEPTH} scopes");
                 problems.push(problem(message).help("extend fewer of them"));
@@ -79,13 +79,15 @@ impl Scopes {
         way.pop();
     }
 
-    fn unknown(&self, name: &str) -> Diagnostic {
+    /// A scope that is not defined; `by` extends it, and so is not what was meant.
+    fn unknown(&self, name: &str, by: Option<&str>) -> Diagnostic {
         let problem = Diagnostic::error(codes::SCOPE, format!("there is no scope `{name}`"));
-        match suggest(name, self.0.keys().map(String::as_str)) {
+        let others = self.0.keys().map(String::as_str).filter(|other| Some(*other) != by);
+        let known: Vec<&str> = others.collect();
+        match suggest(name, known.iter().copied()) {
             Some(likely) => problem.help(format!("did you mean `{likely}`?")),
-            None if self.0.is_empty() => problem.help("define it under `scopes`"),
+            None if known.is_empty() => problem.help("define it under `scopes`"),
             None => {
-                let known: Vec<&str> = self.0.keys().map(String::as_str).collect();
                 problem.help(format!("there are: {}", known.join(", ")))
             }
         }
@@ -142,21 +144,19 @@ impl Scopes {
                     for pattern in unmatched(found.only.iter().chain(&found.except), names) {
                         let message =
                             format!("`{pattern}` of the scope `{scope}` fits no variable");
+                        let warning = Diagnostic::warning(codes::SELECTION, message);
                         warnings.push(
-                            Diagnostic::warning(codes::SELECTION, message).at(found.place.clone()),
+                            warning.at(found.place.clone()).help(likely_help(pattern, names)),
                         );
                     }
                 }
-                None => problems.push(self.unknown(scope)),
+                None => problems.push(self.unknown(scope, None)),
             }
         }
         for pattern in unmatched(only.iter().chain(except), names) {
             let problem =
                 Diagnostic::error(codes::SELECTION, format!("`{pattern}` fits no variable"));
-            problems.push(match suggest(pattern, names.iter().copied()) {
-                Some(likely) => problem.help(format!("did you mean `{likely}`?")),
-                None => problem.help("`dsops plan` shows the variables of the environment"),
-            });
+            problems.push(problem.help(likely_help(pattern, names)));
         }
         if let Some(errors) = ConfigErrors::from_problems(problems) {
             return Err(errors);
@@ -172,6 +172,13 @@ impl Scopes {
 
 fn any(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| fits(pattern, name))
+}
+
+fn likely_help(pattern: &str, names: &[&str]) -> String {
+    match suggest(pattern, names.iter().copied()) {
+        Some(likely) => format!("did you mean `{likely}`?"),
+        None => "`dsops plan` shows the variables of the environment".to_owned(),
+    }
 }
 
 fn unmatched<'a>(

@@ -80,6 +80,9 @@ impl ResolveError {
     /// What to do about it.
     pub fn help(&self) -> Option<String> {
         match &self.cause {
+            ResolveCause::Store(StoreError::NotFound { suggestion: None, .. }) => {
+                Some("put it into the store, or make the variable `optional`".to_owned())
+            }
             ResolveCause::Store(error) => error.help(),
             ResolveCause::Field(error) | ResolveCause::Transform { error, .. } => {
                 error.help().map(str::to_owned)

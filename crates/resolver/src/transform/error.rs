@@ -190,7 +190,7 @@ pub enum TransformErrorKind {
         path: String,
     },
     /// The path goes on where the document has something without parts, or with other parts.
-    #[error("`{path}` is {found}")]
+    #[error("{} is {found}", at_path(path))]
     WrongKind {
         /// The path up to there.
         path: String,
@@ -218,6 +218,11 @@ pub enum TransformErrorKind {
     /// There is no protected memory for the result, or the value was wiped.
     #[error("protected memory failed")]
     Memory(#[source] Arc<dsops_secure_mem::Error>),
+}
+
+/// A path as part of a message; the whole document is `.`.
+fn at_path(path: &str) -> String {
+    if path == "." { "the value".to_owned() } else { format!("`{path}`") }
 }
 
 impl TransformError {

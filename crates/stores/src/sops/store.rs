@@ -387,7 +387,10 @@ fn change_as<R>(
 fn to_store_error(file: &str, error: Error) -> StoreError {
     let help = error.help();
     let at = |place: &super::Place| (place.file.clone(), Some((place.line, place.column)));
-    let malformed = |(what, at), reason: String| StoreError::Malformed { what, at, reason };
+    let malformed = |(what, at), reason: String| {
+        let help = help.clone();
+        StoreError::Malformed { what, at, reason, help }
+    };
     match error {
         Error::Syntax { file, source, .. } => {
             let start = source.span.start;
@@ -402,6 +405,9 @@ fn to_store_error(file: &str, error: Error) -> StoreError {
         }
         Error::Unsupported { place, what } => {
             malformed(at(&place), format!("{what}, which is not supported"))
+        }
+        Error::Pattern { place, name, reason } => {
+            malformed(at(&place), format!("`{name}`: {reason}"))
         }
         Error::Value { place, key, reason } => {
             malformed(at(&place), format!("the value of `{key}`: {reason}"))
