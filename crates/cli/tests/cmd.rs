@@ -1,4 +1,18 @@
 //! One small file per behaviour: `tests/cmd/*.trycmd`, with the folder it runs in beside it (`*.in`).
+//! Every documented code of an error has its case, or a reason why it cannot have one.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Codes that no case can show, and why.
+const WITHOUT_A_CASE: &[(&str, &str)] = &[
+    ("store/denied", "no store that is compiled in has a server that could refuse"),
+    ("store/unavailable", "no store that is compiled in has a server that could be away"),
+    ("store/throttled", "no store that is compiled in has a server that counts requests"),
+    ("store/memory", "what the system gives of protected memory differs between machines"),
+    ("store/bug", "a store that breaks its contract is a bug; the resolver's tests make one"),
+];
 
 #[test]
 fn every_documented_behaviour() {
@@ -7,4 +21,34 @@ fn every_documented_behaviour() {
         .env("DSOPS_CONFIG", "")
         .env("NO_COLOR", "1")
         .case("tests/cmd/*.trycmd");
+}
+
+#[test]
+fn every_documented_error_has_a_case() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documented = std::fs::read_to_string(here.join("../../docs/reference/errors.md")).unwrap();
+    let documented: BTreeSet<&str> = documented
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(code, _)| code)
+        .filter(|code| code.contains('/'))
+        .collect();
+    assert!(documented.len() >= 45, "{documented:?}");
+    let cases: String = std::fs::read_dir(here.join("tests/cmd"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "trycmd"))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let has_case = |code: &str| {
+        ["error", "warning"].iter().any(|word| cases.contains(&format!("{word}[{code}]: ")))
+    };
+    let excused = |code: &str| WITHOUT_A_CASE.iter().any(|(known, _)| *known == code);
+    let forgotten: Vec<&&str> =
+        documented.iter().filter(|code| !has_case(code) && !excused(code)).collect();
+    assert!(forgotten.is_empty(), "neither a case nor a reason: {forgotten:?}");
+    for (code, reason) in WITHOUT_A_CASE {
+        assert!(documented.contains(code), "`{code}` is not documented");
+        assert!(!has_case(code), "`{code}` has a case after all, so not: {reason}");
+    }
 }

@@ -38,8 +38,10 @@ fn what_cannot_be_read_says_why() {
     assert_eq!(code_of(dir.path()), codes::IO);
     fs::write(&path, b"version: 1 # \xff").unwrap();
     assert_eq!(code_of(&path), codes::NOT_UTF8);
-    let error = Config::load(&path).unwrap_err().to_string();
-    assert_eq!(error, format!("{} is not UTF-8: byte 13 is the first bad one", path.display()));
+    let error = &Config::load(&path).unwrap_err();
+    assert_eq!(error.to_string(), format!("{}:1:14: the file is not UTF-8", path.display()));
+    let place = error.diagnostics()[0].place.as_ref().unwrap();
+    assert_eq!((place.line, place.column), (1, 14));
     let mut large = CONFIG.to_owned();
     large += &"#".repeat(MAX_CONFIG_BYTES - large.len());
     fs::write(&path, &large).unwrap();

@@ -490,7 +490,12 @@ fn for_good(random: &mut Random) -> StoreError {
         0 => StoreError::Denied { reason: "no".into(), help: None },
         1 => StoreError::Tampered { what: "f".into(), reason: "MAC".into() },
         2 => StoreError::not_found("elsewhere"),
-        _ => StoreError::Malformed { what: "f".into(), at: Some((1, 2)), reason: "data".into(), help: None },
+        _ => StoreError::Malformed {
+            what: "f".into(),
+            at: Some((1, 2)),
+            reason: "data".into(),
+            help: None,
+        },
     }
 }
 

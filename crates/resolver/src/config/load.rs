@@ -129,7 +129,9 @@ impl Loader<'_> {
         let document = read::document(root, source, self.options, &mut self.problems);
         for (include, place) in &document.include {
             if let Err(problem) = self.include(path, include, place) {
-                self.problems.push(problem.at(place.clone()));
+                // One inside the included file has its place there.
+                let has_place = problem.place.is_some();
+                self.problems.push(if has_place { problem } else { problem.at(place.clone()) });
             }
         }
         self.documents.push(document);
@@ -223,7 +225,7 @@ fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
         let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
         let before = Zeroizing::new(before.into_owned());
         let in_line = before.rsplit('\n').next().unwrap_or_default();
-        Diagnostic::error(codes::NOT_UTF8, format!("{name} is not UTF-8"))
+        Diagnostic::error(codes::NOT_UTF8, "the file is not UTF-8")
             .at(Place {
                 file: name.into(),
                 line: before.matches('\n').count() + 1,

@@ -329,7 +329,8 @@ impl Reader<'_> {
                 if part.as_mapping().is_none() {
                     let message = format!("`<<` merges mappings, but this is {}", part.kind());
                     let problem = self.error(part.span, codes::MERGE, message);
-                    self.problems.push(problem.help("write `<<: *NAME`, with `&NAME` at a mapping"));
+                    self.problems
+                        .push(problem.help("write `<<: *NAME`, with `&NAME` at a mapping"));
                     continue;
                 }
                 for (key, value) in self.entries(part, what) {

@@ -87,9 +87,7 @@ impl Scopes {
         match suggest(name, known.iter().copied()) {
             Some(likely) => problem.help(format!("did you mean `{likely}`?")),
             None if known.is_empty() => problem.help("define it under `scopes`"),
-            None => {
-                problem.help(format!("there are: {}", known.join(", ")))
-            }
+            None => problem.help(format!("there are: {}", known.join(", "))),
         }
     }
 
