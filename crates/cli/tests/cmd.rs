@@ -10,6 +10,10 @@ const WITHOUT_A_CASE: &[(&str, &str)] = &[
     ("store/denied", "no store that is compiled in has a server that could refuse"),
     ("store/unavailable", "no store that is compiled in has a server that could be away"),
     ("store/throttled", "no store that is compiled in has a server that counts requests"),
+    (
+        "store/setting",
+        "the settings of the stores that are compiled in are wholly checked before one is opened",
+    ),
     ("store/memory", "what the system gives of protected memory differs between machines"),
     ("store/bug", "a store that breaks its contract is a bug; the resolver's tests make one"),
 ];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dsops_resolver::{
     Description, Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store, StoreError,
-    StoreFactory, StoreSettings,
+    StoreFactory, StoreSettings, codes,
     format::{Kind, Setting},
     suggest,
     yaml::{Node, Scalar},
@@ -38,7 +38,7 @@ impl StoreFactory for LiteralFactory {
             Ok(values) => {
                 let values = values.unwrap_or_default().iter();
                 let wrong = values.filter(|(_, value)| text(value).is_none());
-                problems.extend(wrong.map(|(key, _)| not_text(settings, key)));
+                problems.extend(wrong.map(|(key, value)| not_text(settings, key, value)));
             }
             Err(problem) => problems.push(problem),
         }
@@ -56,7 +56,7 @@ impl StoreFactory for LiteralFactory {
     ) -> Result<Box<dyn Store>, StoreError> {
         let mut values = BTreeMap::new();
         for (key, value) in settings.mapping(VALUES)?.unwrap_or_default() {
-            let text = text(value).ok_or_else(|| not_text(settings, key))?;
+            let text = text(value).ok_or_else(|| not_text(settings, key, value))?;
             let name = key.as_str().unwrap_or_default().to_owned();
             values.insert(name, SecretBytes::copy_from(text.as_bytes())?);
         }
@@ -112,9 +112,10 @@ fn text(value: &Node) -> Option<&str> {
     }
 }
 
-fn not_text(settings: &StoreSettings, key: &Node) -> Diagnostic {
+fn not_text(settings: &StoreSettings, key: &Node, value: &Node) -> Diagnostic {
     let name = key.as_str().unwrap_or_default();
-    settings.error(VALUES, format!("the value of `{name}` is not text")).help("put it in quotes")
+    let message = format!("the value of `{name}` is not text");
+    settings.error_at(value, codes::STORE_SETTING, message).help("put it in quotes")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `dsops login`: what a store needs to be used, and what of it is there. Makes nothing.
 
-use dsops_resolver::{Config, OpenContext, StoreSettings};
+use dsops_resolver::{Config, OpenContext, StoreFactory as _, StoreSettings};
+use dsops_stores::Registry;
 use dsops_stores::sops::{self, Keyring};
 
 use serde_json::json;
@@ -95,6 +96,10 @@ fn of_store(cx: &Context, config: &Config, settings: &StoreSettings) -> Result<E
             say(cx, &format!("{name}: stores of type `{}` need no login\n", settings.store_type()))
         }
         Some(Login::AgeIdentity) => {
+            let problems = Registry::new().validate(settings);
+            if !problems.is_empty() {
+                return Err(Failure::many(Exit::Config, problems));
+            }
             let open = OpenContext::new(config.base_dir(), &cx.environment);
             let store = sops::locate(settings, &open).map_err(Failure::from_store)?;
             let opened = store.open().map_err(|error| store_failure(&error))?;
