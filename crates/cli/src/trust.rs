@@ -27,7 +27,8 @@ const LIMIT_BYTES: u64 = 16 * 1024;
 /// The records of one user.
 #[derive(Debug)]
 pub struct TrustStore {
-    folder: PathBuf,
+    /// `None` when the environment names no place for it.
+    folder: Option<PathBuf>,
     /// Hashes that the environment says are trusted, for CI.
     from_environment: Vec<String>,
 }
@@ -43,24 +44,25 @@ pub struct Record {
 
 impl TrustStore {
     /// The records of the user that the environment names.
-    ///
-    /// # Errors
-    /// The environment names no folder to keep them in.
-    pub fn find(environment: &dyn Environment) -> Result<Self, Failure> {
+    pub fn find(environment: &dyn Environment) -> Self {
         let set = |name| environment.var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let data = set(env_vars::XDG_DATA_HOME)
             .filter(|path| path.is_absolute())
             .or_else(|| Some(set(env_vars::HOME)?.join(".local/share")))
             .or_else(|| set(env_vars::LOCAL_APP_DATA));
-        let Some(data) = data else {
-            let report = Report::error("there is no folder to keep trust in")
-                .help("set HOME or XDG_DATA_HOME");
-            return Err(Failure::new(Exit::Config, report));
-        };
         let listed = environment.var(env_vars::TRUST).unwrap_or_default();
         let from_environment =
             listed.to_string_lossy().split(',').map(|hash| hash.trim().to_owned()).collect();
-        Ok(Self { folder: data.join("dsops/trust"), from_environment })
+        Self { folder: data.map(|data| data.join("dsops/trust")), from_environment }
+    }
+
+    /// Where the records are.
+    fn folder(&self) -> Result<&Path, Failure> {
+        self.folder.as_deref().ok_or_else(|| {
+            let report = Report::error("there is no folder to keep trust in")
+                .help("set HOME or XDG_DATA_HOME; in CI, DSOPS_TRUST needs none");
+            Failure::new(Exit::Config, report)
+        })
     }
 
     /// Whether this content at this place is trusted.
@@ -69,8 +71,8 @@ impl TrustStore {
         if self.from_environment.iter().any(|listed| listed == hash) {
             return true;
         }
-        let Ok(wanted) = Record::of(config) else { return false };
-        read_record(&self.file(&wanted)).is_some_and(|record| record == wanted)
+        let (Some(folder), Ok(wanted)) = (&self.folder, Record::of(config)) else { return false };
+        read_record(&wanted.file(folder)).is_some_and(|record| record == wanted)
     }
 
     /// That this content at this place is trusted, for the shell hook.
@@ -93,9 +95,10 @@ impl TrustStore {
     /// The record cannot be written.
     pub fn add(&self, config: &Config) -> Result<(), Failure> {
         let record = Record::of(config)?;
-        file::private_folder(&self.folder).map_err(|error| failed(&error))?;
+        let folder = self.folder()?;
+        file::private_folder(folder).map_err(|error| failed(&error))?;
         let text = format!("{MAGIC}\n{}\n{}\n", record.content_hash, record.path.display());
-        let file = self.file(&record);
+        let file = record.file(folder);
         match file::publish_new(&file, text.as_bytes(), 0o600) {
             Ok(()) | Err(file::FileError::Exists { .. }) => {}
             Err(error) => return Err(failed(&error)),
@@ -116,9 +119,10 @@ impl TrustStore {
     /// # Errors
     /// A record cannot be removed.
     pub fn revoke(&self, path: &Path) -> Result<usize, Failure> {
+        let folder = self.folder()?;
         let mut removed = 0;
         for record in self.records()?.iter().filter(|record| record.path == path) {
-            fs::remove_file(self.file(record)).map_err(|error| {
+            fs::remove_file(record.file(folder)).map_err(|error| {
                 let report = Report::error("cannot take the trust back").because(&error);
                 Failure::new(Exit::Store, report)
             })?;
@@ -132,11 +136,12 @@ impl TrustStore {
     /// # Errors
     /// The folder cannot be read.
     pub fn records(&self) -> Result<Vec<Record>, Failure> {
+        let folder = self.folder()?;
         let unreadable = |error: io::Error| {
-            let report = Report::error(format!("cannot read {}", self.folder.display()));
+            let report = Report::error(format!("cannot read {}", folder.display()));
             Failure::new(Exit::Store, report.because(&error))
         };
-        let entries = match fs::read_dir(&self.folder) {
+        let entries = match fs::read_dir(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(unreadable)?,
         };
@@ -147,14 +152,6 @@ impl TrustStore {
         }
         records.sort();
         Ok(records)
-    }
-
-    fn file(&self, record: &Record) -> PathBuf {
-        let mut hash = Sha256::new();
-        hash.update(record.content_hash.as_bytes());
-        hash.update([0]);
-        hash.update(record.path.as_os_str().as_encoded_bytes());
-        self.folder.join(hex(&hash.finalize()))
     }
 }
 
@@ -174,6 +171,15 @@ impl Record {
             return Err(Failure::new(Exit::Config, report));
         }
         Ok(Self { path, content_hash: config.content_hash().to_owned() })
+    }
+
+    /// Where it is kept.
+    fn file(&self, folder: &Path) -> PathBuf {
+        let mut hash = Sha256::new();
+        hash.update(self.content_hash.as_bytes());
+        hash.update([0]);
+        hash.update(self.path.as_os_str().as_encoded_bytes());
+        folder.join(hex(&hash.finalize()))
     }
 }
 

@@ -64,6 +64,17 @@ fn it_is_given_by_a_person_or_said_explicitly() {
     let other = if hash.starts_with('0') { '1' } else { '0' };
     assert_eq!(code(&with(&format!("{other}{}", &hash[1..]))), 125);
     assert_eq!(code(&with("")), 125);
+    // Where there is no home to keep a record in, too.
+    let mut homeless = project.command();
+    homeless.args(["exec", "true"]).env_remove("HOME");
+    let output = homeless.output().unwrap();
+    assert_eq!(code(&output), 125);
+    assert!(stderr(&output).contains("LD_PRELOAD"), "{}", stderr(&output));
+    let output = homeless.env("DSOPS_TRUST", &hash).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let output = project.command().args(["trust", "--yes"]).env_remove("HOME").output().unwrap();
+    assert_eq!(code(&output), 3);
+    assert!(stderr(&output).contains("XDG_DATA_HOME"), "{}", stderr(&output));
 }
 
 #[test]

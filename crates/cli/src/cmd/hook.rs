@@ -115,7 +115,7 @@ struct Wanted {
 fn wanted(cx: &Context) -> Result<Option<Wanted>, Failure> {
     let Some(path) = cx.find_config()? else { return Ok(None) };
     let config = cx.load()?;
-    TrustStore::find(&cx.environment)?.require(&config)?;
+    TrustStore::find(&cx.environment).require(&config)?;
     let plan = cx.plan(&config)?;
     let names = names(&plan)?;
     let path = std::path::absolute(&path).unwrap_or(path);

@@ -44,7 +44,7 @@ pub struct Args {
 /// # Errors
 /// There is no configuration, or the record cannot be written; with `--show`, it is not trusted.
 pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
-    let store = TrustStore::find(&cx.environment)?;
+    let store = TrustStore::find(&cx.environment);
     if args.list {
         return list(&store, cx.ui.json);
     }
