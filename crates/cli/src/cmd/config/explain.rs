@@ -1,5 +1,7 @@
 //! `dsops config explain`: where a variable is defined, what it wins over, and what becomes of it.
 
+use std::fmt::Write as _;
+
 use dsops_resolver::{Explanation, Place};
 use serde_json::{Value, json};
 
@@ -90,7 +92,7 @@ fn as_text(explained: &Explanation) -> String {
     }
     let mut text = format!("{} in `{}`\n", explained.variable, explained.environment);
     for (what, said) in rows {
-        text += &format!("  {what:<10}  {}\n", ui::one_line(&said));
+        let _ = writeln!(text, "  {what:<10}  {}", ui::one_line(&said));
     }
     text
 }
