@@ -149,7 +149,8 @@ fn padding_that_is_too_long_is_refused() {
     let length = |bytes: &[u8], at: usize| {
         usize::try_from(u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap())).unwrap()
     };
-    let start = (15..).find(|at| length(&bytes, *at) == bytes.len() - at - 4).unwrap();
+    let start =
+        (15..bytes.len() - 4).find(|at| length(&bytes, *at) == bytes.len() - at - 4).unwrap();
     let padding = bytes.last().copied().filter(|last| *last < 16).unwrap_or(0);
     bytes.extend((padding..=255).skip(1));
     bytes.extend(0..=255u8);
