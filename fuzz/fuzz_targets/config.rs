@@ -2,7 +2,9 @@
 //! migrated stays migrated.
 #![no_main]
 
-use dsops_resolver::{Config, Diagnostic, OpenContext, Store, StoreError, StoreFactory, StoreSettings, migrate, plan};
+use dsops_resolver::{
+    Config, Diagnostic, OpenContext, Store, StoreError, StoreFactory, StoreSettings, migrate, plan,
+};
 use libfuzzer_sys::fuzz_target;
 
 /// Takes every setting of two types; nothing is opened.

@@ -23,7 +23,11 @@ fuzz_target!(|text: &str| {
             let found = found.expose();
             assert!(found.len() <= document.len() && std::str::from_utf8(&found).is_ok());
             // A list or object without blanks has none to lose.
-            if document.len() > 2 && path == "." && matches!(found.first(), Some(b'[' | b'{')) && !document.contains('"') {
+            if document.len() > 2
+                && path == "."
+                && matches!(found.first(), Some(b'[' | b'{'))
+                && !document.contains('"')
+            {
                 let value = SecretBytes::copy_from(&found).expect("protected memory");
                 let again = transform.apply(&value).expect("it was sound");
                 assert_eq!(*again.expose(), *found);

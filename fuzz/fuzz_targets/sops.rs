@@ -1,5 +1,6 @@
 //! Feeds arbitrary text to SOPS documents in every format: as a whole document, as lines added to
-//! a true one, as key and value of an edit, which must read back, and as an edited plaintext.
+//! a true one, as key and value of an edit, which must read back, and as an edited plaintext. The
+//! first byte says in which format and as which of them: to open a document takes long.
 #![no_main]
 
 use std::time::SystemTime;
@@ -7,7 +8,7 @@ use std::time::SystemTime;
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::{
     age::Identity,
-    sops::{CreationRule, Document, OpenDocument},
+    sops::{CreationRule, Document, Error, OpenDocument},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -26,27 +27,40 @@ fuzz_target!(|input: (u8, &str)| {
     let (choice, text) = input;
     let identities = [Identity::parse(IDENTITY).expect("the example of the specification")];
     let _ = CreationRule::of(".sops.yaml", text, "a/b.yaml");
-    let (file, document, key) = DOCUMENTS[usize::from(choice) % DOCUMENTS.len()];
-    if let Ok(document) = Document::parse(file, text) {
-        let _ = document.entries();
-        let _ = document.comments();
-        let _ = document.open(&identities);
-    }
-    for added in [format!("{text}\n{document}"), format!("{document}\n{text}")] {
-        if let Ok(document) = Document::parse(file, added)
-            && let Ok(mut open) = document.open(&identities)
-        {
-            let _ = open.plaintext();
-            let _ = open.unset(key, NOW);
-        }
-    }
+    let choice = usize::from(choice);
+    let (file, document, key) = DOCUMENTS[choice % DOCUMENTS.len()];
     let open = || {
         let document = Document::parse(file, document).expect("a true document");
         document.open(&identities).expect("for this identity")
     };
-    edit_as_a_whole(open(), open(), text);
+    match choice / DOCUMENTS.len() % 5 {
+        0 => {
+            if let Ok(document) = Document::parse(file, text) {
+                let _ = document.entries();
+                let _ = document.comments();
+                let _ = document.open(&identities);
+            }
+        }
+        1 => try_all(Document::parse(file, format!("{text}\n{document}")), key, &identities),
+        2 => try_all(Document::parse(file, format!("{document}\n{text}")), key, &identities),
+        3 => edit_as_a_whole(open(), open(), text),
+        _ => edit_one(open(), text),
+    }
+});
+
+/// Opens and edits what was read.
+fn try_all(document: Result<Document, Error>, key: &str, identities: &[Identity]) {
+    if let Ok(document) = document
+        && let Ok(mut open) = document.open(identities)
+    {
+        let _ = open.plaintext();
+        let _ = open.unset(key, NOW);
+    }
+}
+
+/// A value that was set is read back and can be removed.
+fn edit_one(mut open: OpenDocument, text: &str) {
     let Some((key, value)) = text.split_once('\n') else { return };
-    let mut open = open();
     let secret = SecretBytes::copy_from(value.as_bytes()).expect("protected memory");
     if open.set(key, &secret, NOW).is_ok() {
         let got = open.get(key).expect("it was set");
@@ -55,7 +69,7 @@ fuzz_target!(|input: (u8, &str)| {
         // In a list the next item moves up.
         assert!(key.contains('/') || open.get(key).is_err());
     }
-});
+}
 
 /// What is taken as a plaintext is given back with the same values.
 fn edit_as_a_whole(mut one: OpenDocument, mut two: OpenDocument, text: &str) {

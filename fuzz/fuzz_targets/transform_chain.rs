@@ -14,7 +14,8 @@ fuzz_target!(|data: &[u8]| {
         Ok(steps) => steps,
         Err(error) => return assert!(error.column - 1 + error.width <= columns, "{error}"),
     };
-    let mut value = SecretBytes::copy_from(data.get(at + 1..).unwrap_or_default()).expect("protected memory");
+    let mut value =
+        SecretBytes::copy_from(data.get(at + 1..).unwrap_or_default()).expect("protected memory");
     let _ = extract_field(&value, chain);
     for step in &steps {
         match Transform::build(step) {

@@ -14,7 +14,9 @@ fuzz_target!(|text: &str| {
                 assert!(inside(node.span));
                 let _ = node.scalar();
                 match &node.value {
-                    Value::Mapping(entries) => nodes.extend(entries.iter().flat_map(|(key, value)| [key, value])),
+                    Value::Mapping(entries) => {
+                        nodes.extend(entries.iter().flat_map(|(key, value)| [key, value]))
+                    }
                     Value::Sequence(items) => nodes.extend(items),
                     Value::Scalar { .. } => {}
                 }
