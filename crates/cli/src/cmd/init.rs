@@ -1,15 +1,20 @@
 //! `dsops init`: a configuration, an encrypted store, and an identity if there is none yet.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
-use dsops_resolver::FILE_NAME;
-use dsops_stores::age::{Identity, Recipient};
+use dsops_resolver::{Environment as _, FILE_NAME};
+use dsops_secure_mem::SecretBytes;
+use dsops_stores::age::{Identity, Recipient, WorkFactor};
 use dsops_stores::file;
-use dsops_stores::sops::{self, Keyring};
+use dsops_stores::sops::{self, CreationRule, Format, Keyring, SopsFile};
+use subtle::ConstantTimeEq as _;
 
 use crate::context::Context;
+use crate::embedded::store_failure;
 use crate::exit::Exit;
+use crate::prompt;
 use crate::report::{Failure, Report};
 use crate::ui;
 
@@ -21,7 +26,10 @@ const ENVIRONMENT: &str = "dev";
 const EXAMPLES: &str = "\
 Examples:
   dsops init
-  dsops init --env prod --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+  dsops init --passphrase --store-file secrets.sops.json
+  dsops init --env prod --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p
+
+Where a `.sops.yaml` has a rule for the file, the rule says for whom it is encrypted and how.";
 
 /// What `dsops init` takes.
 #[derive(Debug, clap::Args)]
@@ -30,6 +38,12 @@ pub struct Args {
     /// Encrypt for this age recipient too (repeatable)
     #[arg(long = "recipient", value_name = "AGE1…")]
     pub recipients: Vec<String>,
+    /// The encrypted file to make, beside the configuration: .yaml, .json or .env
+    #[arg(long, value_name = "FILE", default_value = STORE_FILE)]
+    pub store_file: String,
+    /// Protect the fresh identity by a passphrase (asked for, or `DSOPS_AGE_PASSPHRASE`)
+    #[arg(long)]
+    pub passphrase: bool,
 }
 
 /// Runs the command.
@@ -38,32 +52,56 @@ pub struct Args {
 /// One of the files is there already, or cannot be written. Nothing is overwritten, ever.
 pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let config_path = cx.new_config_path();
-    let store_path = config_path.parent().unwrap_or(Path::new("")).join(STORE_FILE);
+    let store_path = store_path(&config_path, &args.store_file)?;
     refuse_existing(&[&config_path, &store_path])?;
     let environment = cx.requested_environment().unwrap_or(ENVIRONMENT);
-    let config_text = config_text(environment)?;
+    let config_text = config_text(environment, &args.store_file)?;
+    let found = CreationRule::find(&store_path)
+        .map_err(|error| store_failure(&error).with_exit(Exit::Config))?;
     let mut recipients = extra_recipients(&args.recipients)?;
-    let own = own_recipient(cx)?;
-    if !recipients.contains(&own) {
-        recipients.insert(0, own);
+    if let Some(place) = found.as_ref().and_then(CreationRule::place)
+        && !recipients.is_empty()
+    {
+        return Err(Failure::usage(
+            format!("the rule in {place} says for whom {} is", store_path.display()),
+            "leave out `--recipient`, or add the recipient to the rule",
+        ));
     }
-    sops::create(&store_path, &recipients).map_err(|error| {
-        let help = error.help();
-        Failure::new(Exit::Store, Report { help, ..Report::from_error(&error) })
-    })?;
+    let own = own_recipient(cx, args.passphrase)?;
+    let rule = match found {
+        Some(rule) => rule,
+        None => {
+            if !recipients.contains(&own) {
+                recipients.insert(0, own.clone());
+            }
+            CreationRule::new(&recipients)
+        }
+    };
+    SopsFile::new(&store_path, Arc::default())
+        .create(&rule)
+        .map_err(|error| store_failure(&error))?;
     if let Err(failure) = publish(&config_path, config_text.as_bytes(), 0o644) {
         // The store is empty and a moment old: without its configuration it is only in the way.
         let _ = std::fs::remove_file(&store_path);
         return Err(failure);
     }
     cx.ui.note(format!("made {} (environment `{environment}`)", config_path.display()));
-    let names: Vec<String> = recipients.iter().map(ToString::to_string).collect();
+    let names: Vec<String> = rule.recipients().iter().map(ToString::to_string).collect();
     cx.ui.note(format!(
         "made {}, encrypted for {}: {}",
         store_path.display(),
         ui::plural(names.len(), "recipient"),
         names.join(", ")
     ));
+    if let Some(place) = rule.place() {
+        cx.ui.note(format!("as the rule in {place} says"));
+        if !rule.recipients().contains(&own) {
+            let report = Report::warning(format!("you cannot open {}", store_path.display()));
+            cx.ui.report(
+                &report.help(format!("add {own} to the rule in {place}, and make it again")),
+            );
+        }
+    }
     cx.ui.note("next: dsops set NAME, then dsops exec -- COMMAND");
     Ok(Exit::Ok)
 }
@@ -79,8 +117,22 @@ fn refuse_existing(paths: &[&PathBuf]) -> Result<(), Failure> {
     if reports.is_empty() { Ok(()) } else { Err(Failure::many(Exit::Config, reports)) }
 }
 
+/// The encrypted file, in the folder of the configuration or below it. Names of INI need a section,
+/// which `set` has none for.
+fn store_path(config_path: &Path, file: &str) -> Result<PathBuf, Failure> {
+    let is_plain = file.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
+    let is_below = Path::new(file).components().all(|part| matches!(part, Component::Normal(_)));
+    if !is_plain || !is_below || matches!(Format::of(file), Format::Binary | Format::Ini) {
+        return Err(Failure::usage(
+            format!("`{}` cannot be the encrypted file", ui::one_line(file)),
+            "name a file beside the configuration that ends with .yaml, .json or .env",
+        ));
+    }
+    Ok(config_path.parent().unwrap_or(Path::new("")).join(file))
+}
+
 /// The configuration; the environment's name is checked by reading the result.
-fn config_text(environment: &str) -> Result<String, Failure> {
+fn config_text(environment: &str, store_file: &str) -> Result<String, Failure> {
     let text = format!(
         "# Which program gets which secret from where. No value is in here: it is safe to commit.\n\
          version: 1\n\
@@ -88,7 +140,7 @@ fn config_text(environment: &str) -> Result<String, Failure> {
          secretStores:\n\
          \x20 secrets:\n\
          \x20   type: {}\n\
-         \x20   path: {STORE_FILE}\n\
+         \x20   path: {store_file}\n\
          \n\
          envs:\n\
          \x20 {environment}: {{}}\n",
@@ -121,7 +173,16 @@ fn extra_recipients(texts: &[String]) -> Result<Vec<Recipient>, Failure> {
 }
 
 /// The recipient of the identity there is, or of a fresh one.
-fn own_recipient(cx: &Context) -> Result<Recipient, Failure> {
+fn own_recipient(cx: &Context, with_passphrase: bool) -> Result<Recipient, Failure> {
+    if with_passphrase
+        && let Some(path) = sops::default_key_file(&cx.environment)
+        && path.symlink_metadata().is_ok()
+    {
+        return Err(Failure::usage(
+            format!("`--passphrase` is for a fresh identity, and there is {}", path.display()),
+            "leave it out; `age -p` protects an identity that is there",
+        ));
+    }
     let keyring = Keyring::find(&cx.environment).map_err(Failure::from_store)?;
     let own = keyring.own_recipient(&cx.environment).map_err(Failure::from_store)?;
     if let Some(recipient) = own {
@@ -143,18 +204,55 @@ fn own_recipient(cx: &Context) -> Result<Recipient, Failure> {
     };
     let identity = Identity::generate()
         .map_err(|error| Failure::new(Exit::Store, Report::from_error(&error)))?;
-    let text = identity
-        .to_text()
-        .map_err(|error| Failure::new(Exit::Store, Report::from_error(&error)))?;
+    let failed = |error| Failure::new(Exit::Store, Report::from_error(&error));
+    // Everything that can fail or be given up comes before the first file.
+    let text = if with_passphrase {
+        let passphrase = new_passphrase(cx)?;
+        let text = identity.to_protected_text(&passphrase, WorkFactor::default());
+        SecretBytes::copy_from(text.map_err(failed)?.as_bytes())?
+    } else {
+        identity.to_text().map_err(failed)?
+    };
     if let Some(folder) = path.parent() {
         private_folder(folder)?;
     }
     publish(&path, &text.expose(), 0o600)?;
+    let how = if with_passphrase { ", protected by the passphrase" } else { "" };
     cx.ui.note(format!(
-        "made a fresh identity in {}; keep a copy of this file in a safe place",
+        "made a fresh identity in {}{how}; keep a copy of this file in a safe place",
         path.display()
     ));
     Ok(identity.recipient().clone())
+}
+
+/// The passphrase of the environment, or one that was typed twice.
+fn new_passphrase(cx: &Context) -> Result<SecretBytes, Failure> {
+    let given =
+        cx.environment.credential(sops::PASSPHRASE_VARIABLE).map_err(Failure::from_store)?;
+    let passphrase = match given {
+        Some(given) => given,
+        None if cx.non_interactive || !prompt::has_terminal() => {
+            return Err(Failure::usage(
+                "there is nobody to ask for the passphrase",
+                format!("set {}", sops::PASSPHRASE_VARIABLE),
+            ));
+        }
+        None => {
+            let first = prompt::passphrase("Passphrase of the identity: ")?;
+            let second = prompt::passphrase("The same again: ")?;
+            if !bool::from(first.expose().ct_eq(&second.expose())) {
+                return Err(Failure::usage(
+                    "the two are not the same",
+                    "nothing was made; try again",
+                ));
+            }
+            first
+        }
+    };
+    if passphrase.is_empty() {
+        return Err(Failure::usage("the passphrase is empty", "nothing was made; give it one"));
+    }
+    Ok(passphrase)
 }
 
 fn private_folder(path: &Path) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use dsops_execenv::{ExecError, Name, is_dangerous};
 use dsops_resolver::OpenContext;
 use dsops_secure_mem::SecretBytes;
-use dsops_stores::sops;
+use dsops_stores::sops::{self, ValueType};
 
 use crate::context::Context;
 use crate::declare;
@@ -26,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   dsops set DATABASE_URL
   dsops set TLS_KEY --from-file key.pem
+  echo 8080 | dsops set PORT --type int
   openssl rand -hex 32 | dsops set SESSION_KEY --env prod";
 
 /// What `dsops set` takes.
@@ -37,6 +38,9 @@ pub struct Args {
     /// Read the value from this file, byte for byte
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub from_file: Option<PathBuf>,
+    /// What the value is in the document: str, int, float or bool (default: str)
+    #[arg(long = "type", value_name = "TYPE", default_value = "str", hide_default_value = true)]
+    pub value_type: ValueType,
     /// Keep a final newline that comes from stdin
     #[arg(long)]
     pub keep_newline: bool,
@@ -75,7 +79,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     store.open().map_err(|error| store_failure(&error))?;
     let value = read_value(cx, args, name.as_str())?;
     store
-        .change(|document| document.set(&target.key, &value, SystemTime::now()))
+        .change(|document| document.set_as(&target.key, &value, args.value_type, SystemTime::now()))
         .map_err(|error| store_failure(&error))?;
     drop(value);
     cx.ui.note(format!("stored {name} in {}", shown(&store.path).display()));

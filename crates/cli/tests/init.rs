@@ -1,0 +1,117 @@
+//! `dsops init` beyond its defaults, and `dsops set --type`, through the real binary.
+#![cfg(unix)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use common::{Project, code, stderr};
+
+const PASSPHRASE: &str = "DSOPS_AGE_PASSPHRASE";
+const OTHER: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
+fn key_file(project: &Project) -> String {
+    // Where sops looks, on Linux and on macOS.
+    let linux = "home/.config/sops/age/keys.txt";
+    let macos = "home/Library/Application Support/sops/age/keys.txt";
+    if project.path(linux).exists() { project.read(linux) } else { project.read(macos) }
+}
+
+#[test]
+fn an_identity_can_be_protected_by_a_passphrase() {
+    let project = Project::empty();
+    let output = project.run(&["init", "--passphrase"]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert!(stderr(&output).contains("set DSOPS_AGE_PASSPHRASE"), "{}", stderr(&output));
+    assert!(!project.path("dsops.yaml").exists() && !project.path("home").exists());
+
+    let output =
+        project.command().args(["init", "--passphrase"]).env(PASSPHRASE, "made up").output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(key_file(&project).starts_with("-----BEGIN AGE ENCRYPTED FILE-----"));
+    let mut set = project.command();
+    project.write("value", "told");
+    set.args(["set", "A", "--from-file", "value"]).env(PASSPHRASE, "made up");
+    assert!(set.output().unwrap().status.success());
+    assert_eq!(code(&project.run(&["get", "A"])), 4, "nobody to ask");
+
+    // A key that is there is not what the flag is for.
+    std::fs::remove_file(project.path("dsops.yaml")).unwrap();
+    std::fs::remove_file(project.path("secrets.sops.yaml")).unwrap();
+    let output =
+        project.command().args(["init", "--passphrase"]).env(PASSPHRASE, "made up").output();
+    assert_eq!(code(&output.unwrap()), 2);
+    assert!(!project.path("dsops.yaml").exists());
+}
+
+#[test]
+fn a_rule_of_sops_says_for_whom_and_how() {
+    let project = Project::empty();
+    let rule = format!(
+        "creation_rules:\n  - path_regex: secrets\n    age: {OTHER}\n    encrypted_regex: ^SECRET_\n"
+    );
+    project.write(".sops.yaml", &rule);
+    let output = project.run(&["init", "--recipient", OTHER]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert!(!project.path("dsops.yaml").exists());
+    let output = project.run(&["init"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("you cannot open secrets.sops.yaml"), "{}", stderr(&output));
+    let store = project.read("secrets.sops.yaml");
+    assert!(store.contains(OTHER) && store.contains(r#"encrypted_regex: "^SECRET_""#), "{store}");
+    assert_eq!(store.matches("recipient: ").count(), 1, "{store}");
+
+    let project = Project::empty();
+    project.write(".sops.yaml", "creation_rules:\n  - path_regex: other\n    age: x\n");
+    let output = project.run(&["init"]);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert!(stderr(&output).contains("no creation rule matches"), "{}", stderr(&output));
+    assert!(!project.path("dsops.yaml").exists() && !project.path("home").exists());
+}
+
+#[test]
+fn the_store_can_be_of_any_format_with_names() {
+    for file in ["secrets.sops.json", "config/secrets.env"] {
+        let project = Project::empty();
+        std::fs::create_dir(project.path("config")).unwrap();
+        project.ok(&["init", "--store-file", file]);
+        project.set("TOKEN", b"made up");
+        assert_eq!(project.ok(&["get", "TOKEN"]), "made up", "{file}");
+        assert!(!project.read(file).contains("made up"), "{file}");
+    }
+    for file in ["secrets.ini", "secrets", "../secrets.yaml", "/tmp/secrets.yaml", "a: b.yaml", ""]
+    {
+        let project = Project::empty();
+        let output = project.run(&["init", "--store-file", file]);
+        assert_eq!(code(&output), 2, "{file}: {}", stderr(&output));
+        assert!(!project.path("dsops.yaml").exists());
+    }
+}
+
+#[test]
+fn a_value_can_have_a_type() {
+    let project = Project::new();
+    let set =
+        |name: &str, of: &str, value: &[u8]| project.feed(&["set", name, "--type", of], value);
+    for (name, of, value, is) in [
+        ("PORT", "int", "8080", "8080"),
+        ("RATIO", "float", "0.50", "0.5"),
+        ("ENABLED", "bool", "true", "true"),
+        ("TEXT", "str", "8080", "8080"),
+    ] {
+        let output = set(name, of, value.as_bytes());
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(project.ok(&["get", name]), is);
+        let store = project.read("secrets.sops.yaml");
+        let line = store.lines().find(|line| line.starts_with(&format!("{name}: "))).unwrap();
+        assert!(line.ends_with(&format!("type:{of}]")), "{line}");
+    }
+    let before = project.read("secrets.sops.yaml");
+    for (of, value) in [("int", "80a"), ("bool", "yes"), ("float", "hunter2")] {
+        let output = set("PORT", of, value.as_bytes());
+        assert_eq!(code(&output), 4, "{}", stderr(&output));
+        assert!(!stderr(&output).contains(value), "{}", stderr(&output));
+    }
+    assert_eq!(code(&set("PORT", "date", b"x")), 2);
+    assert_eq!(project.read("secrets.sops.yaml"), before);
+}
