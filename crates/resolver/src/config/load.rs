@@ -63,17 +63,7 @@ pub(super) fn text(
     if text.len() > MAX_CONFIG_BYTES {
         return Err(ConfigErrors::one(too_large(name)));
     }
-    let mut loader = Loader {
-        options,
-        follow,
-        documents: Vec::new(),
-        files: Vec::new(),
-        hashed: Vec::new(),
-        way: Vec::new(),
-        root: None,
-        bytes: 0,
-        problems: Vec::new(),
-    };
+    let mut loader = Loader::new(options, follow);
     loader.add(Path::new(name), text, None);
     let Loader { documents, files, hashed, mut problems, .. } = loader;
     let mut config = assemble::config(PathBuf::from(name), documents, &mut problems);
@@ -102,7 +92,21 @@ struct Loader<'a> {
     problems: Vec<Diagnostic>,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    fn new(options: &'a LoadOptions<'a>, follow: bool) -> Self {
+        Self {
+            options,
+            follow,
+            documents: Vec::new(),
+            files: Vec::new(),
+            hashed: Vec::new(),
+            way: Vec::new(),
+            root: None,
+            bytes: 0,
+            problems: Vec::new(),
+        }
+    }
+
     /// Reads a text and, before it, what it includes.
     fn add(&mut self, path: &Path, text: &str, included: Option<(Place, bool, String)>) {
         let name = path.display().to_string();
@@ -270,4 +274,23 @@ fn read_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_another_one_when_it_is_read_again_counts_twice() {
+        let options = LoadOptions::new();
+        let hash = |texts: &[&str]| {
+            let mut loader = Loader::new(&options, false);
+            for text in texts {
+                loader.add(Path::new("a.yaml"), text, None);
+            }
+            content_hash(&loader.hashed)
+        };
+        assert_eq!(hash(&["version: 1", "version: 1"]), hash(&["version: 1"]));
+        assert_ne!(hash(&["version: 1", "version: 0"]), hash(&["version: 1"]));
+    }
 }
