@@ -68,15 +68,12 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         ));
     }
     let own = own_recipient(cx, args.passphrase)?;
-    let rule = match found {
-        Some(rule) => rule,
-        None => {
-            if !recipients.contains(&own) {
-                recipients.insert(0, own.clone());
-            }
-            CreationRule::new(&recipients)
+    let rule = found.unwrap_or_else(|| {
+        if !recipients.contains(&own) {
+            recipients.insert(0, own.clone());
         }
-    };
+        CreationRule::new(&recipients)
+    });
     SopsFile::new(&store_path, Arc::default())
         .create(&rule)
         .map_err(|error| store_failure(&error))?;
