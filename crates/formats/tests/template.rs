@@ -126,3 +126,11 @@ fn output_has_a_limit() {
     let errors = rendered(&source).unwrap_err();
     assert_eq!(errors.to_string(), "cannot keep the output in protected memory");
 }
+
+#[test]
+fn a_template_that_would_never_end_ends() {
+    let error = refusal(
+        "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}",
+    );
+    assert!(error.contains("app.conf.j2"), "{error}");
+}

@@ -246,6 +246,8 @@ impl Temporary {
         getrandom::fill(&mut random)
             .map_err(|error| FileError::io("create a file beside", target)(error.into()))?;
         let name = target.file_name().unwrap_or_default().to_string_lossy();
+        // A name may be as long as the system allows; this one has more to it.
+        let name: String = name.chars().take(50).collect();
         let path = folder.join(format!(".{name}.{:016x}.tmp", u64::from_ne_bytes(random)));
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -449,6 +451,15 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"new");
         publish(&folder.path().join("fresh"), b"x", 0o640).unwrap();
         assert_eq!(names(folder.path()), ["f", "fresh", "l"]);
+    }
+
+    #[test]
+    fn the_longest_name_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x".repeat(255));
+        publish(&path, b"first", 0o600).unwrap();
+        replace(&path, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
     }
 
     #[test]

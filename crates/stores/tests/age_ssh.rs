@@ -161,3 +161,22 @@ fn padding_that_is_too_long_is_refused() {
     let error = IdentityFile::parse(text.as_bytes()).unwrap_err().to_string();
     assert!(error.contains("padding"), "{error}");
 }
+
+#[test]
+fn a_file_cannot_have_a_key_tried_for_ever() {
+    // Stanzas for another key, with the tag of ours.
+    let tag = |file: &str| file.split_whitespace().nth(3).unwrap().to_owned();
+    let text = |recipient: Recipient, count: usize| {
+        let file = age::encrypt(b"x", &vec![recipient; count]).unwrap();
+        file.iter().map(|byte| char::from(*byte)).collect::<String>()
+    };
+    let (ours, other) = (recipient("ed25519"), recipient("ed25519_passphrase"));
+    let (own_tag, other_tag) = (tag(&text(ours, 1)), tag(&text(other.clone(), 1)));
+    let decrypted = |count: usize| {
+        let text = text(other.clone(), count).replace(&other_tag, &own_tag);
+        let file: Vec<u8> = text.chars().map(|c| u8::try_from(c).unwrap()).collect();
+        age::decrypt(&file, &[identity("ed25519")]).unwrap_err().to_string()
+    };
+    assert!(!decrypted(16).contains("too many stanzas"));
+    assert!(decrypted(17).contains("too many stanzas"), "{}", decrypted(17));
+}

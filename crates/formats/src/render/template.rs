@@ -61,9 +61,14 @@ pub(super) fn write(
     Err(RenderError::Template { name: template.name.to_owned(), line, message })
 }
 
+/// The instructions that one template may take: seconds of work.
+const FUEL: u64 = 10_000_000;
+
 fn environment() -> Result<Environment<'static>, RenderError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // A loop in a loop in a loop ends.
+    environment.set_fuel(Some(FUEL));
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     // A file ends with the newline that its template ends with.
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();

@@ -136,9 +136,21 @@ pub(super) struct PrivateKey {
     secret: Secret,
 }
 
+/// More stanzas for one key are refused.
+const MAX_TRIES: usize = 16;
+
 enum Secret {
     Ed25519(ed25519::PrivateKey),
     Rsa(rsa::PrivateKey),
+}
+
+/// A file has one stanza for a key; a hostile one has many, each worth an operation with the key.
+fn count(tries: &mut usize) -> Result<(), Error> {
+    *tries += 1;
+    if *tries <= MAX_TRIES {
+        return Ok(());
+    }
+    Err(Error::Header { line: 0, reason: "there are too many stanzas for one SSH key" })
 }
 
 impl PrivateKey {
@@ -151,6 +163,7 @@ impl PrivateKey {
         let fail = |reason| Error::Header { line: 0, reason };
         let kind = self.public.name();
         let tag = self.public.tag();
+        let mut tries = 0;
         for stanza in stanzas.iter().filter(|stanza| stanza.args[0] == kind) {
             let opened = match (&self.secret, stanza.args.as_slice()) {
                 (Secret::Ed25519(key), [_, whose, share]) => {
@@ -161,12 +174,14 @@ impl PrivateKey {
                     if *whose != tag {
                         continue;
                     }
+                    count(&mut tries)?;
                     key.unwrap(&self.public.wire, &share, &stanza.body)?
                 }
                 (Secret::Rsa(key), [_, whose]) => {
                     if *whose != tag {
                         continue;
                     }
+                    count(&mut tries)?;
                     key.unwrap(&stanza.body)?
                 }
                 _ => return Err(fail("an SSH recipient has too few or too many arguments")),
