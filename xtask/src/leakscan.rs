@@ -1,4 +1,4 @@
-//! `cargo xtask leakscan [--dsops FILE] [--swap]`: searches everything an observer can see of a
+//! `cargo xtask leakscan [--dsops FILE] [--swap] [--part NAME]`: searches everything an observer can see of a
 //! running `dsops` for the secrets it handles, and must find nothing.
 //!
 //! A static release build runs in a throw-away project with random secrets. At every system call
@@ -15,6 +15,8 @@ pub(crate) mod binaries;
 mod cases;
 mod dumps;
 mod edit;
+mod features;
+mod keys;
 pub(crate) mod memory;
 pub(crate) mod needles;
 pub(crate) mod observe;
@@ -48,15 +50,17 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     {
         return readers::read_as_other(rest);
     }
-    let (mut dsops, mut with_swap) = (None, false);
+    let (mut dsops, mut with_swap, mut part) = (None, false, None);
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--dsops" => dsops = Some(PathBuf::from(args.next().context("--dsops takes a file")?)),
             "--swap" => with_swap = true,
-            other => bail!("unknown argument `{other}`: leakscan [--dsops FILE] [--swap]"),
+            "--part" => part = Some(Part::named(args.next().context("--part takes a name")?)?),
+            other => bail!("unknown argument `{other}`: leakscan [--dsops FILE] [--swap] [--part NAME]"),
         }
     }
+    let wanted = |this: Part| part.is_none_or(|part| part == this);
     let dsops = dsops.map_or_else(binaries::dsops, Ok)?;
     let control = binaries::control()?;
     dumps::allow_cores()?;
@@ -74,27 +78,43 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
             marked.search.needles()
         );
     }
-    report::section("Memory at every system call");
-    report::stages_head();
-    let runs = marked
-        .iter()
-        .map(|marked| stages::scan(marked, &control))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    runs.iter().flatten().for_each(|run| run.judge(&mut report));
-    for marked in &marked {
-        report::section(&format!("Dumps, {}", stages::user_name(marked.project.user())));
-        dumps::check(marked, &control, &mut report)?;
+    if wanted(Part::Memory) {
+        report::section("Memory at every system call");
+        report::stages_head();
+        let runs = marked
+            .iter()
+            .map(|marked| stages::scan(marked, &control))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        runs.iter().flatten().for_each(|run| run.judge(&mut report));
     }
-    report::section("A reader of the same user");
-    for marked in marked.iter().filter(|marked| marked.project.user().is_some()) {
-        readers::check(marked, &control, &mut report)?;
+    if wanted(Part::Dumps) {
+        for marked in &marked {
+            report::section(&format!("Dumps, {}", stages::user_name(marked.project.user())));
+            dumps::check(marked, &control, &mut report)?;
+        }
     }
-    if !process::is_root() {
-        report.not_run("same-user reader", "only the superuser can start it as a user of its own");
+    if wanted(Part::Readers) {
+        report::section("A reader of the same user");
+        for marked in marked.iter().filter(|marked| marked.project.user().is_some()) {
+            readers::check(marked, &control, &mut report)?;
+        }
+        if !process::is_root() {
+            let why = "only the superuser can start it as a user of its own";
+            report.not_run("same-user reader", why);
+        }
     }
-    report::section("Every command, every failing path");
-    for marked in &marked {
-        outputs::check(marked, &mut report)?;
+    if wanted(Part::Commands) {
+        report::section("Every command, every failing path");
+        for marked in &marked {
+            outputs::check(marked, &mut report)?;
+        }
+    }
+    if wanted(Part::Features) {
+        for marked in &marked {
+            let user = stages::user_name(marked.project.user());
+            report::section(&format!("What a configuration can ask for, {user}"));
+            outputs::check_features(marked, &control, &mut report)?;
+        }
     }
     report::section("Swap");
     match marked.first() {
@@ -102,4 +122,27 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
         _ => report.not_run("swap", "it was not asked for (--swap)"),
     }
     report.finish()
+}
+
+/// A part of the scan, to be run alone while something is mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Memory,
+    Dumps,
+    Readers,
+    Commands,
+    Features,
+}
+
+impl Part {
+    fn named(name: &str) -> anyhow::Result<Self> {
+        Ok(match name {
+            "memory" => Self::Memory,
+            "dumps" => Self::Dumps,
+            "readers" => Self::Readers,
+            "commands" => Self::Commands,
+            "features" => Self::Features,
+            _ => bail!("`{name}` is none of memory, dumps, readers, commands, features"),
+        })
+    }
 }

@@ -44,6 +44,11 @@ struct ExecAlone {
     exec: exec::Args,
 }
 
+/// `dsops --version` alone, for the same reason: package managers and prompts ask it often.
+#[derive(Debug, Parser)]
+#[command(name = "dsops", version)]
+struct VersionAlone;
+
 impl Args {
     /// Reads the command line.
     ///
@@ -56,6 +61,9 @@ impl Args {
             if let Ok(ExecAlone { global, exec }) = ExecAlone::try_parse_from(alone) {
                 return Ok(Self { global, command: Command::Exec(exec) });
             }
+        }
+        if matches!(words, [_, word] if word == "--version" || word == "-V") {
+            VersionAlone::try_parse_from(words)?;
         }
         Self::try_parse_from(words).map_err(|error| with_suggestion(error, words))
     }
@@ -212,6 +220,16 @@ mod tests {
             let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
             let short = Args::read(&words).expect_err("no command").to_string();
             assert_eq!(short, Args::try_parse_from(&words).expect_err("no command").to_string());
+        }
+    }
+
+    #[test]
+    fn the_short_way_for_the_version_says_what_the_whole_parser_says() {
+        for words in [["dsops", "--version"], ["/usr/bin/dsops", "-V"]] {
+            let short = Args::read(&words.map(OsString::from)).expect_err("an answer");
+            let whole = Args::try_parse_from(words).expect_err("an answer");
+            assert_eq!(short.kind(), ErrorKind::DisplayVersion);
+            assert_eq!(short.to_string(), whole.to_string());
         }
     }
 

@@ -75,7 +75,7 @@ pub struct Config {
     templates: Vec<Template>,
     warnings: Vec<Diagnostic>,
     files: Vec<ConfigFile>,
-    content_hash: String,
+    content: load::Content,
     /// The variables of the environment that were asked for, and whether where a secret may be.
     expanded: BTreeMap<String, bool>,
 }
@@ -255,7 +255,7 @@ impl Config {
     /// SHA-256 over all files read, in hexadecimal: names relative to the folder of the
     /// configuration, and bytes. The same files in another place have the same hash.
     pub fn content_hash(&self) -> &str {
-        &self.content_hash
+        self.content.hash()
     }
 
     /// The variables of the environment that `${…}` asked for, sorted.

@@ -268,11 +268,16 @@ impl Transform {
     /// `yaml_extract`, and a field of a YAML document, run the YAML parser, which works on ordinary
     /// memory. The texts of its tree are wiped when it returns; what the parser itself frees on the
     /// way is wiped where the program uses [`dsops_secure_mem::ZeroizingAlloc`], as `dsops` does.
-    /// All others read the value where it lies and write only to protected memory.
+    /// All others read the value where it lies and write only to protected memory. The stack and
+    /// the vector registers are wiped afterwards.
     pub fn apply(&self, value: &SecretBytes) -> Result<SecretBytes, TransformError> {
-        self.run(value).map_err(|kind| TransformError { transform: self.name(), kind })
+        let result = self.run(value);
+        // Loops over bytes run in vector registers, which keep the last of them.
+        dsops_secure_mem::scrub_stack();
+        result.map_err(|kind| TransformError { transform: self.name(), kind })
     }
 
+    #[inline(never)]
     fn run(&self, value: &SecretBytes) -> Result<SecretBytes, TransformErrorKind> {
         if value.len() > MAX_VALUE_BYTES {
             return Err(TransformErrorKind::TooLarge { limit_bytes: MAX_VALUE_BYTES });

@@ -1,6 +1,11 @@
 //! The runs in which a secret could come out: every command, and every failing path we know of.
 
-use std::{ffi::OsString, fs, os::unix::fs::chown, path::Path, path::PathBuf};
+use std::{
+    ffi::OsString,
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt as _, chown},
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 
@@ -23,6 +28,9 @@ pub struct Case {
     pub secret: Place,
     /// Files may be opened for writing; they are searched afterwards.
     pub writes_files: bool,
+    /// What the kernel put on the stack with the environment, by name: only from
+    /// [`Stage::Resolved`](super::observe::Stage::Resolved) on it must be gone.
+    pub given: Vec<String>,
 }
 
 /// How a run must end.
@@ -37,12 +45,16 @@ pub enum Wanted {
 }
 
 /// Where a secret may be during a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// Nowhere an observer can see.
     Hidden,
     /// On standard output, which is what the command is for.
     Printed,
+    /// In this file, which is what the command is for; its folder holds nothing else.
+    Written(PathBuf),
+    /// In a file in memory while an editor runs, and nowhere afterwards.
+    Edited,
     /// Somebody put it in our arguments, the configuration or a broken file, so that it lies in our
     /// memory: only what comes out is judged.
     InHand,
@@ -50,15 +62,24 @@ pub enum Place {
 
 impl Case {
     fn new(name: &str, launch: Launch, wanted: Wanted) -> Self {
-        Self { name: name.into(), launch, wanted, secret: Place::Hidden, writes_files: false }
+        let (secret, given) = (Place::Hidden, Vec::new());
+        Self { name: name.into(), launch, wanted, secret, writes_files: false, given }
     }
 
-    fn works(name: &str, launch: Launch) -> Self {
+    pub(super) fn works(name: &str, launch: Launch) -> Self {
         Self::new(name, launch, Wanted::Success)
     }
 
-    fn fails(name: &str, launch: Launch) -> Self {
+    pub(super) fn fails(name: &str, launch: Launch) -> Self {
         Self::new(name, launch, Wanted::Failure)
+    }
+
+    pub(super) fn writes(self) -> Self {
+        Self { writes_files: true, ..self }
+    }
+
+    pub(super) fn secret_in(self, secret: Place) -> Self {
+        Self { secret, ..self }
     }
 
     fn in_hand(self) -> Self {
@@ -328,12 +349,24 @@ fn copy(
 
 /// A home folder whose identity file has this text.
 fn copy_home(marked: &Marked, name: &str, keys: &str) -> anyhow::Result<PathBuf> {
-    let home = marked.project.folder().join(format!("home-{name}"));
-    let folder = home.join(".config/sops/age");
+    make_home(&marked.project, name, ".config/sops/age/keys.txt", keys)
+}
+
+/// A home folder with one file.
+pub fn make_home(
+    project: &Project,
+    name: &str,
+    path: &str,
+    text: &str,
+) -> anyhow::Result<PathBuf> {
+    let home = project.folder().join(format!("home-{name}"));
+    let file = home.join(path);
+    let folder = file.parent().context("a file lies in a folder")?.to_owned();
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join("keys.txt"), keys)?;
-    for path in [folder.join("keys.txt"), folder] {
-        chown(path, marked.project.user(), marked.project.user())?;
+    fs::write(&file, text)?;
+    fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+    for path in [file, folder] {
+        chown(path, project.user(), project.user())?;
     }
     Ok(home)
 }

@@ -119,8 +119,33 @@ fn base64_at(bytes: &[u8], shift: usize, plus: u8, slash: u8) -> Vec<u8> {
         .collect()
 }
 
+/// The bytes that standard base64 stands for; `None` when a character is of another alphabet.
+pub fn base64_bytes(text: &str) -> Option<Vec<u8>> {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut bytes, mut held, mut held_bits) = (Vec::new(), 0_u32, 0);
+    for character in text.trim_end_matches('=').chars() {
+        held = (held << 6 | u32::try_from(ALPHABET.find(character)?).ok()?) & 0xffff;
+        held_bits += 6;
+        if held_bits >= 8 {
+            held_bits -= 8;
+            bytes.push(u8::try_from(held >> held_bits & 0xff).ok()?);
+        }
+    }
+    Some(bytes)
+}
+
+/// Standard base64 with padding.
+pub fn base64_text(bytes: &[u8]) -> String {
+    let padding = (3 - bytes.len() % 3) % 3;
+    let padded = [bytes, &[0; 2][..padding]].concat();
+    let mut text = base64_at(&padded, 0, b'+', b'/');
+    let end = text.len() - padding;
+    text[end..].fill(b'=');
+    String::from_utf8(text).expect("base64 is ASCII")
+}
+
 /// `bytes` in hex.
-fn hex(bytes: &[u8], digits: &[u8; 16]) -> Vec<u8> {
+pub fn hex(bytes: &[u8], digits: &[u8; 16]) -> Vec<u8> {
     bytes
         .iter()
         .flat_map(|byte| [digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]])
@@ -224,6 +249,15 @@ mod tests {
     fn bech32_data_is_most_significant_bit_first() {
         // BIP 173: "P" is 1, "L" is 31: 00001 11111 11111 1 -> 0x0f 0xff.
         assert_eq!(bech32_data("PLLSQQQQQQ"), Some(vec![0x0f, 0xff]));
+    }
+
+    #[test]
+    fn base64_is_written_and_read() {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
+            assert_eq!(base64_text(bytes.as_bytes()), text);
+            assert_eq!(base64_bytes(text).unwrap(), bytes.as_bytes());
+        }
+        assert_eq!(base64_bytes("-_"), None);
     }
 
     #[test]

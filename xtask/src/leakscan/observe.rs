@@ -148,7 +148,27 @@ impl Search {
         launch: &Launch,
         leave_at: &dyn Fn(Stage, &Stop<'_>) -> bool,
     ) -> anyhow::Result<Observed> {
-        let mut look = Look { search: self, stage: Stage::Start, ..Look::new(self) };
+        self.watch(Look::new(self), launch, leave_at)
+    }
+
+    /// As [`Self::observe`], to the end. Of the secrets with these names a hit counts from
+    /// [`Stage::Resolved`] on only: they were in the environment the program was started with, which
+    /// the kernel puts on the stack before the first instruction.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn observe_given(&self, launch: &Launch, given: &[String]) -> anyhow::Result<Observed> {
+        let given = |secret: &Secret| given.contains(&secret.name);
+        let given = self.secrets.iter().map(given).collect();
+        self.watch(Look { given, ..Look::new(self) }, launch, &|_, _| false)
+    }
+
+    fn watch(
+        &self,
+        mut look: Look<'_>,
+        launch: &Launch,
+        leave_at: &dyn Fn(Stage, &Stop<'_>) -> bool,
+    ) -> anyhow::Result<Observed> {
         let end = trace(launch, &mut |stop| {
             look.advance(stop);
             look.search_stop(stop)?;
@@ -167,6 +187,8 @@ impl Search {
 struct Look<'a> {
     search: &'a Search,
     stage: Stage,
+    /// For each secret, whether it counts only once everything is resolved.
+    given: Vec<bool>,
     /// Hits already counted at this stage: way, needle, place in it, address.
     seen: BTreeSet<(bool, usize, usize, usize)>,
     stages: BTreeMap<Stage, Tally>,
@@ -181,6 +203,7 @@ impl<'a> Look<'a> {
         Self {
             search,
             stage: Stage::Start,
+            given: vec![false; search.secrets.len()],
             seen: BTreeSet::new(),
             stages: BTreeMap::new(),
             details: Vec::new(),
@@ -239,6 +262,9 @@ impl<'a> Look<'a> {
             let mut new = Vec::new();
             for run in &runs {
                 for hit in self.search.scanner.scan(run.bytes) {
+                    if self.is_given(&hit) {
+                        continue;
+                    }
                     let address = run.start + hit.at;
                     if self.seen.insert((way == Way::ProcMem, hit.needle, hit.from, address)) {
                         new.push((hit, address));
@@ -269,12 +295,19 @@ impl<'a> Look<'a> {
             }
         }
         let registers = stop.registers()?;
-        if let Some(hit) = self.search.scanner.scan_pieces(&registers, 8).first() {
+        let hits = self.search.scanner.scan_pieces(&registers, 8);
+        if let Some(hit) = hits.iter().find(|hit| !self.is_given(hit)) {
             let (what, stage) = (self.search.describe(hit), self.stage);
             self.details.push(format!("{stage}, {when}: {what} in a register ({})", hit.at));
             self.stages.entry(stage).or_default().register_hits += 1;
         }
         Ok(())
+    }
+
+    /// Whether a hit does not count yet.
+    fn is_given(&self, hit: &Hit) -> bool {
+        let secret = self.search.scanner.needles()[hit.needle].secret;
+        self.stage < Stage::Resolved && self.given[secret]
     }
 
     /// Notes files opened for writing, writes from hidden memory, and where `execve`'s words lie.

@@ -11,9 +11,10 @@ use nix::sys::wait::WaitStatus;
 
 use super::{
     cases::{self, Case, Place, Wanted, with_home},
+    features::Features,
     needles::identity_secrets,
     observe::Search,
-    project::run,
+    project::{Project, run},
     report::{self, Report},
     stages::Marked,
     tracer::{End, Launch},
@@ -26,9 +27,26 @@ use super::{
 pub fn check(marked: &Marked, report: &mut Report) -> anyhow::Result<()> {
     init(marked, report)?;
     for case in cases::all(marked)? {
-        judge(marked, &case, report)?;
+        judge(&marked.project, &marked.search, &case, report)?;
     }
-    files(marked, report)
+    files(&marked.project, &marked.search, report)
+}
+
+/// Runs what a configuration can ask for, in a project of its own.
+///
+/// # Errors
+/// A case cannot be prepared or started.
+pub fn check_features(
+    marked: &Marked,
+    control: &Path,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let features = Features::create(marked)?;
+    features.control(control, report)?;
+    for case in features.cases(report)? {
+        judge(&features.project, &features.search, &case, report)?;
+    }
+    files(&features.project, &features.search, report)
 }
 
 /// What `init` says and writes, apart from the identity file itself.
@@ -56,29 +74,43 @@ fn init(marked: &Marked, report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// Runs a case and searches all that came of it.
-fn judge(marked: &Marked, case: &Case, report: &mut Report) -> anyhow::Result<()> {
-    let output = tempfile::NamedTempFile::new_in(marked.project.folder())?;
+fn judge(
+    project: &Project,
+    search: &Search,
+    case: &Case,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let output = tempfile::NamedTempFile::new_in(project.folder())?;
     let launch = Launch { output: Some(output.path().into()), ..case.launch.clone() };
     let mut faults = Vec::new();
     let succeeded = if case.secret == Place::InHand {
         launch.command()?.status().context("cannot start the program")?.success()
     } else {
-        let observed = marked.search.observe(&launch, &|_, _| false)?;
+        let observed = search.observe_given(&launch, &case.given)?;
         faults.extend(observed.details);
-        if !case.writes_files {
-            faults.extend(observed.opened_for_writing.iter().map(|path| format!("wrote {path}")));
-        }
-        if case.secret != Place::Printed {
+        let may_write = |path: &str| match &case.secret {
+            Place::Written(file) => file.parent().is_some_and(|folder| below(folder, path)),
+            Place::Edited => case.writes_files || below(Path::new(MEMORY_FOLDER), path),
+            _ => case.writes_files,
+        };
+        let opened = observed.opened_for_writing.iter().filter(|path| !may_write(path));
+        faults.extend(opened.map(|path| format!("wrote {path}")));
+        if matches!(case.secret, Place::Hidden) {
             faults.extend(observed.hidden_writes);
         }
         matches!(observed.end, End::Ended { status: WaitStatus::Exited(_, 0), .. })
     };
     let said = fs::read(output.path())?;
-    let printed = marked.search.describe_all(&said);
+    let printed = search.describe_all(&said);
     if case.secret != Place::Printed {
         faults.extend(printed.iter().map(|hit| format!("printed {hit}")));
-    } else if printed.is_empty() {
+    } else if printed.is_empty() && succeeded {
         faults.push("it should have printed the secret and did not".into());
+    }
+    match &case.secret {
+        Place::Written(file) => faults.extend(written(search, file)?),
+        Place::Edited => faults.extend(left_behind(search, Path::new(MEMORY_FOLDER))?),
+        _ => {}
     }
     let wanted = match (case.wanted, succeeded) {
         (Wanted::Success, false) => Some("succeed"),
@@ -95,16 +127,49 @@ fn judge(marked: &Marked, case: &Case, report: &mut Report) -> anyhow::Result<()
     Ok(())
 }
 
+/// Where files in memory lie while they are edited.
+const MEMORY_FOLDER: &str = "/dev/shm";
+
+/// Whether `path` leads below `folder`, as far as its text tells.
+fn below(folder: &Path, path: &str) -> bool {
+    Path::new(path).starts_with(folder) && !path.contains("/../")
+}
+
+/// What is wrong with a file that should hold secrets, and with its folder.
+fn written(search: &Search, file: &Path) -> anyhow::Result<Vec<String>> {
+    let mut faults = Vec::new();
+    if !file.is_file() || search.describe_all(&fs::read(file)?).is_empty() {
+        faults.push("the file should hold a secret and does not".into());
+    }
+    for other in files_below(file.parent().context("a file lies in a folder")?)? {
+        if other != file {
+            faults.push(format!("left {}", other.display()));
+        }
+    }
+    Ok(faults)
+}
+
+/// The files below a folder that hold a secret. What others do there meanwhile is not our concern.
+fn left_behind(search: &Search, folder: &Path) -> anyhow::Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for file in files_below(folder)? {
+        let Ok(bytes) = fs::read(&file) else { continue };
+        faults.extend(
+            search.describe_all(&bytes).iter().map(|hit| format!("{}: {hit}", file.display())),
+        );
+    }
+    Ok(faults)
+}
+
 /// No file of the project holds a secret, apart from the identity file.
-fn files(marked: &Marked, report: &mut Report) -> anyhow::Result<()> {
-    let project = &marked.project;
+fn files(project: &Project, search: &Search, report: &mut Report) -> anyhow::Result<()> {
     let identity = project.identity_file();
     let mut hits = Vec::new();
     let mut searched = 0;
     for file in files_below(&project.work())?.into_iter().chain(files_below(&project.home())?) {
         if file != identity {
             searched += 1;
-            hits.extend(marked.search.describe_all(&fs::read(&file)?));
+            hits.extend(search.describe_all(&fs::read(&file)?));
         }
     }
     let seen = format!("{} in {searched} files", count(&hits));

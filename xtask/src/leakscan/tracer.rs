@@ -40,6 +40,8 @@ pub struct Launch {
     pub directory: PathBuf,
     /// The user to run as, when not ours.
     pub user: Option<u32>,
+    /// The limit on locked memory, in bytes, when not ours.
+    pub memlock_bytes: Option<u64>,
     /// What it reads on standard input. At most what a pipe holds (64 KiB).
     pub stdin: Vec<u8>,
     /// The file that gets standard output and standard error; none: thrown away.
@@ -55,6 +57,10 @@ impl Launch {
     /// The command with `before` in front of the program's own words.
     fn command_with(&self, before: &[&str]) -> anyhow::Result<Command> {
         let mut words: Vec<OsString> = Vec::new();
+        if let Some(limit) = self.memlock_bytes {
+            let option = format!("--memlock={limit}:{limit}");
+            words.extend(["/usr/bin/prlimit".into(), option.into(), "--".into()]);
+        }
         if let Some(user) = self.user {
             words.push("/usr/bin/setpriv".into());
             words.extend(

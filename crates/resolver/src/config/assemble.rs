@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::chain::{Chain, Chains};
 use super::environment::{self, Entry, Layer};
+use super::load::Content;
 use super::read::Document;
 use super::scope::Scopes;
 use super::template::Template;
@@ -84,7 +85,7 @@ pub(super) fn config(
         templates,
         warnings,
         files: Vec::new(),
-        content_hash: String::new(),
+        content: Content::default(),
         expanded,
     }
 }

@@ -1,10 +1,10 @@
 //! Reading the file of a configuration and those it includes, each with its limits.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -68,7 +68,7 @@ pub(super) fn text(
     let Loader { documents, files, hashed, mut problems, .. } = loader;
     let mut config = assemble::config(PathBuf::from(name), documents, &mut problems);
     config.files = files;
-    config.content_hash = content_hash(&hashed);
+    config.content = Content { files: hashed, hash: OnceLock::new() };
     match ConfigErrors::from_problems(problems) {
         Some(errors) => Err(errors),
         None => Ok(config),
@@ -83,7 +83,7 @@ struct Loader<'a> {
     documents: Vec<Document>,
     files: Vec<ConfigFile>,
     /// Each content of each file once, by the name it has in the hash.
-    hashed: Vec<(String, [u8; 32])>,
+    hashed: Vec<(String, Zeroizing<String>)>,
     /// The files on the way to this one, links followed.
     way: Vec<PathBuf>,
     /// The folder of the configuration, links followed; only known once there is an `include`.
@@ -115,9 +115,8 @@ impl<'a> Loader<'a> {
             None => (None, false, file_name(path)),
         };
         // A file that is included twice is read twice, and may be another one by then.
-        let hashed = (hash_name, Sha256::digest(text.as_bytes()).into());
-        if !self.hashed.contains(&hashed) {
-            self.hashed.push(hashed);
+        if !self.hashed.iter().any(|(name, known)| *name == hash_name && **known == text) {
+            self.hashed.push((hash_name, Zeroizing::new(text.to_owned())));
         }
         self.files.push(ConfigFile { path: path.to_owned(), included_at, outside });
         self.bytes += text.len();
@@ -196,20 +195,40 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// SHA-256 over a name for the scheme and, for every file in the order of reading, the length of
-/// its name, the name, and the SHA-256 of its bytes.
-fn content_hash(files: &[(String, [u8; 32])]) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(b"dsops configuration 1\n");
-    for (name, digest) in files {
-        hasher.update((name.len() as u64).to_be_bytes());
-        hasher.update(name.as_bytes());
-        hasher.update(digest);
+/// What a configuration was read from. It is hashed when somebody asks: most runs have nothing that
+/// needs trust. The texts are kept for that, and wiped, as they may have values in them.
+#[derive(Default)]
+pub(super) struct Content {
+    /// Each content of each file once, by the name it has in the hash, in the order of reading.
+    files: Vec<(String, Zeroizing<String>)>,
+    hash: OnceLock<String>,
+}
+
+impl Content {
+    /// SHA-256 over a name for the scheme and, for every file, the length of its name, the name, and
+    /// the SHA-256 of its bytes.
+    pub(super) fn hash(&self) -> &str {
+        self.hash.get_or_init(|| {
+            let mut hasher = Sha256::new();
+            hasher.update(b"dsops configuration 1\n");
+            for (name, text) in &self.files {
+                hasher.update((name.len() as u64).to_be_bytes());
+                hasher.update(name.as_bytes());
+                hasher.update(Sha256::digest(text.as_bytes()));
+            }
+            hasher.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
+        })
     }
-    hasher.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Content").field("files", &names).finish_non_exhaustive()
+    }
 }
 
 fn file_name(path: &Path) -> String {
