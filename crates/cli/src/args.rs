@@ -14,6 +14,7 @@ use crate::cmd::{
     providers, recipients, rekey, render, set, trust, unset,
 };
 use crate::env_vars;
+use crate::environment::is_any_set;
 
 /// Run programs with secrets that provably stay secret.
 #[derive(Debug, Parser)]
@@ -55,6 +56,9 @@ impl Args {
     /// # Errors
     /// What is wrong with it; also a request for help or for the version.
     pub fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        if let Some(plain) = plain_exec(words, is_any_set) {
+            return Ok(plain);
+        }
         if words.get(1).is_some_and(|word| word == "exec") {
             let alone = std::iter::once(&words[0]).chain(&words[2..]);
             // What is wrong is told by the whole parser, in its words.
@@ -68,6 +72,40 @@ impl Args {
         Self::try_parse_from(words).map_err(|error| with_suggestion(error, words))
     }
 }
+
+/// `dsops exec [--env NAME] -- COMMAND…` and nothing else, which is what is run most: read without
+/// building any parser, which costs as much as reading all documents. Everything else, and whatever
+/// could be an error, is left to the parser.
+fn plain_exec(words: &[OsString], is_any_set: impl Fn(&[&str]) -> bool) -> Option<Args> {
+    let (exec, rest) = words.get(1..)?.split_first()?;
+    let (env, rest) = match rest {
+        [flag, name, rest @ ..] if flag == "--env" => (Some(name.to_str()?.to_owned()), rest),
+        _ => (None, rest),
+    };
+    // A name that begins with a dash or is empty is for the parser to judge.
+    let is_plain = |name: &str| name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    match rest {
+        [dashes, command @ ..] if dashes == "--" && exec == "exec" && !command.is_empty() => {
+            if !env.as_deref().is_none_or(is_plain) || is_any_set(GLOBAL_VARIABLES) {
+                return None;
+            }
+            let global = Global { env, ..Global::default() };
+            Some(Args { global, command: Command::Exec(exec::Args::plain(command.to_vec())) })
+        }
+        _ => None,
+    }
+}
+
+/// The variables that stand for flags of [`Global`].
+const GLOBAL_VARIABLES: &[&str] = &[
+    env_vars::CONFIG,
+    env_vars::ENV,
+    env_vars::NO_COLOR_FLAG,
+    env_vars::QUIET,
+    env_vars::VERBOSE,
+    env_vars::NON_INTERACTIVE,
+    env_vars::FETCH_TIMEOUT,
+];
 
 /// The same error with a flag or command that may be meant, where the parser has none: it does not
 /// know swapped letters, as `--evn`.
@@ -110,7 +148,7 @@ fn with_suggestion(mut error: clap::Error, words: &[OsString]) -> clap::Error {
 }
 
 /// Flags that every command takes, before or after its name.
-#[derive(Clone, Debug, ClapArgs)]
+#[derive(Clone, Debug, Default, ClapArgs)]
 #[expect(clippy::struct_excessive_bools, reason = "flags are independent of each other")]
 pub struct Global {
     /// The configuration file (default: `dsops.yaml` here or in a folder above)
@@ -221,6 +259,39 @@ mod tests {
             let short = Args::read(&words).expect_err("no command").to_string();
             assert_eq!(short, Args::try_parse_from(&words).expect_err("no command").to_string());
         }
+    }
+
+    #[test]
+    fn the_plainest_exec_reads_what_the_whole_parser_reads() {
+        let split = |words: &str| words.split(' ').map(OsString::from).collect::<Vec<_>>();
+        for words in ["dsops exec -- true", "dsops exec --env dev -- ls --all -- -x --env y"] {
+            let plain = plain_exec(&split(words), |_| false).expect("is plain");
+            let whole = Args::try_parse_from(split(words)).expect("parses");
+            assert_eq!(format!("{plain:?}"), format!("{whole:?}"));
+            assert!(plain_exec(&split(words), |_| true).is_none(), "variables are flags too");
+        }
+        for words in [
+            "dsops",
+            "dsops exec",
+            "dsops exec --",
+            "dsops exec true",
+            "dsops exec --env -- true",
+            "dsops exec --env -x -- true",
+            "dsops exec --env  -- true",
+            "dsops exec -q -- true",
+            "dsops exec --env a --env b -- true",
+            "dsops plan -- true",
+        ] {
+            assert!(plain_exec(&split(words), |_| false).is_none(), "{words}");
+        }
+    }
+
+    #[test]
+    fn every_variable_of_a_global_flag_is_asked_for() {
+        let command = Args::command();
+        let declared = command.get_arguments().filter_map(clap::Arg::get_env);
+        let declared: Vec<&str> = declared.map(|name| name.to_str().expect("ours")).collect();
+        assert_eq!(declared, GLOBAL_VARIABLES);
     }
 
     #[test]

@@ -23,6 +23,12 @@ pub struct ProcessEnvironment {
     credentials: Mutex<BTreeMap<String, Option<SecretBytes>>>,
 }
 
+/// Whether any of these variables is there, empty or not.
+pub fn is_any_set(names: &[&str]) -> bool {
+    let environment = ProcessEnvironment::default();
+    names.iter().any(|name| environment.var(name).is_some())
+}
+
 impl ProcessEnvironment {
     /// The environment of this run; `may_ask` says whether a person may be asked for a passphrase.
     pub fn new(may_ask: bool) -> Self {

@@ -231,6 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn every_pattern_is_found_by_its_first_byte() {
+        for pattern in DANGEROUS {
+            assert!(!pattern.starts_with(['*', '?']), "{pattern}");
+            assert!(is_dangerous(&pattern.replace('*', "x")), "{pattern}");
+        }
+    }
+
+    #[test]
     fn code_loading_names_are_dangerous_and_plain_ones_are_not() {
         for name in [
             "LD_PRELOAD",

@@ -353,12 +353,7 @@ fn copy_home(marked: &Marked, name: &str, keys: &str) -> anyhow::Result<PathBuf>
 }
 
 /// A home folder with one file.
-pub fn make_home(
-    project: &Project,
-    name: &str,
-    path: &str,
-    text: &str,
-) -> anyhow::Result<PathBuf> {
+pub fn make_home(project: &Project, name: &str, path: &str, text: &str) -> anyhow::Result<PathBuf> {
     let home = project.folder().join(format!("home-{name}"));
     let file = home.join(path);
     let folder = file.parent().context("a file lies in a folder")?.to_owned();

@@ -209,7 +209,10 @@ impl Features {
             cases.extend([
                 Case {
                     given,
-                    ..Case::works(&format!("{name} and its passphrase"), with(self.passphrase.text()))
+                    ..Case::works(
+                        &format!("{name} and its passphrase"),
+                        with(self.passphrase.text()),
+                    )
                 },
                 Case::fails(&format!("{name} and a wrong passphrase"), with("not this one")),
                 Case::fails(&format!("{name} without its passphrase"), exec),
@@ -390,10 +393,7 @@ fn documents(project: &Project, values: &[Secret]) -> anyhow::Result<Vec<&'stati
 }
 
 /// Keys of all kinds that can be made here.
-fn other_keys(
-    project: &Project,
-    passphrase: &Secret,
-) -> anyhow::Result<Vec<(&'static str, Key)>> {
+fn other_keys(project: &Project, passphrase: &Secret) -> anyhow::Result<Vec<(&'static str, Key)>> {
     let folder = tempfile::tempdir_in(project.folder())?;
     let mut keys = Vec::new();
     if is_on_path("ssh-keygen") {

@@ -36,6 +36,14 @@ pub struct Mapping {
     pub line: String,
 }
 
+impl Mapping {
+    /// Whether this is executable and a file's, and can't be written.
+    fn is_text(&self) -> bool {
+        let mut words = self.line.split_whitespace();
+        words.nth(1) == Some("r-xp") && words.nth(3).is_some_and(|path| path.starts_with('/'))
+    }
+}
+
 /// Adjacent readable pages.
 #[derive(Debug)]
 pub struct Run<'a> {
@@ -53,6 +61,8 @@ pub struct Memory {
     mem: File,
     /// What was read last, kept so that the next look need not ask the system for memory.
     buffer: Vec<u8>,
+    /// The ways in which the program's own text was read. Nobody can write there, so once is enough.
+    text_read: Vec<Way>,
 }
 
 impl Memory {
@@ -63,7 +73,8 @@ impl Memory {
             let path = format!("/proc/{pid}/{name}");
             File::open(&path).with_context(|| format!("cannot open {path}"))
         };
-        Ok(Self { pid, maps: open("maps")?, mem: open("mem")?, buffer: Vec::new() })
+        let (buffer, text_read) = (Vec::new(), Vec::new());
+        Ok(Self { pid, maps: open("maps")?, mem: open("mem")?, buffer, text_read })
     }
 
     /// The mappings there are now.
@@ -77,9 +88,14 @@ impl Memory {
     }
 
     /// Everything that can be read, as runs of adjacent pages: a secret that lies across two
-    /// mappings lies in one run.
+    /// mappings lies in one run. Text of the program itself is read the first time only.
     pub fn runs(&mut self, way: Way) -> anyhow::Result<Vec<Run<'_>>> {
-        let mappings = self.mappings()?;
+        let mut mappings = self.mappings()?;
+        if self.text_read.contains(&way) {
+            mappings.retain(|mapping| !mapping.is_text());
+        } else {
+            self.text_read.push(way);
+        }
         let mut buffer = std::mem::take(&mut self.buffer);
         let total = mappings.iter().map(|mapping| mapping.end - mapping.start).sum();
         if buffer.len() < total {
@@ -187,6 +203,17 @@ mod tests {
     }
 
     #[test]
+    fn text_is_read_the_first_time_only() {
+        let mut memory = Memory::open(nix::unistd::getpid()).unwrap();
+        memory.runs(Way::VmReadv).unwrap();
+        let here = text_is_read_the_first_time_only as fn() as usize;
+        let runs = memory.runs(Way::VmReadv).unwrap();
+        assert!(!runs.iter().any(|run| (run.start..run.start + run.bytes.len()).contains(&here)));
+        let runs = memory.runs(Way::ProcMem).unwrap();
+        assert!(runs.iter().any(|run| (run.start..run.start + run.bytes.len()).contains(&here)));
+    }
+
+    #[test]
     fn runs_do_not_touch() {
         let mut memory = Memory::open(nix::unistd::getpid()).unwrap();
         let runs = memory.runs(Way::ProcMem).unwrap();
@@ -201,6 +228,12 @@ mod tests {
         let mapping = parse_mapping(line).unwrap();
         assert_eq!((mapping.start, mapping.end), (0x7f00_a000, 0x7f00_c000));
         assert_eq!(mapping.line, line);
+        assert!(!mapping.is_text());
+        let text = |line| parse_mapping(line).unwrap().is_text();
+        assert!(text("00325000-0081a000 r-xp 00124000 fe:00 1179 /tmp/dsops"));
+        assert!(!text("00325000-0081a000 rwxp 00124000 fe:00 1179 /tmp/dsops"));
+        assert!(!text("00325000-0081a000 r-xp 00000000 00:00 0"));
+        assert!(!text("00325000-0081a000 r-xp 00000000 00:00 0 [vdso]"));
         assert!(parse_mapping("nonsense").is_none());
         let vsyscall = "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]";
         assert!(parse_mapping(vsyscall).is_some());

@@ -36,11 +36,7 @@ pub fn check(marked: &Marked, report: &mut Report) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A case cannot be prepared or started.
-pub fn check_features(
-    marked: &Marked,
-    control: &Path,
-    report: &mut Report,
-) -> anyhow::Result<()> {
+pub fn check_features(marked: &Marked, control: &Path, report: &mut Report) -> anyhow::Result<()> {
     let features = Features::create(marked)?;
     features.control(control, report)?;
     for case in features.cases(report)? {

@@ -93,6 +93,33 @@ pub struct Args {
     pub command: Vec<OsString>,
 }
 
+/// The default of `--grace`.
+const GRACE: Duration = Duration::from_secs(10);
+
+impl Args {
+    /// A command with every flag as it is when it is not given.
+    pub fn plain(command: Vec<OsString>) -> Self {
+        Self {
+            mode: Start::default(),
+            allow_override: false,
+            selected: Selected::default(),
+            working_dir: None,
+            timeout: None,
+            grace: GRACE,
+            clean: false,
+            pristine: false,
+            keep: Vec::new(),
+            drop: Vec::new(),
+            allow_dangerous: Vec::new(),
+            keep_fd: Vec::new(),
+            no_core: false,
+            require_protection: false,
+            print: false,
+            command,
+        }
+    }
+}
+
 /// Runs the command. In replace mode it does not come back on success.
 ///
 /// # Errors

@@ -119,7 +119,10 @@ fn reading(project: &Project) -> Vec<Case> {
         works("config check", &["config", "check"]),
         works("providers", &["providers"]),
         works("recipients list", &["recipients", "list", "--store", "secrets"]),
-        works("exec --scope by --only", &["--env", "all", "--only", "TOK*", "exec", "--", "/bin/true"]),
+        works(
+            "exec --scope by --only",
+            &["--env", "all", "--only", "TOK*", "exec", "--", "/bin/true"],
+        ),
     ]
 }
 
@@ -154,7 +157,8 @@ fn import(features: &Features) -> anyhow::Result<Vec<Case>> {
         for (what, words) in
             [("--dry-run", &["--dry-run"][..]), ("stores", &[]), ("again", &["--overwrite"])]
         {
-            let words = [&["--env", "all", "import", "--store", "secrets", &path][..], words].concat();
+            let words =
+                [&["--env", "all", "import", "--store", "secrets", &path][..], words].concat();
             let case = Case::works(&format!("import {file}, {what}"), project.launch(&words));
             // What is declared anew changes dsops.yaml, and the store is written.
             cases.push(case.writes());
@@ -175,7 +179,9 @@ fn import(features: &Features) -> anyhow::Result<Vec<Case>> {
             _ => "fnox",
         };
         for flags in [&[][..], &["--json"]] {
-            let words = [flags, &["--env", "all", "import", "--store", "secrets", "--from", from, &path]].concat();
+            let words =
+                [flags, &["--env", "all", "import", "--store", "secrets", "--from", from, &path]]
+                    .concat();
             let name = format!("import {file}{}", if flags.is_empty() { "" } else { ", --json" });
             cases.push(Case::fails(&name, project.launch(&words)).writes());
         }
@@ -202,7 +208,9 @@ fn edit(features: &Features) -> anyhow::Result<Vec<Case>> {
     Ok(vec![
         edited(Case::works("edit, nothing changed", run("idle", ":")?).writes()),
         edited(Case::works("edit, a value more and a backup", run("more", &more)?).writes()),
-        edited(Case::works("edit, a value less", run("less", "sed -i '/^NEW:/d' \"$1\"")?).writes()),
+        edited(
+            Case::works("edit, a value less", run("less", "sed -i '/^NEW:/d' \"$1\"")?).writes(),
+        ),
         edited(Case::fails("edit, the editor fails", run("fails", "exit 3")?).writes()),
         edited(
             Case::fails(
@@ -228,9 +236,18 @@ fn changing(features: &Features) -> Vec<Case> {
         fails("recipients add of no key", &["recipients", "add", "--store", "secrets", "age1xx"]),
     ];
     if let Some((_, key)) = features.keys.first() {
-        cases.push(works("recipients remove", &["recipients", "remove", "--store", "secrets", &key.recipient]));
-        cases.push(works("recipients add", &["recipients", "add", "--store", "secrets", &key.recipient]));
-        cases.push(fails("recipients remove of a stranger", &["recipients", "remove", "--store", "secrets", "age1xx"]));
+        cases.push(works(
+            "recipients remove",
+            &["recipients", "remove", "--store", "secrets", &key.recipient],
+        ));
+        cases.push(works(
+            "recipients add",
+            &["recipients", "add", "--store", "secrets", &key.recipient],
+        ));
+        cases.push(fails(
+            "recipients remove of a stranger",
+            &["recipients", "remove", "--store", "secrets", "age1xx"],
+        ));
     }
     let again = Launch {
         stdin: features.values[5].bytes.clone(),
