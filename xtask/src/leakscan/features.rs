@@ -155,7 +155,7 @@ impl Features {
         for format in &self.documents {
             cases.push(Case::works(&format!("exec, {format} document"), exec(format)));
         }
-        cases.extend(self.from_environment());
+        cases.extend(self.given_values());
         cases.extend(self.identities()?);
         cases.extend(self.low_memlock());
         cases.extend(commands::all(self)?);
@@ -163,7 +163,7 @@ impl Features {
     }
 
     /// Fields of a value of the store `env`, which has none of its own.
-    fn from_environment(&self) -> Vec<Case> {
+    fn given_values(&self) -> Vec<Case> {
         let given = [&self.values[1], &self.values[3]].map(|secret| secret.name.clone());
         let stored = stored(&self.values);
         let text = stored.iter().find(|(name, _)| *name == "JSON").map(|(_, text)| text.clone());
@@ -311,32 +311,33 @@ fn stored(values: &[Secret]) -> Vec<(&'static str, String)> {
 }
 
 /// The configuration: an environment for each case.
+#[allow(clippy::format_push_string, reason = "it reads better, and takes no time")]
 fn configuration(documents: &[&str]) -> String {
     let mut text = String::from(
         "version: 1\n\nsecretStores:\n  secrets: { type: sops, path: secrets.sops.yaml }\n  \
          given: { type: env }\n",
     );
     for format in documents {
-        text += &format!("  {format}: {{ type: sops, path: documents/secrets.{format} }}\n");
+        text.push_str(&format!("  {format}: {{ type: sops, path: documents/secrets.{format} }}\n"));
     }
-    text += "\ntransforms:\n  unpack: [ base64_decode, trim ]\n\nenvs:\n  all:\n";
+    text.push_str("\ntransforms:\n  unpack: [ base64_decode, trim ]\n\nenvs:\n  all:\n");
     let names: Vec<&str> = ["TOKEN", "JSON", "YAML", "BASE64", "PADDED", "LINES", "LIST"]
         .into_iter()
         .chain(["PEM", "PEM_BODY", "BROKEN", "ODD"])
         .collect();
     for name in names {
-        text += &format!("    {name}: store://secrets/{name}\n");
+        text.push_str(&format!("    {name}: store://secrets/{name}\n"));
     }
-    text += "    NESTED: store://secrets/nested/item\n";
+    text.push_str("    NESTED: store://secrets/nested/item\n");
     let mut environment = |name: &str, index: usize, item: &str, transform: &str| {
         let steps: Vec<String> = transform.split('|').map(|step| format!("'{step}'")).collect();
         let steps = match &steps[..] {
             [one] => one.clone(),
             several => format!("[ {} ]", several.join(", ")),
         };
-        text += &format!(
+        text.push_str(&format!(
             "  {name}-{index}:\n    V: {{ from: store://secrets/{item}, transform: {steps} }}\n"
-        );
+        ));
     };
     for (index, (_, item, transform)) in TRANSFORMS.iter().enumerate() {
         environment("works", index, item, transform);
@@ -344,16 +345,24 @@ fn configuration(documents: &[&str]) -> String {
     for (index, (_, item, transform)) in BAD_TRANSFORMS.iter().enumerate() {
         environment("fails", index, item, transform);
     }
-    text += "  fields:\n    V: \"store://secrets/nested#item\"\n    W: store://secrets/TOKEN\n";
-    text += "  no-field:\n    V: \"store://secrets/nested#other\"\n    W: store://secrets/TOKEN\n";
-    text += "  defaults:\n    V: { from: store://secrets/NONE, default: x, transform: upper }\n    \
-             W: { from: store://secrets/NONE, optional: true }\n    X: store://secrets/TOKEN\n";
-    text += "  fields-of-env:\n    V: \"store://given/GIVEN#db.password\"\n    \
-             W: \"store://given/GIVEN#list\"\n";
-    text += "  no-field-of-env:\n    V: \"store://given/GIVEN#db.user\"\n";
+    text.push_str(
+        "  fields:\n    V: \"store://secrets/nested#item\"\n    W: store://secrets/TOKEN\n",
+    );
+    text.push_str(
+        "  no-field:\n    V: \"store://secrets/nested#other\"\n    W: store://secrets/TOKEN\n",
+    );
+    text.push_str(
+        "  defaults:\n    V: { from: store://secrets/NONE, default: x, transform: upper }\n    \
+             W: { from: store://secrets/NONE, optional: true }\n    X: store://secrets/TOKEN\n",
+    );
+    text.push_str(
+        "  fields-of-env:\n    V: \"store://given/GIVEN#db.password\"\n    \
+             W: \"store://given/GIVEN#list\"\n",
+    );
+    text.push_str("  no-field-of-env:\n    V: \"store://given/GIVEN#db.user\"\n");
     for format in documents {
         let item = if *format == "ini" { "main/TOKEN" } else { "TOKEN" };
-        text += &format!("  {format}:\n    V: store://{format}/{item}\n");
+        text.push_str(&format!("  {format}:\n    V: store://{format}/{item}\n"));
     }
     text
 }

@@ -148,7 +148,7 @@ impl Search {
         launch: &Launch,
         leave_at: &dyn Fn(Stage, &Stop<'_>) -> bool,
     ) -> anyhow::Result<Observed> {
-        self.watch(Look::new(self), launch, leave_at)
+        watch(Look::new(self), launch, leave_at)
     }
 
     /// As [`Self::observe`], to the end. Of the secrets with these names a hit counts from
@@ -160,27 +160,26 @@ impl Search {
     pub fn observe_given(&self, launch: &Launch, given: &[String]) -> anyhow::Result<Observed> {
         let given = |secret: &Secret| given.contains(&secret.name);
         let given = self.secrets.iter().map(given).collect();
-        self.watch(Look { given, ..Look::new(self) }, launch, &|_, _| false)
+        watch(Look { given, ..Look::new(self) }, launch, &|_, _| false)
     }
+}
 
-    fn watch(
-        &self,
-        mut look: Look<'_>,
-        launch: &Launch,
-        leave_at: &dyn Fn(Stage, &Stop<'_>) -> bool,
-    ) -> anyhow::Result<Observed> {
-        let end = trace(launch, &mut |stop| {
-            look.advance(stop);
-            look.search_stop(stop)?;
-            look.note_call(stop);
-            let leave = leave_at(look.stage, stop);
-            look.pass(stop);
-            Ok(if leave { Next::Leave } else { Next::Go })
-        })?;
-        let Look { stages, details, opened_for_writing, hidden_writes, hidden_environment, .. } =
-            look;
-        Ok(Observed { stages, details, opened_for_writing, hidden_writes, hidden_environment, end })
-    }
+/// Traces a run to its end, or to where it is left.
+fn watch(
+    mut look: Look<'_>,
+    launch: &Launch,
+    leave_at: &dyn Fn(Stage, &Stop<'_>) -> bool,
+) -> anyhow::Result<Observed> {
+    let end = trace(launch, &mut |stop| {
+        look.advance(stop);
+        look.search_stop(stop)?;
+        look.note_call(stop);
+        let leave = leave_at(look.stage, stop);
+        look.pass(stop);
+        Ok(if leave { Next::Leave } else { Next::Go })
+    })?;
+    let Look { stages, details, opened_for_writing, hidden_writes, hidden_environment, .. } = look;
+    Ok(Observed { stages, details, opened_for_writing, hidden_writes, hidden_environment, end })
 }
 
 /// One run while it is watched.

@@ -8,7 +8,9 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{
-    Document, Error, Format, OpenDocument, Place, comments, format, mac,
+    Document, Error, Format, OpenDocument, Place,
+    comments::{self, Comment},
+    format, mac,
     path::{self, SOPS_SECTION},
     rules::Rule,
     tree::Content,
@@ -75,17 +77,13 @@ impl OpenDocument {
     }
 
     /// The plaintext with every value and comment encrypted that has to be.
+    ///
+    /// # Security
+    /// The parser's tree has the values in ordinary memory. It is gone before the first of them is
+    /// compared or encrypted.
     fn encrypted(&self, text: &str) -> Result<(String, Changes), Error> {
         let document = &self.document;
-        let root = parse(document, text)?;
-        if root.get(SOPS_SECTION).is_some() {
-            let what = "a section `sops` in the edited text".to_owned();
-            return Err(Error::Unsupported { place: document.section_place(), what });
-        }
-        let mut walk =
-            Walk { document, key: String::new(), path: String::new(), values: Vec::new() };
-        walk.node(&root, document.metadata.rule.at_top(), true)?;
-
+        let (values, found) = read(document, text)?;
         let leaves = document.leaves()?;
         let index = leaves.index();
         let all: Vec<usize> = (0..leaves.all.len()).collect();
@@ -93,12 +91,13 @@ impl OpenDocument {
         let mut changes = Changes { text: true, ..Changes::default() };
         let mut edits: Vec<(Range<usize>, String)> = Vec::new();
         let mut kept: HashSet<&str> = HashSet::new();
-        for value in &walk.values {
+        for value in &values {
+            let plaintext = value.plaintext.try_expose()?;
             let known = index.get(value.key.as_str()).copied();
             if let Some(at) = known {
                 kept.insert(leaves.key(&leaves.all[at]));
             }
-            let shown = value.shown();
+            let shown = value.shown(&plaintext);
             let same = known.is_some_and(|at| bool::from(old[at].expose().ct_eq(shown)));
             let content = known.map(|at| &leaves.all[at].content);
             let unchanged = same
@@ -118,17 +117,17 @@ impl OpenDocument {
             if !value.encrypted || shown.is_empty() {
                 continue;
             }
-            let range = value.node.span.range();
+            let range = value.range.clone();
             let sealed = match known.map(|at| leaves.all[at].node.as_str().unwrap_or_default()) {
                 Some(raw) if unchanged => raw.to_owned(),
-                _ => self.sealed(value.kind, value.plaintext(), &value.path)?,
+                _ => self.sealed(value.kind, &plaintext, &value.path)?,
             };
             let written = document.format.replacement(text, &range, &sealed);
             edits.push((range, written));
         }
         let gone = leaves.values().map(|leaf| leaves.key(leaf)).filter(|key| !kept.contains(key));
         changes.removed = gone.map(str::to_owned).collect();
-        self.encrypt_comments(text, &root, &mut edits)?;
+        self.encrypt_comments(text, &found, &mut edits)?;
         Ok((format::splice_all(text, edits), changes))
     }
 
@@ -137,7 +136,7 @@ impl OpenDocument {
     fn encrypt_comments(
         &self,
         text: &str,
-        root: &Node,
+        found: &[Comment],
         edits: &mut Vec<(Range<usize>, String)>,
     ) -> Result<(), Error> {
         let document = &self.document;
@@ -149,7 +148,7 @@ impl OpenDocument {
             .map(|comment| comment.body(&document.text))
             .collect();
         let mut used = vec![false; opened.len()];
-        for comment in comments::find(document.format, text, root) {
+        for comment in found {
             let body = comment.body(text);
             let rule = &document.metadata.rule;
             let encrypted =
@@ -197,28 +196,35 @@ fn parse(document: &Document, text: &str) -> Result<Node, Error> {
     })
 }
 
+/// The values and comments of a plaintext, in protected memory and by place.
+fn read(document: &Document, text: &str) -> Result<(Vec<Plain>, Vec<Comment>), Error> {
+    let root = parse(document, text)?;
+    if root.get(SOPS_SECTION).is_some() {
+        let what = "a section `sops` in the edited text".to_owned();
+        return Err(Error::Unsupported { place: document.section_place(), what });
+    }
+    let mut walk = Walk { document, key: String::new(), path: String::new(), values: Vec::new() };
+    walk.node(&root, document.metadata.rule.at_top(), true)?;
+    let found = comments::find(document.format, text, &root);
+    Ok((walk.values, found))
+}
+
 /// A value of the plaintext.
-struct Plain<'a> {
-    node: &'a Node,
+struct Plain {
+    /// Where it stands.
+    range: Range<usize>,
     key: String,
     path: String,
     encrypted: bool,
     kind: Kind,
-    /// In the form that is encrypted, where that is not its text.
-    canonical: Option<Zeroizing<String>>,
+    /// In the form that is encrypted.
+    plaintext: SecretBytes,
 }
 
-impl Plain<'_> {
-    fn plaintext(&self) -> &[u8] {
-        match &self.canonical {
-            Some(canonical) => canonical.as_bytes(),
-            None => self.node.as_str().unwrap_or_default().as_bytes(),
-        }
-    }
-
+impl Plain {
     /// As values are handed out: a boolean in small letters.
-    fn shown(&self) -> &[u8] {
-        match self.plaintext() {
+    fn shown<'b>(&self, plaintext: &'b [u8]) -> &'b [u8] {
+        match plaintext {
             b"True" if self.kind == Kind::Bool => b"true",
             b"False" if self.kind == Kind::Bool => b"false",
             other => other,
@@ -230,11 +236,11 @@ struct Walk<'a> {
     document: &'a Document,
     key: String,
     path: String,
-    values: Vec<Plain<'a>>,
+    values: Vec<Plain>,
 }
 
 impl<'a> Walk<'a> {
-    fn node(&mut self, node: &'a Node, encrypted: bool, top: bool) -> Result<(), Error> {
+    fn node(&mut self, node: &Node, encrypted: bool, top: bool) -> Result<(), Error> {
         if node.is_alias() {
             return Err(self.unsupported(node, "an alias stands for a value"));
         }
@@ -279,7 +285,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn scalar(&mut self, node: &'a Node, scalar: Scalar<'_>, encrypted: bool) -> Result<(), Error> {
+    fn scalar(&mut self, node: &Node, scalar: Scalar<'_>, encrypted: bool) -> Result<(), Error> {
         // A tag would stay beside the encrypted value; that of numbers in JSON is our own.
         if encrypted && self.document.format == Format::Yaml && node.tag().is_some() {
             return Err(self.unsupported(node, "a value has an explicit type"));
@@ -302,13 +308,15 @@ impl<'a> Walk<'a> {
             key: self.key.clone(),
             reason,
         })?;
+        let canonical = canonical.map(Zeroizing::new);
+        let plaintext = canonical.as_deref().map_or_else(|| node.as_str(), |text| Some(text));
         self.values.push(Plain {
-            node,
+            range: node.span.range(),
             key: self.key.clone(),
             path: self.path.clone(),
             encrypted,
             kind,
-            canonical: canonical.map(Zeroizing::new),
+            plaintext: SecretBytes::copy_from(plaintext.unwrap_or_default().as_bytes())?,
         });
         Ok(())
     }
