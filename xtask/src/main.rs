@@ -10,6 +10,7 @@
     not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")),
     path = "elsewhere.rs"
 )]
+mod api;
 mod bench;
 mod ci;
 #[cfg_attr(
@@ -46,6 +47,7 @@ const COMMANDS: &[Command] = &[
     ("deny", "check licences, bans, sources and known advisories", deny::run),
     ("tidy", "check the form of files, links and CODEOWNERS", tidy::run),
     ("docs", "write the reference and the manual pages from the code", docs::run),
+    ("api", "compare the public interface of every crate with its listing", api::run),
     ("cross", "type-check and lint the other platforms", cross::run),
     ("fuzz", "build every fuzz target and run each for a few seconds", fuzz::run),
     ("tools", "install the pinned tools the checks need", tools::run),

@@ -148,15 +148,11 @@ pub const ALL: &[Stage] = &[
     },
     Stage {
         name: "docs",
-        what: "the documentation builds, warnings are errors",
+        what: "the documentation builds without a warning, and shows the listed interface",
         fast: false,
         has_tests: false,
         limit: minutes(20),
-        commands: |cx| {
-            let mut command = cx.cargo(&["doc", "--quiet", "--locked", "--no-deps", "--workspace"]);
-            command.env("RUSTDOCFLAGS", "-D warnings");
-            vec![command]
-        },
+        commands: |cx| vec![cx.xtask(&["api"])],
     },
     Stage {
         name: "interop",
