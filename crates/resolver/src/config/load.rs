@@ -83,7 +83,7 @@ struct Loader<'a> {
     documents: Vec<Document>,
     files: Vec<ConfigFile>,
     /// Each content of each file once, by the name it has in the hash.
-    hashed: Vec<(String, Zeroizing<String>)>,
+    hashed: Vec<(String, [u8; 32])>,
     /// The files on the way to this one, links followed.
     way: Vec<PathBuf>,
     /// The folder of the configuration, links followed; only known once there is an `include`.
@@ -115,8 +115,9 @@ impl<'a> Loader<'a> {
             None => (None, false, file_name(path)),
         };
         // A file that is included twice is read twice, and may be another one by then.
-        if !self.hashed.iter().any(|(name, known)| *name == hash_name && **known == text) {
-            self.hashed.push((hash_name, Zeroizing::new(text.to_owned())));
+        let hashed = (hash_name, Sha256::digest(text.as_bytes()).into());
+        if !self.hashed.contains(&hashed) {
+            self.hashed.push(hashed);
         }
         self.files.push(ConfigFile { path: path.to_owned(), included_at, outside });
         self.bytes += text.len();
@@ -195,12 +196,12 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// What a configuration was read from. It is hashed when somebody asks: most runs have nothing that
-/// needs trust. The texts are kept for that, and wiped, as they may have values in them.
+/// What a configuration was read from: no text is kept, as it may have values in it. The hash of all
+/// is made when somebody asks.
 #[derive(Default)]
 pub(super) struct Content {
     /// Each content of each file once, by the name it has in the hash, in the order of reading.
-    files: Vec<(String, Zeroizing<String>)>,
+    files: Vec<(String, [u8; 32])>,
     hash: OnceLock<String>,
 }
 
@@ -211,10 +212,10 @@ impl Content {
         self.hash.get_or_init(|| {
             let mut hasher = Sha256::new();
             hasher.update(b"dsops configuration 1\n");
-            for (name, text) in &self.files {
+            for (name, digest) in &self.files {
                 hasher.update((name.len() as u64).to_be_bytes());
                 hasher.update(name.as_bytes());
-                hasher.update(Sha256::digest(text.as_bytes()));
+                hasher.update(digest);
             }
             hasher.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
                 let _ = write!(hex, "{byte:02x}");
@@ -307,7 +308,7 @@ mod tests {
             for text in texts {
                 loader.add(Path::new("a.yaml"), text, None);
             }
-            content_hash(&loader.hashed)
+            Content { files: loader.hashed, hash: OnceLock::new() }.hash().to_owned()
         };
         assert_eq!(hash(&["version: 1", "version: 1"]), hash(&["version: 1"]));
         assert_ne!(hash(&["version: 1", "version: 0"]), hash(&["version: 1"]));
