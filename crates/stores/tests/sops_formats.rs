@@ -334,6 +334,27 @@ fn values(format: Format) -> impl Strategy<Value = BTreeMap<String, String>> {
     })
 }
 
+#[test]
+fn blanks_at_the_end_of_a_block_belong_to_it() {
+    let identity = Identity::generate().unwrap();
+    for value in ["!\na\t", "x\na ", "x\na \t\n", "x\n\ny\t\t"] {
+        let mut open =
+            OpenDocument::create("f.yaml", &[identity.recipient().clone()], now()).unwrap();
+        open.set("group/a", &secret(value), now()).unwrap();
+        let plain = open.plaintext().unwrap();
+        let mut other =
+            OpenDocument::create("f.yaml", &[identity.recipient().clone()], now()).unwrap();
+        other.apply_plaintext(&plain, now()).unwrap();
+        assert_eq!(text(&other.get("group/a").unwrap()), value);
+        assert_eq!(text(&other.plaintext().unwrap()), text(&plain));
+        // What is set in its place has nothing of it.
+        other.set("group/a", &secret("b\nc"), now()).unwrap();
+        let plain = other.plaintext().unwrap();
+        open.apply_plaintext(&plain, now()).unwrap();
+        assert_eq!(text(&open.get("group/a").unwrap()), "b\nc");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 

@@ -303,11 +303,13 @@ impl<'a> Builder<'a> {
         let header_end =
             self.find(header, |b| !matches!(b, b'|' | b'>' | b'+' | b'-' | b'0'..=b'9'));
         let text = self.text.get(content.range()).unwrap_or_default();
-        let blank = text.len() - text.trim_end_matches(['\n', '\r', ' ', '\t']).len();
-        let end = if blank == text.len() {
+        let shown = text.trim_end_matches(['\n', '\r', ' ', '\t']).len();
+        let end = if shown == 0 {
             start.advance(self.text, header_end)
         } else {
-            content.start.advance(self.text, content.end.offset - blank)
+            // Blanks at the end of the last line with content are content.
+            let blanks = text[shown..].bytes().take_while(|b| matches!(b, b' ' | b'\t')).count();
+            content.start.advance(self.text, content.start.offset + shown + blanks)
         };
         Span { start, end }
     }
