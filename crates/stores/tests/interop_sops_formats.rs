@@ -393,8 +393,18 @@ fn key_groups_open_with_enough_of_them() {
             let document = Document::parse(name, damaged.as_str()).unwrap();
             document.open(&pair.map(|at| sops.identity(at)))
         };
-        assert_eq!(text(&damaged([1, 2]).unwrap().get(key).unwrap()), "x");
-        assert!(matches!(damaged([0, 1]), Err(Error::WrappedKey { .. })), "{name}");
+        // Which group comes first in the text is for sops to say, and in INI it varies.
+        let mut opened = 0;
+        for pair in [[0, 1], [0, 2], [1, 2]] {
+            match damaged(pair) {
+                Ok(open) => {
+                    assert_eq!(text(&open.get(key).unwrap()), "x");
+                    opened += 1;
+                }
+                Err(error) => assert!(matches!(error, Error::WrappedKey { .. }), "{name}: {error}"),
+            }
+        }
+        assert_eq!(opened, 1, "{name}");
 
         let all = [0, 1].map(|at| sops.identity(at));
         let mut open = sops.document(name).open(&all).unwrap();
