@@ -61,7 +61,7 @@ pub fn answer(ask: impl FnOnce() -> io::Result<()>) -> Result<String, Failure> {
     let held = Held::hold().map_err(failed)?;
     ask().map_err(failed)?;
     if held.wait_for_key(io::stdin()).map_err(failed)? == Woken::BySignal {
-        std::mem::forget(held);
+        held.keep();
         return Err(interrupted());
     }
     let mut answer = String::new();
@@ -90,7 +90,7 @@ fn ask(tty: &mut File, question: &str) -> Result<SecretBytes, Failure> {
     drop(raw);
     tty.write_all(b"\n").map_err(failed)?;
     // If there was a signal, this is where it ends us.
-    drop(held);
+    held.release();
     answer
 }
 
@@ -138,7 +138,6 @@ fn interrupted() -> Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Woken {
     ByKey,
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "signals are not held there"))]
     BySignal,
 }
 
@@ -161,6 +160,22 @@ impl Held {
             #[cfg(target_os = "linux")]
             signals: dsops_execenv::HeldSignals::hold()?,
         })
+    }
+
+    /// Lets a signal that came meanwhile act now.
+    fn release(self) {
+        #[cfg(target_os = "linux")]
+        drop(self.signals);
+        #[cfg(not(target_os = "linux"))]
+        let Self {} = self;
+    }
+
+    /// Holds signals back to the end.
+    fn keep(self) {
+        #[cfg(target_os = "linux")]
+        std::mem::forget(self.signals);
+        #[cfg(not(target_os = "linux"))]
+        let Self {} = self;
     }
 
     #[cfg(target_os = "linux")]

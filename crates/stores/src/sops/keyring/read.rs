@@ -1,11 +1,8 @@
 //! Reads key files: regular files, and pipes as of `SOPS_AGE_KEY_FILE=<(command)`.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs::File, io, path::Path, time::Duration};
+#[cfg(unix)]
+use std::{io::Read, time::Instant};
 
 use dsops_secure_mem::SecretBytes;
 
