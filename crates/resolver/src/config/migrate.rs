@@ -70,7 +70,15 @@ pub fn migrate(name: &str, text: &str) -> Result<Migration, ConfigErrors> {
     edits.dedup();
     changes.sort_by(|a, b| (a.line, &a.what).cmp(&(b.line, &b.what)));
     changes.dedup();
-    Ok(Migration { text: spliced(text, &edits), changes, kept })
+    let edited = spliced(text, &edits);
+    if yaml::parse_with(&edited, LIMITS).is_err() {
+        // Rare forms of YAML, as a key after `?`, read otherwise with something before them.
+        let message = "the file is written in a way that cannot be edited here";
+        let kept = Diagnostic::warning(codes::OLDER_FORM, message)
+            .help("`dsops config check` names what is old; rewrite it by hand");
+        return Ok(Migration { text: spliced(text, &[]), changes: Vec::new(), kept: vec![kept] });
+    }
+    Ok(Migration { text: edited, changes, kept })
 }
 
 /// The text with the edits, which do not overlap, done; in one allocation.
@@ -247,6 +255,14 @@ mod tests {
 
     fn migrated(text: &str) -> String {
         (*migrate("f", text).unwrap().text).to_owned()
+    }
+
+    #[test]
+    fn what_would_not_be_yaml_afterwards_stays() {
+        let text = "?\n (";
+        let migration = migrate("f", text).unwrap();
+        assert_eq!((&*migration.text, migration.changes.len()), (text, 0));
+        assert_eq!(migration.kept.len(), 1);
     }
 
     #[test]
