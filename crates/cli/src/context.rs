@@ -246,7 +246,21 @@ impl Context {
     /// # Errors
     /// Every failure; what stores would do that needs trust, when there is none.
     pub fn resolve(&self, config: &Config, plan: &Plan) -> Result<Resolved, Failure> {
-        self.require_trust(config, &plan.environment, concerns_fetching)?;
+        self.resolve_trusting(config, plan, concerns_fetching)
+    }
+
+    /// The same for a command that minds more powers than those of fetching: what it minds is asked
+    /// once, and has to hold what [`Context::resolve`] asks.
+    ///
+    /// # Errors
+    /// As [`Context::resolve`].
+    pub fn resolve_trusting(
+        &self,
+        config: &Config,
+        plan: &Plan,
+        counts: impl Fn(&Power) -> bool,
+    ) -> Result<Resolved, Failure> {
+        self.require_trust(config, &plan.environment, |p| concerns_fetching(p) || counts(p))?;
         let cx = OpenContext::new(config.base_dir(), &self.environment);
         let line = Line::on_stderr(self.ui);
         resolve(

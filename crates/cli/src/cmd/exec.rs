@@ -10,7 +10,7 @@ use clap::{ValueEnum, ValueHint};
 use dsops_execenv::{
     ChildLimits, EnvPolicy, Exec, ExecError, Mode, Name, Outcome, ResourceLimit, is_dangerous,
 };
-use dsops_resolver::{Place, Plan, PlannedVariable, codes};
+use dsops_resolver::{Place, Plan, PlannedVariable, Power, codes};
 use dsops_secure_mem::{Limit, original_limits, protection, vault};
 use dsops_stores::CREDENTIAL_VARIABLES;
 
@@ -135,12 +135,11 @@ pub fn run(cx: &Context, args: &Args) -> Result<Outcome, Failure> {
         let of = |known: &&PlannedVariable| known.place == *variable;
         plan.variables.iter().find(of).is_some_and(|v| args.allow_dangerous.contains(&v.name))
     };
-    cx.require_trust(&config, &plan.environment, |power| match power.code {
+    let counts = |power: &Power| match power.code {
         codes::POWER_VARIABLE => !allowed(&power.place),
         code => code != codes::POWER_TEMPLATE,
-    })
-    .map_err(before_child)?;
-    let resolved = cx.resolve(&config, &plan).map_err(before_child)?;
+    };
+    let resolved = cx.resolve_trusting(&config, &plan, counts).map_err(before_child)?;
     for name in resolved.missing() {
         cx.ui.detail(format!("note: {name} is optional and was left out"));
     }
