@@ -32,8 +32,7 @@ impl Source {
     ) -> Self {
         let mut scalars = Vec::new();
         collect(root, &mut Vec::new(), shown, &mut scalars);
-        scalars.sort_by_key(|(range, _)| range.start);
-        Self::masked(file, mask(text, &scalars))
+        Self::masked(file, mask(text, &disjoint(scalars)))
     }
 
     /// Masks a text that could not be parsed: words stay only where they look like keys.
@@ -97,6 +96,23 @@ fn collect<'a>(
             }
         }
     }
+}
+
+/// The scalars in the order of the text, each byte in one at most. The parser's spans overlap in
+/// some odd texts; what is in two is shown only if both are harmless.
+fn disjoint(mut scalars: Vec<(Range<usize>, bool)>) -> Vec<(Range<usize>, bool)> {
+    scalars.sort_by_key(|(range, _)| range.start);
+    let mut apart: Vec<(Range<usize>, bool)> = Vec::with_capacity(scalars.len());
+    for (range, shown) in scalars {
+        match apart.last_mut() {
+            Some((last, last_shown)) if range.start < last.end => {
+                last.end = last.end.max(range.end);
+                *last_shown &= shown;
+            }
+            _ => apart.push((range, shown)),
+        }
+    }
+    apart
 }
 
 fn mask(text: &str, scalars: &[(Range<usize>, bool)]) -> String {
@@ -191,6 +207,19 @@ mod tests {
             source.masked,
             "# **** *******\nliteral: ******* # *** *******\nfrom: store://a/b\nlist:\n  - *\n    ***\n    ***\n"
         );
+    }
+
+    #[test]
+    fn where_scalars_overlap_the_stricter_one_counts() {
+        assert_eq!(
+            disjoint(vec![(6..9, true), (0..4, true), (2..5, false)]),
+            [(0..5, false), (6..9, true)]
+        );
+        // Found by the fuzz target: the parser says the empty key starts before the one it is in.
+        let text = "?\t\n:];::\n";
+        if let Ok(root) = yaml::parse(text) {
+            Source::new("f", text, &root, shown);
+        }
     }
 
     #[test]
