@@ -1,0 +1,14 @@
+//! Is this file, release or image what its publisher signed? One verdict with reasons, offline.
+//!
+//! Evidence is read in two steps that never mix. First each piece is *authenticated*: is the
+//! signature good, by whom, over what, when ([`Authenticated`])? Only then does the policy judge
+//! the signer and what the signed statement claims. Each check leaves a [`Finding`], passed or
+//! not; a [`Report`] collects them. What could not be decided is never "verified".
+
+mod artifact;
+mod report;
+mod signer;
+
+pub use artifact::{Algorithm, Artifact, Digest};
+pub use report::{Finding, Origin, Report, State, Verdict};
+pub use signer::{Authenticated, CertificateIdentity, Content, Signer, SubjectName};

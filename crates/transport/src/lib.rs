@@ -1,0 +1,1 @@
+//! HTTP over TLS, with one policy for retries, redirects, proxies, deadlines and sizes.
