@@ -1,51 +1,91 @@
 //! Payload chunks: sealed when written, opened one by one when read.
 
-use aes_gcm::{
-    Aes256Gcm, Tag,
-    aead::{AeadInOut as _, array::Array, inout::InOutBuf},
+use aws_lc_rs::{
+    aead::{Aad, LessSafeKey, Nonce},
+    digest::{Context, SHA256},
 };
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     MissReason, Part,
     format::{AEAD_TAG, BodyForm, CHUNK, DIGEST, Header, chunks, is_zero},
 };
 
-/// The digest of a clear chunk.
-pub(crate) fn leaf(index: u64, last: bool, chunk: &[u8]) -> [u8; DIGEST] {
-    let mut hash = Sha256::new();
-    hash.update([0]);
-    hash.update(index.to_le_bytes());
-    hash.update([u8::from(last)]);
-    hash.update(chunk);
-    hash.finalize().into()
+/// What digests the chunks of a body in clear.
+#[derive(Clone, Copy)]
+pub(crate) enum Hash {
+    Sha256,
+    #[cfg(feature = "blake3")]
+    Blake3,
 }
 
-/// The digest of a table of leaves; a single leaf is the root itself.
-pub(crate) fn root(table: &[u8]) -> [u8; DIGEST] {
-    if let Ok(leaf) = table.try_into() {
-        return leaf;
+impl Hash {
+    /// The digest that a form asks for, if it is one in clear that was built in.
+    pub(crate) fn of(form: BodyForm) -> Option<Self> {
+        match form {
+            BodyForm::Sha256 => Some(Self::Sha256),
+            #[cfg(feature = "blake3")]
+            BodyForm::Blake3 => Some(Self::Blake3),
+            _ => None,
+        }
     }
-    let mut hash = Sha256::new();
-    hash.update([1]);
-    hash.update(table);
-    hash.finalize().into()
+
+    /// The digest of a clear chunk.
+    pub(crate) fn leaf(self, index: u64, last: bool, chunk: &[u8]) -> [u8; DIGEST] {
+        let mut prefix = [0; 10];
+        prefix[1..9].copy_from_slice(&index.to_le_bytes());
+        prefix[9] = u8::from(last);
+        self.digest(&prefix, chunk)
+    }
+
+    /// The digest of a table of leaves; a single leaf is the root itself.
+    pub(crate) fn root(self, table: &[u8]) -> [u8; DIGEST] {
+        table.try_into().unwrap_or_else(|_| self.digest(&[1], table))
+    }
+
+    fn digest(self, prefix: &[u8], bytes: &[u8]) -> [u8; DIGEST] {
+        match self {
+            Self::Sha256 => {
+                let mut hash = Context::new(&SHA256);
+                hash.update(prefix);
+                hash.update(bytes);
+                hash.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
+            }
+            #[cfg(feature = "blake3")]
+            Self::Blake3 => {
+                *blake3::Hasher::new().update(prefix).update(bytes).finalize().as_bytes()
+            }
+        }
+    }
 }
 
 /// Encrypts a chunk where it lies; answers its tag.
-pub(crate) fn seal(cipher: &Aes256Gcm, index: u64, last: bool, chunk: &mut [u8]) -> [u8; AEAD_TAG] {
+pub(crate) fn seal(
+    cipher: &LessSafeKey,
+    index: u64,
+    last: bool,
+    chunk: &mut [u8],
+) -> [u8; AEAD_TAG] {
     cipher
-        .encrypt_inout_detached(&Array(nonce(index, last)), &[], InOutBuf::from(chunk))
-        .expect("a chunk is shorter than AES-GCM allows")
-        .into()
+        .seal_in_place_separate_tag(nonce(index, last), Aad::empty(), chunk)
+        .ok()
+        .and_then(|tag| tag.as_ref().try_into().ok())
+        .expect("a chunk is shorter than AES-GCM allows, and its tag has 16 bytes")
+}
+
+/// Encrypts a chunk that is not the last to another place, where its tag follows it.
+pub(crate) fn seal_to(cipher: &LessSafeKey, index: u64, chunk: &[u8], out: &mut [u8]) {
+    let (sealed, tag) = out.split_at_mut(chunk.len());
+    cipher
+        .seal_out_of_place_scatter(nonce(index, false), Aad::empty(), chunk, sealed, &[], tag)
+        .expect("a chunk is shorter than AES-GCM allows");
 }
 
 /// Index, and whether it is the last: no chunk can take another's place.
-fn nonce(index: u64, last: bool) -> [u8; 12] {
+fn nonce(index: u64, last: bool) -> Nonce {
     let mut nonce = [0; 12];
     nonce[..8].copy_from_slice(&index.to_le_bytes());
     nonce[11] = u8::from(last);
-    nonce
+    Nonce::assume_unique_for_key(nonce)
 }
 
 /// Where the chunks of an authentic entry are and how they are verified.
@@ -57,19 +97,19 @@ pub(crate) struct Chunks {
 }
 
 enum Form {
-    Clear { table: Vec<u8> },
-    Sealed(Box<Aes256Gcm>),
+    Clear { hash: Hash, table: Vec<u8> },
+    Sealed(LessSafeKey),
 }
 
 impl Chunks {
     /// The chunks of an entry in clear whose table is still to be read, if it has several.
-    pub(crate) fn clear(header: &Header<'_>) -> Self {
+    pub(crate) fn clear(header: &Header<'_>, hash: Hash) -> Self {
         let table = if chunks(header.payload_len) == 1 { header.root.to_vec() } else { Vec::new() };
-        Self::new(header, Form::Clear { table })
+        Self::new(header, Form::Clear { hash, table })
     }
 
-    pub(crate) fn sealed(header: &Header<'_>, cipher: Aes256Gcm) -> Self {
-        Self::new(header, Form::Sealed(Box::new(cipher)))
+    pub(crate) fn sealed(header: &Header<'_>, cipher: LessSafeKey) -> Self {
+        Self::new(header, Form::Sealed(cipher))
     }
 
     fn new(header: &Header<'_>, form: Form) -> Self {
@@ -84,7 +124,7 @@ impl Chunks {
     /// Where the table is and how long, if it has to be read.
     pub(crate) fn wants_table(&self) -> Option<(u64, usize)> {
         match &self.form {
-            Form::Clear { table } if table.is_empty() => {
+            Form::Clear { table, .. } if table.is_empty() => {
                 let len = usize::try_from(self.count).ok()?.checked_mul(DIGEST)?;
                 Some((self.start + self.payload_len, len))
             }
@@ -98,11 +138,13 @@ impl Chunks {
         read: Vec<u8>,
         root_of: &[u8; DIGEST],
     ) -> Result<(), MissReason> {
-        if root(&read) != *root_of {
-            return Err(rejected(is_zero(&read)));
+        match &mut self.form {
+            Form::Clear { hash, table } if hash.root(&read) == *root_of => {
+                *table = read;
+                Ok(())
+            }
+            _ => Err(rejected(is_zero(&read))),
         }
-        self.form = Form::Clear { table: read };
-        Ok(())
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -124,9 +166,9 @@ impl Chunks {
     pub(crate) fn open(&self, index: u64, stored: &mut [u8]) -> Result<(), MissReason> {
         let last = index + 1 == self.count;
         match &self.form {
-            Form::Clear { table } => {
+            Form::Clear { hash, table } => {
                 let at = usize::try_from(index).expect("the table is in memory") * DIGEST;
-                if leaf(index, last, stored)[..] == table[at..at + DIGEST] {
+                if hash.leaf(index, last, stored)[..] == table[at..at + DIGEST] {
                     return Ok(());
                 }
                 Err(rejected(!stored.is_empty() && is_zero(stored)))
@@ -134,15 +176,10 @@ impl Chunks {
             Form::Sealed(cipher) => {
                 let (chunk, tag) =
                     stored.split_last_chunk_mut::<AEAD_TAG>().expect("the place includes the tag");
-                let unwritten = is_zero(tag);
                 cipher
-                    .decrypt_inout_detached(
-                        &Array(nonce(index, last)),
-                        &[],
-                        InOutBuf::from(chunk),
-                        &Tag::from(*tag),
-                    )
-                    .map_err(|_| rejected(unwritten))
+                    .open_in_place_separate_tag(nonce(index, last), Aad::empty(), &*tag, chunk)
+                    .map(|_| ())
+                    .map_err(|_| rejected(is_zero(tag)))
             }
         }
     }
@@ -157,6 +194,8 @@ fn rejected(unwritten: bool) -> MissReason {
 pub(crate) fn form(body: crate::Body) -> BodyForm {
     match body {
         crate::Body::Sha256 => BodyForm::Sha256,
+        #[cfg(feature = "blake3")]
+        crate::Body::Blake3 => BodyForm::Blake3,
         crate::Body::Aes256Gcm => BodyForm::Aes256Gcm,
     }
 }

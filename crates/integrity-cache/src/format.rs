@@ -46,6 +46,8 @@ impl Auth {
 pub enum BodyForm {
     /// Clear chunks and a table of their SHA-256 digests.
     Sha256 = 1,
+    /// Clear chunks and a table of their BLAKE3 digests.
+    Blake3 = 2,
     /// AES-256-GCM chunks, each with its tag.
     Aes256Gcm = 3,
 }
@@ -153,6 +155,7 @@ impl<'a> Header<'a> {
         };
         let body = match fixed[11] {
             1 => BodyForm::Sha256,
+            2 => BodyForm::Blake3,
             3 => BodyForm::Aes256Gcm,
             _ => return Err(Defect::Unsupported),
         };
@@ -201,7 +204,7 @@ impl<'a> Header<'a> {
         // What an encrypted body does not use has one form too.
         let canonical = match header.body {
             BodyForm::Aes256Gcm => is_zero(&header.root),
-            BodyForm::Sha256 => !header.sensitive && is_zero(&header.nonce),
+            BodyForm::Sha256 | BodyForm::Blake3 => !header.sensitive && is_zero(&header.nonce),
         };
         if canonical { Ok(header) } else { Err(Defect::Unsupported) }
     }
@@ -211,7 +214,7 @@ impl<'a> Header<'a> {
         let chunks = chunks(self.payload_len);
         let overhead = match self.body {
             BodyForm::Aes256Gcm => chunks.checked_mul(AEAD_TAG as u64)?,
-            BodyForm::Sha256 => table_len(chunks)?,
+            BodyForm::Sha256 | BodyForm::Blake3 => table_len(chunks)?,
         };
         (self.len() as u64 + self.auth.tag_len() as u64)
             .checked_add(self.payload_len)?

@@ -1,6 +1,6 @@
 //! Cache keys: labelled parts in one unambiguous form, raw bytes, of any length.
 
-use sha2::{Digest as _, Sha256};
+use aws_lc_rs::digest::{SHA256, digest as hash};
 
 /// Longer keys are stored as their digest.
 const LIMIT_BYTES: usize = 4096;
@@ -51,7 +51,7 @@ impl Key {
             return (&self.parts).into();
         }
         let mut digest = DIGEST.to_vec();
-        digest.extend_from_slice(&Sha256::digest(&self.parts));
+        digest.extend_from_slice(hash(&SHA256, &self.parts).as_ref());
         digest.into()
     }
 }

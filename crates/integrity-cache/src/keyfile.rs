@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
 use dsops_secure_mem::SecretBytes;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     Error, KeyProblem,
@@ -50,10 +50,8 @@ pub enum KeySource {
     BesideData,
     /// The signing key (32 bytes) of a sealed cache: this handle stores, and everybody who has the
     /// public key reads.
-    #[cfg(feature = "sealed")]
     Sealing(SecretBytes),
     /// The public key of a sealed cache: this handle reads, and cannot forge.
-    #[cfg(feature = "sealed")]
     Sealed([u8; KEY_LEN]),
 }
 
@@ -205,7 +203,7 @@ fn encode(keys: &[Master]) -> Result<SecretBytes, Error> {
             let retired = master.retired_ms.unwrap_or(0);
             record[KEY_LEN..KEY_LEN + 8].copy_from_slice(&retired.to_le_bytes());
         }
-        check.copy_from_slice(&Sha256::digest(&*body));
+        check.copy_from_slice(digest(&SHA256, body).as_ref());
         Ok(len)
     })
 }
@@ -220,7 +218,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Vec<Master>>, Error> {
         && header[12..] == [0; 4]
         && (1..=MOST_KEYS).contains(&count)
         && records.len() == count * RECORD
-        && Sha256::digest(body)[..] == check[..];
+        && digest(&SHA256, body).as_ref() == check;
     if !sound {
         return Ok(None);
     }

@@ -2,11 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use aes_gcm::{Aes256Gcm, KeyInit as _};
+use aws_lc_rs::{
+    aead::{AES_256_GCM, LessSafeKey, UnboundKey},
+    constant_time::verify_slices_are_equal,
+    hkdf::{self, HKDF_SHA256},
+    hmac::{self, HMAC_SHA256},
+    signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey},
+};
 use dsops_secure_mem::SecretBytes;
-use hkdf::Hkdf;
-use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{Error, clock::BootId, format::Auth};
@@ -31,7 +34,8 @@ pub(crate) enum Purpose {
 
 const PURPOSES: [&[u8]; 6] = [b"name", b"entry", b"meta", b"enc", b"ledger", b"boot"];
 
-/// The keys that come from one master key for one cache.
+/// The keys that come from one master key for one cache. They lie in protected memory; what is made
+/// of them for one use, the library wipes when it is dropped.
 pub(crate) struct KeySet {
     pub(crate) id: [u8; 8],
     material: SecretBytes,
@@ -45,40 +49,39 @@ enum Signer {
     /// Whoever has the master key.
     Hmac,
     /// Whoever has the signing key; the "master key" is then the public key.
-    #[cfg(feature = "sealed")]
-    Ed25519 { public: Box<ed25519_dalek::VerifyingKey>, signing: Option<SecretBytes> },
+    Ed25519 { public: [u8; KEY_LEN], signing: Option<SecretBytes> },
 }
 
 /// An authentication tag.
-pub(crate) enum Tag {
-    Hmac([u8; 32]),
-    #[cfg(feature = "sealed")]
-    Ed25519([u8; 64]),
+pub(crate) struct Tag {
+    bytes: [u8; 64],
+    len: usize,
+}
+
+impl Tag {
+    fn new(of: &[u8]) -> Self {
+        let mut bytes = [0; 64];
+        bytes[..of.len()].copy_from_slice(of);
+        Self { bytes, len: of.len() }
+    }
 }
 
 impl AsRef<[u8]> for Tag {
     fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Hmac(tag) => tag,
-            #[cfg(feature = "sealed")]
-            Self::Ed25519(tag) => tag,
-        }
+        &self.bytes[..self.len]
     }
 }
 
 impl KeySet {
     /// Derives the keys of a shared-key cache.
     pub(crate) fn derive(master: &[u8], cache_id: &[u8; 16]) -> Result<Self, Error> {
-        let hkdf = Hkdf::<Sha256>::new(Some(cache_id), master);
-        let expand = |name: &[u8], out: &mut [u8]| {
-            hkdf.expand_multi_info(&[b"dsops.ic.v1/", name], out).expect("32 bytes can be derived");
-        };
+        let prk = hkdf::Salt::new(HKDF_SHA256, cache_id).extract(master);
         let mut id = [0; 8];
-        expand(b"id", &mut id);
+        expand(&prk, &[b"dsops.ic.v1/id"], &mut id);
         let material =
             SecretBytes::build(PURPOSES.len() * KEY_LEN, |bytes| -> Result<usize, Error> {
                 for (name, key) in PURPOSES.iter().zip(bytes.chunks_exact_mut(KEY_LEN)) {
-                    expand(name, key);
+                    expand(&prk, &[b"dsops.ic.v1/", name], key);
                 }
                 Ok(bytes.len())
             })?;
@@ -86,64 +89,54 @@ impl KeySet {
     }
 
     /// Derives the names of a sealed cache from its public key; `seed` is the signing key.
-    #[cfg(feature = "sealed")]
     pub(crate) fn sealed(
         public: &[u8; KEY_LEN],
         seed: Option<&SecretBytes>,
         cache_id: &[u8; 16],
     ) -> Result<Self, Error> {
-        let mut keys = Self::derive(public, cache_id)?;
-        let public = ed25519_dalek::VerifyingKey::from_bytes(public)
-            .ok()
-            .filter(|key| !key.is_weak())
-            .ok_or_else(|| Error::config("the public key is no Ed25519 key"))?;
+        if is_weak(public) {
+            return Err(Error::config("the public key is no Ed25519 key"));
+        }
         let signing = seed
             .map(|seed| seed.try_expose().and_then(|seed| SecretBytes::copy_from(&seed)))
             .transpose()?;
-        keys.signer = Signer::Ed25519 { public: Box::new(public), signing };
-        Ok(keys)
+        let signer = Signer::Ed25519 { public: *public, signing };
+        Ok(Self { signer, ..Self::derive(public, cache_id)? })
     }
 
     pub(crate) fn auth(&self) -> Auth {
         match self.signer {
             Signer::Hmac => Auth::Hmac,
-            #[cfg(feature = "sealed")]
             Signer::Ed25519 { .. } => Auth::Ed25519,
         }
     }
 
     /// Whether this handle can store.
     pub(crate) fn can_sign(&self) -> bool {
-        match &self.signer {
-            Signer::Hmac => true,
-            #[cfg(feature = "sealed")]
-            Signer::Ed25519 { signing, .. } => signing.is_some(),
-        }
-    }
-
-    fn mac(&self, purpose: Purpose, parts: &[&[u8]]) -> Result<Hmac<Sha256>, Error> {
-        let material = self.material.try_expose()?;
-        let key = &material[purpose as usize * KEY_LEN..][..KEY_LEN];
-        let mut mac = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
-        for part in parts {
-            mac.update(part);
-        }
-        Ok(mac)
+        !matches!(self.signer, Signer::Ed25519 { signing: None, .. })
     }
 
     /// A keyed digest.
     pub(crate) fn digest(&self, purpose: Purpose, parts: &[&[u8]]) -> Result<[u8; 32], Error> {
-        Ok(self.mac(purpose, parts)?.finalize().into_bytes().into())
+        let material = self.material.try_expose()?;
+        let key = hmac::Key::new(HMAC_SHA256, &material[purpose as usize * KEY_LEN..][..KEY_LEN]);
+        let mut mac = hmac::Context::with_key(&key);
+        for part in parts {
+            mac.update(part);
+        }
+        Ok(mac.sign().as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
-    /// Whether a keyed digest, maybe cut, is right; in constant time.
+    /// Whether the first bytes of a keyed digest are these; in constant time.
     pub(crate) fn is_digest(
         &self,
         purpose: Purpose,
         parts: &[&[u8]],
         tag: &[u8],
     ) -> Result<bool, Error> {
-        Ok(self.mac(purpose, parts)?.verify_truncated_left(tag).is_ok())
+        let digest = self.digest(purpose, parts)?;
+        let start = digest.get(..tag.len()).filter(|start| start.len() >= 16);
+        Ok(start.is_some_and(|start| verify_slices_are_equal(start, tag).is_ok()))
     }
 
     /// The file name of an entry, 64 hexadecimal digits.
@@ -165,10 +158,13 @@ impl KeySet {
     }
 
     /// The cipher for the payload of one entry.
-    pub(crate) fn cipher(&self, nonce: &[u8; 32]) -> Result<Aes256Gcm, Error> {
-        // HKDF-Expand (RFC 5869 §2.3) with one block of output, from the derived key.
-        let key = Zeroizing::new(self.digest(Purpose::Enc, &[b"body", nonce, &[1]])?);
-        Ok(Aes256Gcm::new_from_slice(&*key).expect("the key has 32 bytes"))
+    pub(crate) fn cipher(&self, nonce: &[u8; 32]) -> Result<LessSafeKey, Error> {
+        let material = self.material.try_expose()?;
+        let enc = &material[Purpose::Enc as usize * KEY_LEN..][..KEY_LEN];
+        let mut key = Zeroizing::new([0; KEY_LEN]);
+        expand(&hkdf::Prk::new_less_safe(HKDF_SHA256, enc), &[b"body", nonce], &mut *key);
+        let key = UnboundKey::new(&AES_256_GCM, &*key).expect("the key has 32 bytes");
+        Ok(LessSafeKey::new(key))
     }
 
     pub(crate) fn sign_entry(&self, header: &[u8]) -> Result<Tag, Error> {
@@ -189,16 +185,11 @@ impl KeySet {
 
     fn sign(&self, purpose: Purpose, prefix: &[u8], bytes: &[u8]) -> Result<Tag, Error> {
         match &self.signer {
-            Signer::Hmac => Ok(Tag::Hmac(self.digest(purpose, &[prefix, bytes])?)),
-            #[cfg(feature = "sealed")]
+            Signer::Hmac => Ok(Tag::new(&self.digest(purpose, &[prefix, bytes])?)),
             Signer::Ed25519 { signing: None, .. } => Err(Error::ReadOnlyKey),
-            #[cfg(feature = "sealed")]
             Signer::Ed25519 { signing: Some(seed), .. } => {
-                use ed25519_dalek::Signer as _;
-                let seed = seed.try_expose()?;
-                let seed: &[u8; KEY_LEN] = seed[..].try_into().expect("checked when it was taken");
-                let key = ed25519_dalek::SigningKey::from_bytes(seed);
-                Ok(Tag::Ed25519(key.sign(&[prefix, bytes].concat()).to_bytes()))
+                let signature = key_pair(seed)?.sign(&[prefix, bytes].concat());
+                Ok(Tag::new(signature.as_ref()))
             }
         }
     }
@@ -212,24 +203,53 @@ impl KeySet {
     ) -> Result<bool, Error> {
         match &self.signer {
             Signer::Hmac => Ok(tag.len() == 32 && self.is_digest(purpose, &[prefix, bytes], tag)?),
-            #[cfg(feature = "sealed")]
             Signer::Ed25519 { public, .. } => {
-                let Ok(signature) = ed25519_dalek::Signature::from_slice(tag) else {
-                    return Ok(false);
-                };
-                Ok(public.verify_strict(&[prefix, bytes].concat(), &signature).is_ok())
+                let public = UnparsedPublicKey::new(&ED25519, public);
+                Ok(public.verify(&[prefix, bytes].concat(), tag).is_ok())
             }
         }
     }
 }
 
+/// HKDF-Expand (RFC 5869 §2.3) straight to where the key is to lie.
+fn expand(prk: &hkdf::Prk, info: &[&[u8]], out: &mut [u8]) {
+    struct Len(usize);
+    impl hkdf::KeyType for Len {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+    let okm = prk.expand(info, Len(out.len())).expect("at most 32 bytes are asked for");
+    okm.fill(out).expect("the length is the one that was asked for");
+}
+
 /// The public key that belongs to a signing key.
-#[cfg(feature = "sealed")]
 pub(crate) fn public_key(seed: &SecretBytes) -> Result<[u8; KEY_LEN], Error> {
+    let pair = key_pair(seed)?;
+    Ok(pair.public_key().as_ref().try_into().expect("an Ed25519 public key has 32 bytes"))
+}
+
+fn key_pair(seed: &SecretBytes) -> Result<Ed25519KeyPair, Error> {
     let seed = seed.try_expose()?;
-    let seed: &[u8; KEY_LEN] =
-        seed[..].try_into().map_err(|_| Error::config("an Ed25519 signing key has 32 bytes"))?;
-    Ok(ed25519_dalek::SigningKey::from_bytes(seed).verifying_key().to_bytes())
+    let pair = (seed.len() == KEY_LEN).then(|| Ed25519KeyPair::from_seed_unchecked(&seed));
+    let pair = pair.and_then(Result::ok);
+    pair.ok_or_else(|| Error::config("an Ed25519 signing key has 32 bytes"))
+}
+
+/// Whether a public key is a point of small order, under which anybody can make signatures.
+fn is_weak(public: &[u8; KEY_LEN]) -> bool {
+    /// The y of the points of order 8, up to the sign.
+    const ORDER_8: [[u8; KEY_LEN]; 2] = [
+        *b"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05",
+        *b"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a",
+    ];
+    let mut y = *public;
+    // The highest bit is the sign of x.
+    y[31] &= 0x7f;
+    // 0 and 1, and -1, 0 and 1 once more as numbers from 2^255 - 20 on.
+    let small = y[0] <= 1 && y[1..].iter().all(|byte| *byte == 0);
+    let large = y[0] >= 0xec && y[31] == 0x7f && y[1..31].iter().all(|byte| *byte == 0xff);
+    small || large || ORDER_8.contains(&y)
 }
 
 /// An entry's file name: 2 digits of folder, 62 of file.
@@ -277,6 +297,25 @@ mod tests {
         let digest = |keys: &KeySet, purpose| keys.digest(purpose, &[b"x"]).expect("digests");
         assert_ne!(digest(&a, Purpose::Name), digest(&b, Purpose::Name));
         assert_ne!(digest(&a, Purpose::Name), digest(&a, Purpose::Ledger));
+    }
+
+    #[test]
+    fn points_of_small_order_are_no_public_keys() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let mut minus_one = [0xff; 32];
+        (minus_one[0], minus_one[31]) = (0xec, 0x7f);
+        for mut weak in [[0; 32], identity, minus_one] {
+            assert!(is_weak(&weak));
+            weak[31] |= 0x80;
+            assert!(is_weak(&weak));
+        }
+        // With the identity as key and as R, and s = 0, any message would pass.
+        let signature = [identity, [0; 32]].concat();
+        assert!(UnparsedPublicKey::new(&ED25519, identity).verify(b"any", &signature).is_ok());
+        assert!(KeySet::sealed(&identity, None, &[1; 16]).is_err());
+        let seed = SecretBytes::copy_from(&[9; 32]).expect("memory");
+        assert!(!is_weak(&public_key(&seed).expect("a key")));
     }
 
     #[test]

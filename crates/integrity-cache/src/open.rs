@@ -183,10 +183,7 @@ impl Builder {
     }
 
     fn is_reader(&self) -> bool {
-        #[cfg(feature = "sealed")]
-        return matches!(self.key, KeySource::Sealed(_));
-        #[cfg(not(feature = "sealed"))]
-        false
+        matches!(self.key, KeySource::Sealed(_))
     }
 
     fn read_superblock(&self, base: &Dir) -> Result<Option<(Superblock, Vec<u8>)>, Error> {
@@ -258,13 +255,11 @@ impl Builder {
                 return Ok((Masters::Shared(vec![Master::given(bytes)?]), None));
             }
             KeySource::Ephemeral => return Ok((Masters::Shared(vec![Master::random()?]), None)),
-            #[cfg(feature = "sealed")]
             KeySource::Sealing(seed) => {
                 let public = crate::keys::public_key(seed)?;
                 let seed = SecretBytes::copy_from(&seed.try_expose()?)?;
                 return Ok((Masters::Sealed { public, seed: Some(seed) }, None));
             }
-            #[cfg(feature = "sealed")]
             KeySource::Sealed(public) => {
                 return Ok((Masters::Sealed { public: *public, seed: None }, None));
             }
@@ -332,18 +327,13 @@ impl KeyPlace {
 /// The master keys before they meet a cache.
 enum Masters {
     Shared(Vec<Master>),
-    #[cfg(feature = "sealed")]
-    Sealed {
-        public: [u8; 32],
-        seed: Option<SecretBytes>,
-    },
+    Sealed { public: [u8; 32], seed: Option<SecretBytes> },
 }
 
 impl Masters {
     fn derive(&self, cache_id: &[u8; 16]) -> Result<Vec<KeySet>, Error> {
         match self {
             Self::Shared(masters) => derive(masters, cache_id),
-            #[cfg(feature = "sealed")]
             Self::Sealed { public, seed } => {
                 Ok(vec![KeySet::sealed(public, seed.as_ref(), cache_id)?])
             }

@@ -13,7 +13,7 @@ pub struct Policy {
     pub ttl: Duration,
     /// How long an entry lives at most, also checked when it is read. Default: 7 days.
     pub max_ttl: Duration,
-    /// How payloads are kept. Default: AES-256-GCM; a sealed cache can only have SHA-256.
+    /// How payloads are kept. Default: AES-256-GCM; a sealed cache can only have one in clear.
     pub body: Body,
     /// What protects against older authentic entries. Default: their time to live.
     pub freshness: Freshness,
@@ -86,6 +86,9 @@ impl Policy {
 pub enum Body {
     /// In clear, verified by SHA-256 over chunks of 64 KiB.
     Sha256,
+    /// In clear, verified by BLAKE3 over chunks of 64 KiB: several times as fast for large payloads.
+    #[cfg(feature = "blake3")]
+    Blake3,
     /// Encrypted and verified by AES-256-GCM in chunks of 64 KiB.
     Aes256Gcm,
 }

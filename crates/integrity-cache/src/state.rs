@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use sha2::{Digest as _, Sha256};
+use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::{
     Error,
@@ -178,8 +178,8 @@ fn encode(marks: &Marks) -> [u8; SLOT] {
     slot[..8].copy_from_slice(&marks.sequence.to_le_bytes());
     slot[8..16].copy_from_slice(&marks.epoch.to_le_bytes());
     slot[16..24].copy_from_slice(&marks.time_floor_ms.to_le_bytes());
-    let check = Sha256::digest(&slot[..SIGNED]);
-    slot[SIGNED..].copy_from_slice(&check);
+    let check = digest(&SHA256, &slot[..SIGNED]);
+    slot[SIGNED..].copy_from_slice(check.as_ref());
     slot
 }
 

@@ -4,7 +4,7 @@ use std::{fs::File, time::Duration};
 
 use crate::{
     Error, MissReason, Part,
-    body::Chunks,
+    body::{Chunks, Hash},
     cache::{CLOCK_SLACK_MS, Inner},
     clock::BootId,
     format::{BodyForm, CHUNK, Defect, Header, LONGEST},
@@ -65,8 +65,11 @@ pub(crate) fn chunks(
     file: &File,
 ) -> Result<Result<Chunks, MissReason>, Error> {
     let mut chunks = match header.body {
-        BodyForm::Sha256 => Chunks::clear(header),
         BodyForm::Aes256Gcm => Chunks::sealed(header, keys.cipher(&header.nonce)?),
+        clear => match Hash::of(clear) {
+            Some(hash) => Chunks::clear(header, hash),
+            None => return Ok(Err(MissReason::Unsupported)),
+        },
     };
     if let Some((at, len)) = chunks.wants_table() {
         let mut table = vec![0; len];

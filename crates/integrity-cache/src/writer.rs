@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
-use aes_gcm::Aes256Gcm;
+use aws_lc_rs::aead::LessSafeKey;
 use zeroize::Zeroize as _;
 
 use crate::{
-    Durability, Error, EventKind, Key, Namespace, PutOutcome, SkipReason, body,
+    Durability, Error, EventKind, Key, Namespace, PutOutcome, SkipReason,
+    body::{self, Hash},
     cache::LONGEST_TTL_MS,
-    format::{AEAD_TAG, BodyForm, CHUNK, Header, length},
+    format::{AEAD_TAG, CHUNK, Header, length},
     fs::{self, Dir, PATIENCE},
     keys::{KeySet, Name},
     namespace::generation,
@@ -34,13 +35,12 @@ pub struct EntryWriter {
     ttl: Duration,
     negative: bool,
     nonce: [u8; 32],
-    cipher: Option<Box<Aes256Gcm>>,
-    /// Room for header and tag, until they are written; then one chunk.
+    form: Form,
+    /// Room for header and tag, then the chunk that is not written yet.
     buffer: Vec<u8>,
     room: usize,
     payload_len: u64,
     chunks: u64,
-    table: Vec<u8>,
     temporary: Option<Temporary>,
     failed: Option<Error>,
 }
@@ -62,14 +62,13 @@ impl EntryWriter {
         let canonical = key.canonical().into_owned();
         let name = active.name(&namespace.name, &canonical)?;
         let mut nonce = [0; 32];
-        let cipher = match body::form(policy.body) {
-            BodyForm::Sha256 => None,
-            BodyForm::Aes256Gcm => {
-                getrandom::fill(&mut nonce).map_err(|error| {
-                    Error::io("make random bytes for", &namespace.inner.path)(error.into())
-                })?;
-                Some(Box::new(active.cipher(&nonce)?))
-            }
+        let form = if let Some(hash) = Hash::of(body::form(policy.body)) {
+            Form::Clear { hash, table: Vec::new() }
+        } else {
+            getrandom::fill(&mut nonce).map_err(|error| {
+                Error::io("make random bytes for", &namespace.inner.path)(error.into())
+            })?;
+            Form::Sealed(active.cipher(&nonce)?)
         };
         let ttl = ttl.filter(|ttl| !ttl.is_zero()).unwrap_or(policy.ttl).min(policy.max_ttl);
         let room = length(namespace.name.len(), canonical.len()) + active.auth().tag_len();
@@ -84,12 +83,11 @@ impl EntryWriter {
             ttl,
             negative,
             nonce,
-            cipher,
+            form,
             buffer,
             room,
             payload_len: 0,
             chunks: 0,
-            table: Vec::new(),
             temporary: None,
             failed: None,
         })
@@ -120,40 +118,72 @@ impl EntryWriter {
         }
         self.payload_len = len_bytes;
         while !bytes.is_empty() {
-            let filled = self.buffer.len() - self.room;
-            if filled == CHUNK {
-                self.flush_chunk(false)?;
-                continue;
+            match self.buffer.len() - self.room {
+                // A whole chunk that is not the last goes straight from where the caller has it.
+                0 if bytes.len() > CHUNK => {
+                    let (chunk, later) = bytes.split_at(CHUNK);
+                    self.write_chunk(chunk)?;
+                    bytes = later;
+                }
+                CHUNK => {
+                    self.seal_pending(false);
+                    self.write_pending()?;
+                }
+                filled => {
+                    let (now, later) = bytes.split_at(bytes.len().min(CHUNK - filled));
+                    self.buffer.extend_from_slice(now);
+                    bytes = later;
+                }
             }
-            let (now, later) = bytes.split_at(bytes.len().min(CHUNK - filled));
-            self.buffer.extend_from_slice(now);
-            bytes = later;
         }
         Ok(())
     }
 
-    /// Seals the chunk in the buffer; the last one stays there, to be written with the header if it
-    /// is the only one.
-    fn flush_chunk(&mut self, last: bool) -> Result<(), Error> {
+    /// Seals the chunk in the buffer where it lies.
+    fn seal_pending(&mut self, last: bool) {
         let chunk = &mut self.buffer[self.room..];
-        match &self.cipher {
-            Some(cipher) => {
+        match &mut self.form {
+            Form::Sealed(cipher) => {
                 let tag = body::seal(cipher, self.chunks, last, chunk);
                 self.buffer.extend_from_slice(&tag);
             }
-            None => self.table.extend_from_slice(&body::leaf(self.chunks, last, chunk)),
+            Form::Clear { hash, table } => {
+                table.extend_from_slice(&hash.leaf(self.chunks, last, chunk));
+            }
         }
         self.chunks += 1;
-        if last && self.chunks == 1 {
-            return Ok(());
+    }
+
+    fn write_pending(&mut self) -> Result<(), Error> {
+        self.start()?;
+        append(&mut self.temporary, &self.buffer[self.room..])?;
+        self.buffer.truncate(self.room);
+        Ok(())
+    }
+
+    fn write_chunk(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        let index = self.chunks;
+        self.chunks += 1;
+        match &mut self.form {
+            Form::Sealed(cipher) => {
+                self.buffer.resize(self.room + CHUNK + AEAD_TAG, 0);
+                body::seal_to(cipher, index, chunk, &mut self.buffer[self.room..]);
+                self.write_pending()
+            }
+            Form::Clear { hash, table } => {
+                table.extend_from_slice(&hash.leaf(index, false, chunk));
+                self.start()?;
+                append(&mut self.temporary, chunk)
+            }
         }
+    }
+
+    /// Makes the file, when it is needed first.
+    fn start(&mut self) -> Result<(), Error> {
         if self.temporary.is_none() {
-            self.temporary = Some(Temporary::create(&self.namespace, &self.name)?);
+            let room = self.room as u64;
+            self.temporary = Some(Temporary::create(&self.namespace, &self.name, room)?);
         }
-        let temporary = self.temporary.as_mut().expect("made above");
-        temporary.write(&self.buffer)?;
-        self.buffer.clear();
-        self.room = 0;
         Ok(())
     }
 
@@ -188,10 +218,8 @@ impl EntryWriter {
     }
 
     fn publish(&mut self) -> Result<(), Error> {
-        self.flush_chunk(true)?;
-        if self.temporary.is_none() {
-            self.temporary = Some(Temporary::create(&self.namespace, &self.name)?);
-        }
+        self.seal_pending(true);
+        self.start()?;
         let namespace = self.namespace.clone();
         let inner = &namespace.inner;
         let active = &self.keys[0];
@@ -215,7 +243,7 @@ impl EntryWriter {
         };
         let header = Header {
             auth: active.auth(),
-            body: if self.cipher.is_some() { BodyForm::Aes256Gcm } else { BodyForm::Sha256 },
+            body: body::form(namespace.policy.body),
             negative: self.negative,
             sensitive: namespace.policy.sensitive,
             schema: namespace.policy.schema,
@@ -229,7 +257,10 @@ impl EntryWriter {
             boot_ms,
             payload_len: self.payload_len,
             nonce: self.nonce,
-            root: if self.cipher.is_some() { [0; 32] } else { body::root(&self.table) },
+            root: match &self.form {
+                Form::Sealed(_) => [0; 32],
+                Form::Clear { hash, table } => hash.root(table),
+            },
             namespace: namespace.name.as_bytes(),
             key: &self.canonical,
         };
@@ -240,12 +271,13 @@ impl EntryWriter {
         let temporary = self.temporary.as_mut().expect("made above");
         if self.chunks == 1 {
             self.buffer[..head.len()].copy_from_slice(&head);
-            temporary.write(&self.buffer)?;
+            temporary.write_at(&self.buffer, 0)?;
         } else {
-            if self.cipher.is_none() {
-                temporary.write(&self.table)?;
+            temporary.append(&self.buffer[self.room..])?;
+            if let Form::Clear { table, .. } = &self.form {
+                temporary.append(table)?;
             }
-            temporary.write_head(&head)?;
+            temporary.write_at(&head, 0)?;
         }
         let durability = namespace.policy.durability;
         if durability >= Durability::Data {
@@ -303,17 +335,29 @@ impl fmt::Debug for EntryWriter {
     }
 }
 
+fn append(temporary: &mut Option<Temporary>, bytes: &[u8]) -> Result<(), Error> {
+    temporary.as_mut().expect("started").append(bytes)
+}
+
+/// How chunks become what is stored.
+enum Form {
+    Clear { hash: Hash, table: Vec<u8> },
+    Sealed(LessSafeKey),
+}
+
 /// A file in the shard that is removed unless it was published. Its lock says that the writer lives.
 struct Temporary {
     shard: Dir,
     file: File,
     name: String,
     path: std::path::PathBuf,
+    end: u64,
     published: bool,
 }
 
 impl Temporary {
-    fn create(namespace: &Namespace, name: &Name) -> Result<Self, Error> {
+    /// Made with room at the start, where the header comes last.
+    fn create(namespace: &Namespace, name: &Name, room: u64) -> Result<Self, Error> {
         let inner = &namespace.inner;
         let path = inner.path.join(name.path());
         let io = |error| Error::io("write", &path)(error);
@@ -322,18 +366,20 @@ impl Temporary {
             let name = format!("{TEMPORARY}{}", &fs::random_name().map_err(io)?[..32]);
             let file = shard.create_new(&name).map_err(io)?;
             if fs::claim(&file).map_err(io)? {
-                return Ok(Self { shard, file, name, path, published: false });
+                return Ok(Self { shard, file, name, path, end: room, published: false });
             }
         }
         Err(Error::Busy { path })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).map_err(Error::io("write", &self.path))
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.write_at(bytes, self.end)?;
+        self.end += bytes.len() as u64;
+        Ok(())
     }
 
-    fn write_head(&mut self, head: &[u8]) -> Result<(), Error> {
-        fs::write_at(&self.file, head, 0).map_err(Error::io("write", &self.path))
+    fn write_at(&self, bytes: &[u8], at: u64) -> Result<(), Error> {
+        fs::write_at(&self.file, bytes, at).map_err(Error::io("write", &self.path))
     }
 
     fn sync(&self) -> Result<(), Error> {

@@ -5,6 +5,7 @@ mod common;
 
 use std::fs;
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use common::*;
 use dsops_integrity_cache::{
     Body, Cache, Error, Freshness, KeySource, Lookup, MissReason, Namespace, Part, Policy,
@@ -14,7 +15,8 @@ use dsops_secure_mem::SecretBytes;
 const SEED: [u8; 32] = [42; 32];
 
 fn public() -> [u8; 32] {
-    ed25519_dalek::SigningKey::from_bytes(&SEED).verifying_key().to_bytes()
+    let pair = Ed25519KeyPair::from_seed_unchecked(&SEED).unwrap();
+    pair.public_key().as_ref().try_into().unwrap()
 }
 
 fn writer(place: &Place) -> Cache {

@@ -15,7 +15,12 @@ use dsops_secure_mem::SecretBytes;
 
 pub const START_MS: i64 = 1_790_000_000_000;
 pub const MASTER: [u8; 32] = *b"a master key that tests may know";
-pub const BODIES: [Body; 2] = [Body::Aes256Gcm, Body::Sha256];
+pub const BODIES: &[Body] = &[
+    Body::Aes256Gcm,
+    Body::Sha256,
+    #[cfg(feature = "blake3")]
+    Body::Blake3,
+];
 /// Payload lengths around the chunk of 64 KiB.
 pub const LENGTHS: [usize; 6] = [0, 1, 65_535, 65_536, 65_537, 200_000];
 
