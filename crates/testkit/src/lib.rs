@@ -1,8 +1,11 @@
-//! What tests of several crates share: stores that fail on purpose, and a clock without waiting.
+//! What tests of several crates share: stores that fail on purpose, a clock without waiting, and (by feature)
+//! a stand-in for the Sigstore services.
 //!
 //! For tests only; no crate may depend on it otherwise.
 
 mod faulty;
+#[cfg(feature = "sigstore")]
+pub mod sigstore;
 mod virtual_time;
 
 pub use faulty::{Behaviour, Faulty, Log, Open, Script};
