@@ -20,9 +20,14 @@
 //! # assert_eq!(root["tlogs"].as_array().unwrap().len(), 2);
 //! ```
 //!
-//! The keys of a world are derived from its label and its clock stands still, so certificates, trusted
-//! roots and log indices are the same in each run. ECDSA signatures are not, and RSA keys are new in
-//! each process.
+//! The keys of a world are derived from its label and its clock stands still, so names, times and log
+//! indices are the same in each run. ECDSA signatures, and with them certificates, are not; RSA keys are
+//! new in each process.
+
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "for tests only: the expects say why they hold, and where a caller can break it there is a section"
+)]
 
 pub mod certificate;
 pub mod content;
@@ -58,7 +63,8 @@ pub fn base64(bytes: &[u8]) -> String {
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// SHA-256.
@@ -75,8 +81,7 @@ pub fn pem(label: &str, der: &[u8]) -> String {
         out.push_str(&text[start..text.len().min(start + 64)]);
         out.push('\n');
     }
-    out.push_str(&format!("-----END {label}-----\n"));
-    out
+    out + "-----END " + label + "-----\n"
 }
 
 /// A time as the JSON of the Sigstore protocol has it (RFC 3339).

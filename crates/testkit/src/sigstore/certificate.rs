@@ -76,10 +76,10 @@ impl San {
             Self::Email(text) => der::tagged_primitive(1, text.as_bytes()),
             Self::Dns(text) => der::tagged_primitive(2, text.as_bytes()),
             Self::Uri(text) => der::tagged_primitive(6, text.as_bytes()),
-            Self::Username(text) => der::tagged(0, [
-                der::oid("1.3.6.1.4.1.57264.1.7"),
-                der::tagged(0, [der::utf8(text)]),
-            ]),
+            Self::Username(text) => der::tagged(
+                0,
+                [der::oid("1.3.6.1.4.1.57264.1.7"), der::tagged(0, [der::utf8(text)])],
+            ),
         }
     }
 }
@@ -130,8 +130,7 @@ impl Template {
     #[must_use]
     pub fn leaf(self, usage: Extension, issuer: &Key) -> Self {
         let subject_id = der::octet_string(&key_id(&self.spki));
-        let issuer_id =
-            der::sequence([der::tagged_primitive(0, &key_id(&issuer.spki()))]);
+        let issuer_id = der::sequence([der::tagged_primitive(0, &key_id(&issuer.spki()))]);
         self.with(Extension::critical("2.5.29.15", der::element(0x03, &[7, 0x80])))
             .with(usage)
             .with(Extension::new("2.5.29.14", subject_id))

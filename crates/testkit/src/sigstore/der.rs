@@ -148,9 +148,7 @@ mod tests {
         assert_eq!(integer(&[]), [2, 1, 0]);
         assert_eq!(integer(&[0, 0, 1]), [2, 1, 1]);
         assert_eq!(integer(&[0x80]), [2, 2, 0, 0x80]);
-        assert_eq!(oid("1.3.6.1.4.1.57264.1.24")[2..], [
-            0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 24
-        ]);
+        assert_eq!(oid("1.3.6.1.4.1.57264.1.24")[2..], [0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 24]);
     }
 
     #[test]

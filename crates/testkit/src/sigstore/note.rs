@@ -23,7 +23,7 @@ impl Note {
 
     /// The signed text.
     pub fn text(&self) -> String {
-        self.lines.iter().map(|line| format!("{line}\n")).collect()
+        self.lines.join("\n") + "\n"
     }
 
     /// With a signature as Rekor makes it: the hint is the start of the key's log id.

@@ -95,7 +95,13 @@ impl Rekor {
         let size = tree.size();
         let root = tree.root(size);
         let checkpoint = Note::checkpoint(&self.origin, size, &root).signed(&self.name, &self.key);
-        Proof { index, size, root, hashes: tree.proof(index, size), checkpoint: checkpoint.to_string() }
+        Proof {
+            index,
+            size,
+            root,
+            hashes: tree.proof(index, size),
+            checkpoint: checkpoint.to_string(),
+        }
     }
 
     /// The signed state of now, to be signed by others too.

@@ -51,6 +51,8 @@ pub struct Signing<'w> {
     pub version: Version,
     /// The certificate to ask for; its key signs, unless `managed` does.
     pub leaf: Leaf,
+    /// This certificate instead of one that is asked for.
+    pub certificate: Option<Certificate>,
     /// Signs instead, without a certificate.
     pub managed: Option<Key>,
     /// Entries to make: in which log, of what kind, when.
@@ -69,6 +71,7 @@ impl<'w> Signing<'w> {
             world,
             content,
             version: Version::V03,
+            certificate: None,
             managed: None,
             logs: Vec::new(),
             stamps: Vec::new(),
@@ -146,7 +149,9 @@ impl<'w> Signing<'w> {
     /// Makes it.
     pub fn make(self) -> Signed {
         let key = self.managed.as_ref().unwrap_or(&self.leaf.key);
-        let certificate = self.managed.is_none().then(|| self.world.fulcio.issue(&self.leaf));
+        let certificate = self.managed.is_none().then(|| {
+            self.certificate.clone().unwrap_or_else(|| self.world.fulcio.issue(&self.leaf))
+        });
         let verifier = match &certificate {
             Some(certificate) => Verifier::Certificate(certificate.clone(), key.clone()),
             None => Verifier::Key(key.clone()),

@@ -50,12 +50,7 @@ impl Tsa {
 
     /// The same authority with another certificate for the same key.
     #[must_use]
-    pub fn reissued(
-        mut self,
-        usage: &str,
-        not_before: SystemTime,
-        not_after: SystemTime,
-    ) -> Self {
+    pub fn reissued(mut self, usage: &str, not_before: SystemTime, not_after: SystemTime) -> Self {
         let name = Name { common: "tsa", ..self.root.subject };
         self.certificate = Template::new(name, &self.key, not_before, not_after)
             .leaf(extended_usage(true, &[usage]), &self.root_key)

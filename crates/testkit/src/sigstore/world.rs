@@ -4,13 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+use super::content::Content;
 use super::fulcio::{CtLog, Fulcio};
 use super::identity::Identity;
 use super::key::Algorithm;
 use super::rekor::Rekor;
 use super::signing::Signing;
 use super::tsa::Tsa;
-use super::content::Content;
 
 /// The services of one instance. Two with different labels share no key.
 pub struct World {
@@ -44,7 +44,7 @@ impl World {
 
     fn of(label: &str, organization: &'static str, is_private: bool) -> Self {
         // 2025-06-01T12:00:00Z, and everything was set up a year before.
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_748_779_200);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(485_772);
         let start = now - Duration::from_hours(24 * 365);
         Self {
             label: label.to_owned(),
