@@ -213,6 +213,9 @@ impl Artifact {
     }
 
     /// The SHA-256, which is always there.
+    ///
+    /// # Panics
+    /// Never.
     pub fn sha256(&self) -> &Digest {
         self.digest(Algorithm::Sha256).expect("both constructors put it there")
     }

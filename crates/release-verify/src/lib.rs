@@ -6,6 +6,7 @@
 //! not; a [`Report`] collects them. What could not be decided is never "verified".
 
 mod artifact;
+pub mod evidence;
 mod report;
 mod signer;
 

@@ -1,0 +1,1 @@
+//! SSH signatures made by the real ssh-keygen, and broken ones.
