@@ -20,6 +20,9 @@
 //! # assert_eq!(root["tlogs"].as_array().unwrap().len(), 2);
 //! ```
 //!
+//! Beside bundles there is what came before them and what stands beside them: cosign's own files and
+//! layers ([`cosign`]), [`minisign`] and signify, SSH signatures ([`sshsig`]).
+//!
 //! The keys of a world are derived from its label and its clock stands still, so names, times and log
 //! indices are the same in each run. ECDSA signatures, and with them certificates, are not; RSA keys are
 //! new in each process.
@@ -31,14 +34,17 @@
 
 pub mod certificate;
 pub mod content;
+pub mod cosign;
 pub mod der;
 pub mod fulcio;
 pub mod identity;
 pub mod key;
 pub mod merkle;
+pub mod minisign;
 pub mod note;
 pub mod rekor;
 pub mod signing;
+pub mod sshsig;
 pub mod tsa;
 pub mod world;
 
@@ -49,8 +55,10 @@ pub use content::{Content, Kind};
 pub use fulcio::{CtLog, Fulcio, Leaf, Sct};
 pub use identity::Identity;
 pub use key::{Algorithm, Key};
+pub use minisign::Minisign;
 pub use rekor::{Entry, Proof, Rekor};
 pub use signing::{Signed, Signing, Version};
+pub use sshsig::SshSig;
 pub use tsa::{Stamp, Tsa};
 pub use world::World;
 

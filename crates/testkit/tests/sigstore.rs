@@ -1,8 +1,12 @@
 //! What the stand-in makes, judged by `sigstore-verify`, which knows nothing of it.
 
+#![allow(clippy::disallowed_methods)]
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use dsops_testkit::sigstore::{Algorithm, Key, Kind, Signing, Version, World};
+use dsops_testkit::sigstore::{Algorithm, Key, Kind, Minisign, Signing, SshSig, Version, World};
 use serde_json::{Value, json};
 use sigstore_trust_root::TrustedRoot;
 use sigstore_verify::types::{Bundle, DerPublicKey};
@@ -17,14 +21,15 @@ fn policy() -> VerificationPolicy {
 }
 
 fn judge(world: &World, bundle: &Value) -> Result<(), String> {
-    judge_by(world, bundle, policy())
+    judge_by(world, bundle, &policy())
 }
 
-fn judge_by(world: &World, bundle: &Value, policy: VerificationPolicy) -> Result<(), String> {
-    let root = TrustedRoot::from_json(&world.trusted_root().to_string()).unwrap();
+fn judge_by(world: &World, bundle: &Value, policy: &VerificationPolicy) -> Result<(), String> {
+    let root = TrustedRoot::from_json(&world.trusted_root().to_string())
+        .map_err(|error| error.to_string())?;
     let bundle = Bundle::from_json(&bundle.to_string()).map_err(|error| error.to_string())?;
     let verifier = Verifier::new(&root).map_err(|error| error.to_string())?;
-    verifier.verify(ARTIFACT, &bundle, &policy).map(drop).map_err(|error| error.to_string())
+    verifier.verify(ARTIFACT, &bundle, policy).map(drop).map_err(|error| error.to_string())
 }
 
 fn statement() -> Value {
@@ -67,8 +72,8 @@ fn good_bundles_of_every_version_and_kind_verify() {
 fn a_private_instance_needs_no_logs() {
     let world = World::private("private");
     let policy = || policy().skip_tlog_unsafe().skip_sct();
-    judge_by(&world, &world.attest(&statement()).bundle(), policy()).unwrap();
-    judge_by(&world, &world.sign(ARTIFACT).bundle(), policy()).unwrap();
+    judge_by(&world, &world.attest(&statement()).bundle(), &policy()).unwrap();
+    judge_by(&world, &world.sign(ARTIFACT).bundle(), &policy()).unwrap();
 }
 
 #[test]
@@ -184,4 +189,56 @@ fn trusted_roots_have_windows() {
         let bundle = Bundle::from_json(&bundle.to_string()).unwrap();
         Verifier::new(&root).unwrap().verify(ARTIFACT, &bundle, &policy()).unwrap_err();
     }
+}
+
+#[test]
+fn minisign_signatures_verify() {
+    let minisign = Minisign::new(&Key::new(Algorithm::Ed25519, "minisign"));
+    let public = minisign_verify::PublicKey::decode(&minisign.public()).unwrap();
+    for prehashed in [true, false] {
+        let minisign = Minisign { prehashed, ..minisign.clone() };
+        let signature = minisign_verify::Signature::decode(&minisign.sign(ARTIFACT)).unwrap();
+        public.verify(ARTIFACT, &signature, true).unwrap();
+        public.verify(b"another", &signature, true).unwrap_err();
+    }
+}
+
+#[test]
+fn ssh_signatures_verify() {
+    let folder = tempfile::tempdir().unwrap();
+    let (signers, signature) = (folder.path().join("signers"), folder.path().join("sig"));
+    for algorithm in [Algorithm::Ed25519, Algorithm::P256, Algorithm::P384, Algorithm::Rsa2048] {
+        let sshsig = SshSig::new(&Key::new(algorithm, "ssh"));
+        std::fs::write(&signers, sshsig.allowed_signer("me@example.com")).unwrap();
+        for (file, is_good) in [(ARTIFACT, true), (b"another", false)] {
+            std::fs::write(&signature, sshsig.sign(file)).unwrap();
+            let spawned = Command::new("ssh-keygen")
+                .args(["-Y", "verify", "-n", "file", "-I", "me@example.com", "-f"])
+                .arg(&signers)
+                .arg("-s")
+                .arg(&signature)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn();
+            let Ok(mut child) = spawned else {
+                println!("not run: there is no ssh-keygen");
+                return;
+            };
+            child.stdin.take().unwrap().write_all(ARTIFACT).unwrap();
+            assert_eq!(child.wait().unwrap().success(), is_good, "{algorithm:?}");
+        }
+    }
+}
+
+#[test]
+fn layers_hold_what_was_signed() {
+    let world = World::new("image");
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let layer = world.sign_image(&digest, "registry.test/demo").make().image_layer(&world);
+    let payload: Value = serde_json::from_slice(&layer.blob).unwrap();
+    assert_eq!(payload["critical"]["image"]["docker-manifest-digest"], digest);
+    let bundle = &layer.descriptor["annotations"]["dev.sigstore.cosign/bundle"];
+    let bundle: Value = serde_json::from_str(bundle.as_str().unwrap()).unwrap();
+    assert!(bundle["Payload"]["integratedTime"].is_u64());
 }
