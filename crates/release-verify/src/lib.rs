@@ -6,10 +6,16 @@
 //! not; a [`Report`] collects them. What could not be decided is never "verified".
 
 mod artifact;
+mod claims;
 pub mod evidence;
+mod json;
 mod report;
 mod signer;
 
+pub mod github;
+pub mod statement;
+
 pub use artifact::{Algorithm, Artifact, Digest};
+pub use claims::check_claims;
 pub use report::{Finding, Origin, Report, State, Verdict};
 pub use signer::{Authenticated, CertificateIdentity, Content, Signer, SubjectName};

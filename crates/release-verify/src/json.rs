@@ -1,0 +1,399 @@
+//! Strict JSON: a tree without duplicate keys, of bounded size and depth, and fields read by name.
+//!
+//! `serde_json` keeps the last of two equal keys. Two readers that disagree on which one counts
+//! can be shown two documents in one, so here a duplicate is an error. So is a field nobody asked
+//! for, unless the caller is lenient.
+
+use std::fmt;
+
+use base64ct::{Base64, Encoding as _};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+/// A value of JSON. Numbers keep their value only when they are integers of 64 bits.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer.
+    Integer(i128),
+    /// Any other number.
+    Number(f64),
+    /// A string.
+    Text(String),
+    /// A list.
+    List(Vec<Json>),
+    /// An object, in the order of the document.
+    Object(Vec<(String, Json)>),
+}
+
+/// What is wrong with a document, and where: `verificationMaterial.tlogEntries[0].logIndex`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}{problem}", .path, if .path.is_empty() { "" } else { ": " })]
+pub(crate) struct JsonError {
+    pub(crate) path: String,
+    pub(crate) problem: String,
+}
+
+impl JsonError {
+    pub(crate) fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { path: path.into(), problem: problem.into() }
+    }
+}
+
+/// Reads one document and nothing behind it but white space.
+pub(crate) fn parse(text: &[u8]) -> Result<Json, JsonError> {
+    if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
+        return Err(JsonError::new(
+            "",
+            "the text is UTF-16, not UTF-8; PowerShell's `>` writes it, `Out-File -Encoding utf8` does not",
+        ));
+    }
+    if text.starts_with(&[0xef, 0xbb, 0xbf]) {
+        return Err(JsonError::new(
+            "",
+            "the text starts with a byte order mark, which JSON forbids",
+        ));
+    }
+    serde_json::from_slice(text).map_err(|error| JsonError::new("", error.to_string()))
+}
+
+/// The documents of a file: the file itself, or its lines when the first one that is not blank is
+/// a document of its own (JSON lines). A last line without an end counts as any other.
+pub(crate) fn documents(content: &[u8]) -> Vec<&[u8]> {
+    let lines: Vec<&[u8]> =
+        content.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
+    match lines.as_slice() {
+        [first, _, ..] if serde_json::from_slice::<serde::de::IgnoredAny>(first).is_ok() => lines,
+        _ => vec![content],
+    }
+}
+
+impl Json {
+    /// The kind, for messages.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Integer(_) | Self::Number(_) => "a number",
+            Self::Text(_) => "a string",
+            Self::List(_) => "a list",
+            Self::Object(_) => "an object",
+        }
+    }
+
+    /// The field of that name, when this is an object that has it.
+    pub(crate) fn get(&self, name: &str) -> Option<&Json> {
+        match self {
+            Self::Object(fields) => {
+                fields.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+            }
+            _ => None,
+        }
+    }
+
+    /// The text, when this is one.
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// The fields of one object, taken by name; what is left in the end was not asked for.
+pub(crate) struct Fields<'a> {
+    path: String,
+    fields: &'a [(String, Json)],
+    taken: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// The object `value`, which lies at `path` of its document.
+    pub(crate) fn of(value: &'a Json, path: impl Into<String>) -> Result<Self, JsonError> {
+        let path = path.into();
+        match value {
+            Json::Object(fields) => Ok(Self { path, fields, taken: Vec::new() }),
+            other => Err(JsonError::new(path, format!("{} where an object belongs", other.kind()))),
+        }
+    }
+
+    /// Where the field `name` lies.
+    pub(crate) fn path(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// An error about the field `name`.
+    pub(crate) fn error(&self, name: &str, problem: impl Into<String>) -> JsonError {
+        JsonError::new(self.path(name), problem)
+    }
+
+    /// The value, when it is there. `null` is as good as absent (Protocol Buffers' JSON mapping).
+    pub(crate) fn optional(&mut self, name: &'static str) -> Option<&'a Json> {
+        self.taken.push(name);
+        self.fields
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+            .filter(|value| **value != Json::Null)
+    }
+
+    /// The value, which must be there.
+    pub(crate) fn required(&mut self, name: &'static str) -> Result<&'a Json, JsonError> {
+        self.optional(name).ok_or_else(|| self.error(name, "missing"))
+    }
+
+    /// The object at `name`, which must be there.
+    pub(crate) fn object(&mut self, name: &'static str) -> Result<Fields<'a>, JsonError> {
+        let value = self.required(name)?;
+        Fields::of(value, self.path(name))
+    }
+
+    /// The object at `name`, when it is there.
+    pub(crate) fn optional_object(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<Fields<'a>>, JsonError> {
+        self.optional(name).map(|value| Fields::of(value, self.path(name))).transpose()
+    }
+
+    /// The objects of the list at `name`, at most `limit`; none when it is absent.
+    pub(crate) fn objects(
+        &mut self,
+        name: &'static str,
+        limit: usize,
+    ) -> Result<Vec<Fields<'a>>, JsonError> {
+        self.list(name, limit)?
+            .iter()
+            .enumerate()
+            .map(|(index, value)| Fields::of(value, format!("{}[{index}]", self.path(name))))
+            .collect()
+    }
+
+    /// The list at `name`, of at most `limit` values; empty when it is absent.
+    pub(crate) fn list(
+        &mut self,
+        name: &'static str,
+        limit: usize,
+    ) -> Result<&'a [Json], JsonError> {
+        match self.optional(name) {
+            None => Ok(&[]),
+            Some(Json::List(values)) if values.len() > limit => {
+                Err(self.error(name, format!("more than {limit} entries")))
+            }
+            Some(Json::List(values)) => Ok(values),
+            Some(other) => Err(self.error(name, format!("{} where a list belongs", other.kind()))),
+        }
+    }
+
+    /// The string at `name`, which must be there.
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<&'a str, JsonError> {
+        match self.required(name)? {
+            Json::Text(text) => Ok(text),
+            other => Err(self.error(name, format!("{} where a string belongs", other.kind()))),
+        }
+    }
+
+    /// The string at `name`, when it is there.
+    pub(crate) fn optional_text(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<&'a str>, JsonError> {
+        match self.optional(name) {
+            None => Ok(None),
+            Some(Json::Text(text)) => Ok(Some(text)),
+            Some(other) => {
+                Err(self.error(name, format!("{} where a string belongs", other.kind())))
+            }
+        }
+    }
+
+    /// The bytes at `name` in canonical base64, which must be there and not be empty.
+    pub(crate) fn bytes(&mut self, name: &'static str) -> Result<Vec<u8>, JsonError> {
+        let text = self.text(name)?;
+        let bytes = base64(text).ok_or_else(|| self.error(name, "not canonical base64"))?;
+        if bytes.is_empty() { Err(self.error(name, "empty")) } else { Ok(bytes) }
+    }
+
+    /// The integer at `name`, as a number or, as Protocol Buffers write 64 bits, a string.
+    /// `None` when it is absent.
+    pub(crate) fn integer(&mut self, name: &'static str) -> Result<Option<u64>, JsonError> {
+        let Some(value) = self.optional(name) else { return Ok(None) };
+        let number = match value {
+            Json::Integer(number) => i64::try_from(*number).ok(),
+            Json::Text(text) => {
+                // The one way to write it: no sign, no zeros in front.
+                text.parse::<i64>().ok().filter(|number| number.to_string() == *text)
+            }
+            _ => None,
+        };
+        number
+            .and_then(|number| u64::try_from(number).ok())
+            .map(Some)
+            .ok_or_else(|| self.error(name, "not an integer from 0 to 2^63-1"))
+    }
+
+    /// Refuses what was not asked for; says nothing when `lenient`.
+    pub(crate) fn end(self, lenient: bool) -> Result<(), JsonError> {
+        match self.fields.iter().find(|(key, _)| !self.taken.contains(&key.as_str())) {
+            Some((key, _)) if !lenient => Err(self.error(key, "unknown field")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Decodes base64 (RFC 4648, section 4) in its one canonical spelling.
+pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
+    Base64::decode_vec(text).ok()
+}
+
+/// Encodes base64 (RFC 4648, section 4).
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
+    Base64::encode_string(bytes)
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor)
+    }
+}
+
+struct TreeVisitor;
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Integer(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::Integer(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
+        Ok(Json::Number(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
+        Ok(Json::Text(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Json, E> {
+        Ok(Json::Text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = access.next_element()? {
+            values.push(value);
+        }
+        Ok(Json::List(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
+        /// Up to here, comparing with each key is cheaper than a set.
+        const FEW: usize = 16;
+        let mut fields: Vec<(String, Json)> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        while let Some((key, value)) = access.next_entry::<String, Json>()? {
+            let twice = if fields.len() < FEW {
+                fields.iter().any(|(other, _)| *other == key)
+            } else {
+                if seen.is_empty() {
+                    seen.extend(fields.iter().map(|(other, _)| other.clone()));
+                }
+                !seen.insert(key.clone())
+            };
+            if twice {
+                return Err(A::Error::custom(format_args!(
+                    "the key `{}` occurs twice",
+                    key.escape_debug()
+                )));
+            }
+            fields.push((key, value));
+        }
+        Ok(Json::Object(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_occurs_twice_is_an_error() {
+        for twice in [r#"{"a":1,"a":1}"#, r#"{"a":{"b":1,"b":2}}"#, r#"[{"a":1,"\u0061":2}]"#] {
+            let error = parse(twice.as_bytes()).unwrap_err();
+            assert!(error.problem.contains("occurs twice"), "{error}");
+        }
+        let mut many: String = (0..40).map(|n| format!("\"k{n}\":0,")).collect();
+        many.insert(0, '{');
+        assert!(parse(format!("{many}\"z\":0}}").as_bytes()).is_ok());
+        assert!(parse(format!("{many}\"k3\":0}}").as_bytes()).is_err());
+        assert!(parse(format!("{many}\"k39\":0}}").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn other_encodings_are_named() {
+        assert!(parse(b"\xff\xfe{\0}\0").unwrap_err().problem.contains("UTF-16"));
+        assert!(parse(b"\xef\xbb\xbf{}").unwrap_err().problem.contains("byte order mark"));
+        assert!(parse(b"{} {}").is_err());
+        assert!(parse("[".repeat(10_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn integers_have_one_spelling() {
+        let read = |text: &str| {
+            let json = parse(format!("{{\"n\":{text}}}").as_bytes()).unwrap();
+            Fields::of(&json, "").unwrap().integer("n")
+        };
+        assert_eq!(read("7").unwrap(), Some(7));
+        assert_eq!(read("\"7\"").unwrap(), Some(7));
+        assert_eq!(read("null").unwrap(), None);
+        for bad in [
+            "-1",
+            "\"07\"",
+            "\"+7\"",
+            "\" 7\"",
+            "\"-0\"",
+            "1.5",
+            "9223372036854775808",
+            "1e300",
+            "true",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn base64_has_one_spelling() {
+        assert_eq!(base64("aGk=").unwrap(), b"hi");
+        for bad in ["aGk", "aGl=", "aGk=\n", "aG k=", "aGk==", "_-8="] {
+            assert_eq!(base64(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_named() {
+        let json = parse(br#"{"a":{"b":1,"c":2}}"#).unwrap();
+        let mut fields = Fields::of(&json, "").unwrap();
+        let mut inner = fields.object("a").unwrap();
+        inner.integer("b").unwrap();
+        assert_eq!(inner.end(false).unwrap_err().to_string(), "a.c: unknown field");
+        assert_eq!(fields.text("x").unwrap_err().to_string(), "x: missing");
+    }
+}
