@@ -4,9 +4,11 @@
 //! For tests only; no crate may depend on it otherwise.
 
 mod faulty;
+mod http;
 #[cfg(feature = "sigstore")]
 pub mod sigstore;
 mod virtual_time;
 
 pub use faulty::{Behaviour, Faulty, Log, Open, Script};
+pub use http::{HttpAnswer, HttpHandler, HttpRequest, HttpServer, serve};
 pub use virtual_time::VirtualTime;

@@ -323,7 +323,7 @@ impl fmt::Debug for Client {
 fn is_passing(error: &Error) -> bool {
     match (error.kind(), error.phase()) {
         (ErrorKind::Io(_) | ErrorKind::Truncated, phase) => phase != Phase::Body,
-        (ErrorKind::Timeout, phase) => phase == Phase::Connect,
+        (ErrorKind::Timeout, phase) => matches!(phase, Phase::Connect | Phase::Proxy | Phase::Tls),
         _ => false,
     }
 }

@@ -277,7 +277,7 @@ impl Error {
             ureq::Error::Timeout(which) => {
                 let phase = match which {
                     Timeout::Resolve => Phase::Resolve,
-                    Timeout::Connect => Phase::Connect,
+                    Timeout::Connect if phase == Phase::Response => Phase::Connect,
                     Timeout::SendRequest | Timeout::SendBody | Timeout::PerWrite => Phase::Send,
                     _ => phase,
                 };
