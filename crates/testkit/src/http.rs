@@ -138,15 +138,15 @@ pub fn serve(
         log.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         match handler(&request) {
             HttpAnswer::Full { status, headers, body } => {
-                let mut head = format!("HTTP/1.1 {status} As the test says\r\n");
+                let mut message = Vec::new();
+                write!(message, "HTTP/1.1 {status} As the test says\r\n")?;
                 for (name, value) in &headers {
-                    head.push_str(&format!("{name}: {value}\r\n"));
+                    write!(message, "{name}: {value}\r\n")?;
                 }
                 if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
-                    head.push_str(&format!("content-length: {}\r\n", body.len()));
+                    write!(message, "content-length: {}\r\n", body.len())?;
                 }
-                head.push_str("\r\n");
-                let mut message = head.into_bytes();
+                message.extend(b"\r\n");
                 if request.method != "HEAD" {
                     message.extend(body);
                 }
