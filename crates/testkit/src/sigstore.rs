@@ -32,6 +32,7 @@
     reason = "for tests only: the expects say why they hold, and where a caller can break it there is a section"
 )]
 
+pub mod cases;
 pub mod certificate;
 pub mod content;
 pub mod cosign;
