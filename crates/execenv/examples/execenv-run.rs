@@ -6,6 +6,7 @@
     clippy::disallowed_methods,
     clippy::format_push_string,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::struct_excessive_bools,
     reason = "a test program"
 )]
@@ -45,6 +46,7 @@ struct Options {
     kill_tree: bool,
     no_core: bool,
     no_adopt: bool,
+    held: bool,
     harden: bool,
     fetched: Option<OsString>,
     command: Vec<OsString>,
@@ -81,6 +83,18 @@ fn run() -> Result<std::convert::Infallible, Box<dyn Error>> {
     }
     for (name, mut value) in options.secrets {
         exec = exec.secret(name, SecretBytes::adopt(&mut value)?);
+    }
+    #[cfg(target_os = "linux")]
+    if options.held {
+        let held = dsops_execenv::HeldSignals::hold()?;
+        let outcome = exec.with_held_signals(&held).run()?;
+        println!("over");
+        // What the caller sends now is late, and waits.
+        let mut fds = [rustix::event::PollFd::new(&held, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut fds, None)?;
+        println!("put right");
+        drop(held);
+        outcome.exit_like_child();
     }
     exec.run()?.exit_like_child()
 }
@@ -126,6 +140,7 @@ fn parse() -> Result<Options, Box<dyn Error>> {
             "--grace" => options.grace = Some(Duration::from_millis(text()?.parse()?)),
             "--kill-tree" => options.kill_tree = true,
             "--no-core" => options.no_core = true,
+            "--held" => options.held = true,
             "--no-adopt" => options.no_adopt = true,
             "--harden" => options.harden = true,
             "--fetched" => options.fetched = Some(value()?),

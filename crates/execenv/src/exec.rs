@@ -92,6 +92,9 @@ pub(crate) struct Supervision {
     pub(crate) grace: Duration,
     pub(crate) kill_tree: bool,
     pub(crate) adopt_orphans: bool,
+    /// The signals the child starts with blocked, a bit each; the caller's when not set.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is held there"))]
+    pub(crate) child_mask: Option<u64>,
 }
 
 /// Everything the kernel is told about a new program. Borrowed: it lives for one spawn.
@@ -154,6 +157,7 @@ impl Exec {
                 grace: Self::DEFAULT_GRACE,
                 kill_tree: false,
                 adopt_orphans: true,
+                child_mask: None,
             },
             mode: Mode::Auto,
             limits: ChildLimits::default(),
@@ -234,6 +238,18 @@ impl Exec {
     #[must_use]
     pub fn adopt_orphans(mut self, yes: bool) -> Self {
         self.supervision.adopt_orphans = yes;
+        self
+    }
+
+    /// Starts the command with the signals that were let through before `held`, which stay held in
+    /// this process beyond the command's end: what has to be put right after it is not cut short.
+    ///
+    /// # Platform
+    /// Linux only.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn with_held_signals(mut self, held: &crate::HeldSignals) -> Self {
+        self.supervision.child_mask = Some(held.before());
         self
     }
 
@@ -418,6 +434,8 @@ impl Exec {
     fn needs_parent(&self) -> Option<&'static str> {
         if self.supervision.timeout.is_some() {
             Some("a timeout")
+        } else if self.supervision.child_mask.is_some() {
+            Some("signals held beyond its end")
         } else if self.supervision.kill_tree {
             Some("ending what the command leaves running")
         } else {

@@ -10,6 +10,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+#[cfg(target_os = "linux")]
+use dsops_execenv::HeldSignals;
 use dsops_execenv::{Exec, Mode};
 use dsops_resolver::Environment as _;
 use dsops_secure_mem::SecretBytes;
@@ -70,11 +72,15 @@ fn around() -> Result<ExitCode, DemoError> {
     let name =
         name.expose_with(|name| format!("dsops-demo-{}", String::from_utf8_lossy(&name[..12])));
     let folder = std::env::temp_dir().join(name);
-    let outcome = Exec::new(own_path()?)
+    let exec = Exec::new(own_path()?)
         .args([OsStr::new("demo"), OsStr::new("--inside"), folder.as_os_str()])
-        .mode(Mode::Supervise)
-        .run()
-        .map_err(DemoError::step("run its steps"));
+        .mode(Mode::Supervise);
+    // A second ^C, or the same one come late, must not end this before the folder is gone.
+    #[cfg(target_os = "linux")]
+    let held = HeldSignals::hold().map_err(DemoError::step("hold signals"))?;
+    #[cfg(target_os = "linux")]
+    let exec = exec.with_held_signals(&held);
+    let outcome = exec.run().map_err(DemoError::step("run its steps"));
     remove(&folder).map_err(DemoError::step("remove the folder"))?;
     let code = outcome?.exit_code();
     if code == Exit::Ok as u8 {

@@ -39,6 +39,19 @@ fn t19_every_signal_reaches_the_child_once() {
 }
 
 #[test]
+fn signals_held_by_the_parent_reach_the_child_and_wait_for_the_parents_last_step() {
+    let script = "grep SigBlk /proc/self/status; echo $$; sleep 60";
+    let mut run = Talking::start(&mut exec(&["--held", "--", "sh", "-c", script]));
+    assert_eq!(run.line(), "SigBlk:\t0000000000000000");
+    run.number();
+    send(run.id(), "INT");
+    assert_eq!(run.line(), "over");
+    send(run.id(), "INT");
+    assert_eq!(run.line(), "put right");
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&run.end()), Some(2));
+}
+
+#[test]
 fn t19_helpers_in_the_childs_group_hear_it_too() {
     let script = "sh -c 'trap \"echo helper; exit\" TERM; echo up; while :; do sleep 0.02; done' &
         trap 'wait; exit 5' TERM; wait";

@@ -49,6 +49,13 @@ impl HeldSignals {
     }
 }
 
+impl HeldSignals {
+    /// What was blocked before: bit N-1 is signal N.
+    pub(crate) fn before(&self) -> u64 {
+        self.before.0
+    }
+}
+
 impl AsFd for HeldSignals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.waiting.as_fd()

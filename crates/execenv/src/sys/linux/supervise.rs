@@ -57,7 +57,8 @@ pub(crate) fn spawn(image: &Image<'_>, supervision: Supervision) -> Result<Super
     let taken = taken(on_terminal);
     // Before the child exists, so that no signal comes in between.
     let caller_mask = block(taken);
-    let started = start_child(image, supervision, on_terminal, caller_mask);
+    let child_mask = supervision.child_mask.map_or(caller_mask, SignalSet);
+    let started = start_child(image, supervision, on_terminal, child_mask);
     let (child, queue) = match started {
         Ok((child, Some(queue))) => (child, Some(queue)),
         other => {
