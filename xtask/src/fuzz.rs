@@ -1,8 +1,8 @@
-//! `cargo xtask fuzz [--secs N] [TARGET..]`: builds every fuzz target and runs each for a few seconds.
+//! `cargo xtask fuzz [--secs N] [--seed N|random] [TARGET..]`: builds every fuzz target and runs each for a few seconds.
 //!
 //! `fuzz/` is laid out for cargo-fuzz, but this needs no tool: it is built with the flags that
 //! make libFuzzer's coverage and `AddressSanitizer` work on the pinned toolchain. A short run is a smoke test; long
-//! runs are `cargo fuzz run TARGET`. Seeds in `fuzz/seeds/TARGET/` are used when they are there.
+//! runs are `--secs 600 --seed random`, or `cargo fuzz run TARGET`. Seeds in `fuzz/seeds/TARGET/` are used when they are there.
 
 use std::path::Path;
 use std::process::Command;
@@ -32,13 +32,17 @@ const HOST: &str = "x86_64-unknown-linux-gnu";
 /// Seconds for each target when none are named.
 const DEFAULT_SECS: u32 = 10;
 
+/// What libFuzzer's choices start from when nothing is said: the same each time, so that a check of
+/// a change fails by the change and not by luck. Luck is for long runs.
+const SEED: u32 = 1;
+
 /// Checks all targets and runs each, or those named.
 ///
 /// # Errors
 /// A target does not build, crashes or runs nothing. [`NotRun`] where there is none, or the
 /// platform or compiler cannot build them instrumented.
 pub fn run(args: &[String]) -> anyhow::Result<()> {
-    let (secs, wanted) = parse(args)?;
+    let Arguments { secs, seed, targets: wanted } = parse(args)?;
     let folder = workspace::root().join("fuzz");
     let mut targets = targets(&folder)?;
     if targets.is_empty() {
@@ -73,7 +77,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     let mut failed = Vec::new();
     for target in &targets {
         let program = target_dir.join(HOST).join("release").join(target);
-        match smoke(&program, &folder.join("seeds").join(target), secs) {
+        match smoke(&program, &folder.join("seeds").join(target), secs, seed) {
             Ok(executions) => println!("{target}: {executions} executions in {secs} s"),
             Err(error) => {
                 println!("{target}: FAILED: {error:#}");
@@ -88,11 +92,12 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
 }
 
 /// Runs one target on its seeds and what libFuzzer makes of them; returns how often it ran.
-fn smoke(program: &Path, seeds: &Path, secs: u32) -> anyhow::Result<u64> {
+fn smoke(program: &Path, seeds: &Path, secs: u32, seed: u32) -> anyhow::Result<u64> {
     let corpus = tempfile::tempdir().context("cannot make a temporary folder")?;
     let mut command = Command::new(program);
     command
         .arg(format!("-max_total_time={secs}"))
+        .arg(format!("-seed={seed}"))
         .args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=1"])
         .arg(format!("-artifact_prefix={}/crash-", program.parent().unwrap_or(seeds).display()))
         .arg(corpus.path());
@@ -149,22 +154,36 @@ fn targets(folder: &Path) -> anyhow::Result<Vec<String>> {
     Ok(targets)
 }
 
-/// Seconds for each target, and the targets named.
-fn parse(args: &[String]) -> anyhow::Result<(u32, Vec<String>)> {
-    let mut secs = DEFAULT_SECS;
-    let mut targets = Vec::new();
+/// What was asked for.
+#[derive(Debug, PartialEq)]
+struct Arguments {
+    /// For each target.
+    secs: u32,
+    /// 0 lets libFuzzer choose.
+    seed: u32,
+    /// None named means all.
+    targets: Vec<String>,
+}
+
+fn parse(args: &[String]) -> anyhow::Result<Arguments> {
+    let mut parsed = Arguments { secs: DEFAULT_SECS, seed: SEED, targets: Vec::new() };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
+        let number = |value: Option<&String>| {
+            let value = value.with_context(|| format!("{arg} needs a number"))?;
+            value.parse().with_context(|| format!("{arg} {value}: not a number"))
+        };
         match arg.as_str() {
-            "--secs" => {
-                let value = args.next().context("--secs needs a number")?;
-                secs = value.parse().with_context(|| format!("--secs {value}: not a number"))?;
+            "--secs" => parsed.secs = number(args.next())?,
+            "--seed" => {
+                let value = args.next();
+                parsed.seed = if value.is_some_and(|v| v == "random") { 0 } else { number(value)? };
             }
             flag if flag.starts_with('-') => bail!("unknown option `{flag}`"),
-            target => targets.push(target.to_owned()),
+            target => parsed.targets.push(target.to_owned()),
         }
     }
-    Ok((secs, targets))
+    Ok(parsed)
 }
 
 #[cfg(test)]
@@ -175,9 +194,16 @@ mod tests {
     fn arguments() {
         let parse =
             |args: &[&str]| parse(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>());
-        assert_eq!(parse(&[]).unwrap(), (DEFAULT_SECS, vec![]));
-        assert_eq!(parse(&["yaml", "--secs", "3"]).unwrap(), (3, vec!["yaml".to_owned()]));
-        for bad in [&["--secs"][..], &["--secs", "soon"], &["--what"]] {
+        let is = |secs, seed, targets: &[&str]| Arguments {
+            secs,
+            seed,
+            targets: targets.iter().map(|target| (*target).to_owned()).collect(),
+        };
+        assert_eq!(parse(&[]).unwrap(), is(DEFAULT_SECS, SEED, &[]));
+        assert_eq!(parse(&["yaml", "--secs", "3"]).unwrap(), is(3, SEED, &["yaml"]));
+        assert_eq!(parse(&["--seed", "random"]).unwrap(), is(DEFAULT_SECS, 0, &[]));
+        assert_eq!(parse(&["--seed", "7"]).unwrap(), is(DEFAULT_SECS, 7, &[]));
+        for bad in [&["--secs"][..], &["--secs", "soon"], &["--seed", "x"], &["--what"]] {
             parse(bad).unwrap_err();
         }
     }
