@@ -9,6 +9,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 
 use dsops_resolver::suggest;
 
+#[cfg(feature = "verify")]
+use crate::cmd::verify;
 use crate::cmd::{
     completion, config, demo, doctor, edit, exec, get, hook, import, init, list, login, man, plan,
     providers, recipients, rekey, render, set, trust, unset,
@@ -23,7 +25,7 @@ use crate::environment::is_any_set;
     version,
     disable_help_subcommand = true,
     after_help = "Exit codes: 0 ok, 1 a check found something, 2 usage, 3 configuration, 4 a store \
-                  failed, 6 protection unavailable, 7 could not decide.\n`exec` mirrors the child; 124 timeout (137 if it had to be killed), \
+                  failed, 5 not verified, 6 protection unavailable, 7 could not decide.\n`exec` mirrors the child; 124 timeout (137 if it had to be killed), \
                   125 dsops failed first, 126 not executable, 127 not found."
 )]
 pub struct Args {
@@ -211,6 +213,9 @@ pub enum Command {
     /// What the hook asks on a change of folder
     #[command(hide = true)]
     HookState(hook::StateArgs),
+    /// Check that files, releases and images are what their publisher signed
+    #[cfg(feature = "verify")]
+    Verify(verify::Args),
     /// Check protection, configuration, stores and file modes
     Doctor(doctor::Args),
     /// Check, explain and migrate the configuration

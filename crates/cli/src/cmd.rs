@@ -21,3 +21,5 @@ pub mod render;
 pub mod set;
 pub mod trust;
 pub mod unset;
+#[cfg(feature = "verify")]
+pub mod verify;

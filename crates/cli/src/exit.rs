@@ -19,6 +19,8 @@ pub enum Exit {
     Config = 3,
     /// A store, a file or the network failed.
     Store = 4,
+    /// What was verified is not what its publisher signed.
+    NotVerified = 5,
     /// Protection that was required is not there.
     Protection = 6,
     /// A check could not be made, so nothing is claimed.
@@ -43,6 +45,7 @@ impl Exit {
             Self::Usage => "cli/usage",
             Self::Config => "cli/config",
             Self::Store => "cli/store",
+            Self::NotVerified => "cli/not-verified",
             Self::Protection => "cli/protection",
             Self::BeforeChild => "exec/failed",
             Self::NotExecutable => "exec/not-executable",

@@ -83,6 +83,8 @@ fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Config(args) => cmd::config::run(cx, args),
         Command::Providers(args) => cmd::providers::run(cx, args),
         Command::Login(args) => cmd::login::run(cx, args),
+        #[cfg(feature = "verify")]
+        Command::Verify(args) => cmd::verify::run(cx, args),
         Command::Doctor(args) => cmd::doctor::run(cx, args),
         Command::Completion(args) => cmd::completion::run(cx, args),
         Command::Complete(words) => cmd::completion::answer(cx, words),

@@ -19,7 +19,10 @@ pub struct Ui {
     pub verbose: bool,
     /// Results, warnings and errors are JSON.
     pub json: bool,
+    /// On stderr.
     colour: bool,
+    /// On stdout.
+    colour_data: bool,
 }
 
 impl Ui {
@@ -32,12 +35,13 @@ impl Ui {
             verbose: global.verbose && !quiet,
             json: global.json,
             colour: colour_allowed && io::stderr().is_terminal(),
+            colour_data: colour_allowed && io::stdout().is_terminal(),
         }
     }
 
     /// For what is said before the command line is understood.
     pub fn plain(json: bool) -> Self {
-        Self { quiet: false, verbose: false, json, colour: false }
+        Self { quiet: false, verbose: false, json, colour: false, colour_data: false }
     }
 
     /// Something good to know; `--quiet` and `--json` hide it.
@@ -58,6 +62,11 @@ impl Ui {
     #[expect(clippy::unused_self, reason = "all talk goes through here")]
     pub fn tell(self, text: impl AsRef<str>) {
         say(&harmless(text.as_ref()));
+    }
+
+    /// The brush for data on stdout.
+    pub fn paint_data(self) -> Paint {
+        Paint(self.colour_data)
     }
 
     /// A warning, in full; never hidden.
@@ -218,18 +227,27 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-#[derive(Clone, Copy)]
-struct Paint(bool);
+/// Colours, or none.
+#[derive(Clone, Copy, Debug)]
+pub struct Paint(bool);
 
-#[derive(Clone, Copy)]
-enum Tint {
+/// The colours there are.
+#[derive(Clone, Copy, Debug)]
+pub enum Tint {
     Red = 31,
+    #[cfg(feature = "verify")]
+    Green = 32,
     Yellow = 33,
     Blue = 34,
 }
 
 impl Paint {
-    fn wrap(self, tint: Tint, text: &str) -> String {
+    /// No colours.
+    #[cfg(test)]
+    pub const NONE: Self = Self(false);
+
+    /// The text in that colour, or as it is.
+    pub fn wrap(self, tint: Tint, text: &str) -> String {
         if self.0 { format!("\x1b[1;{}m{text}\x1b[0m", tint as u8) } else { text.to_owned() }
     }
 }
@@ -242,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_report_says_what_where_why_and_what_next() {
-        let ui = Ui { quiet: false, verbose: false, json: false, colour: false };
+        let ui =
+            Ui { quiet: false, verbose: false, json: false, colour: false, colour_data: false };
         let mut report = Report::error("unknown key `trasnform`").help("did you mean `transform`?");
         report.code = Some("config/unknown-key");
         report.place = Some(Place {
@@ -261,7 +280,7 @@ mod tests {
 
     #[test]
     fn colour_is_never_the_only_carrier() {
-        let ui = Ui { quiet: false, verbose: false, json: false, colour: true };
+        let ui = Ui { quiet: false, verbose: false, json: false, colour: true, colour_data: false };
         let text = ui.render(&Report::warning("careful"));
         assert_eq!(text, "\x1b[1;33mwarning\x1b[0m: careful");
     }
@@ -270,7 +289,8 @@ mod tests {
     fn a_terminal_is_not_driven_by_file_content() {
         assert_eq!(one_line("a\x1b[2Jb\tc"), "a\\u{1b}[2Jb\tc");
         assert_eq!(one_line("a\u{202e}b"), "a\\u{202e}b");
-        let ui = Ui { quiet: false, verbose: false, json: false, colour: false };
+        let ui =
+            Ui { quiet: false, verbose: false, json: false, colour: false, colour_data: false };
         let mut report = Report::error("a\x1bb").help("c\x1bd\ne");
         report.causes.push("f\x1bg".into());
         assert_eq!(

@@ -1,0 +1,119 @@
+//! `dsops verify sha256`: a file against a digest from somewhere you trust, where there is no
+//! signature to check.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use dsops_release_verify::{Algorithm, Artifact, Digest, Finding, Report};
+
+use super::inputs::STDIN;
+use super::outcome::Outcome;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::report::{Failure, Report as Problem};
+
+const EXAMPLES: &str = "\
+Examples:
+  dsops verify sha256 dsops.tar.gz ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad
+  curl -sSf https://example.org/app.tar.gz | dsops verify sha256 - sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad
+
+It proves that these are the bytes the digest was made of. It says nothing about who made them:
+take the digest from another place than the file.";
+
+/// What `dsops verify sha256` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The file; `-` for standard input
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub file: OsString,
+    /// Its SHA-256 as 64 hex digits, with or without `sha256:`
+    #[arg(value_name = "HASH")]
+    pub hash: String,
+    #[command(flatten)]
+    pub output: super::Output,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The hash is none, or the file cannot be read.
+pub fn run(cx: &Context, args: &Args, format: super::Format) -> Result<Exit, Failure> {
+    let expected = expected(&args.hash)?;
+    let name = args.file.to_string_lossy();
+    let artifact = read(&args.file)
+        .map_err(|error| Failure::new(Exit::Store, unreadable(Path::new(&args.file), &error)))?;
+    let same = artifact.sha256() == &expected;
+    let finding = if same {
+        Finding::passed("digest/expected", "the SHA-256 is the one that was given")
+            .compared(expected.to_string(), artifact.sha256().to_string())
+    } else {
+        Finding::failed("digest/expected", "the SHA-256 is not the one that was given")
+            .compared(expected.to_string(), artifact.sha256().to_string())
+            .help(format!(
+                "do not use {name}: load it again, and compare with the publisher's own page"
+            ))
+    };
+    let report = Report::conclude(artifact, vec![finding], Vec::new());
+    super::show(cx, &[Outcome::Judged(report)], format)
+}
+
+/// The digest that a person typed or pasted.
+fn expected(text: &str) -> Result<Digest, Failure> {
+    let trimmed = text.trim();
+    let digits = trimmed
+        .split_once(':')
+        .filter(|(name, _)| name.eq_ignore_ascii_case("sha256"))
+        .map_or(trimmed, |(_, digits)| digits);
+    Digest::from_hex(Algorithm::Sha256, digits).ok_or_else(|| {
+        Failure::usage(
+            format!("`{text}` is no SHA-256"),
+            "it has 64 hex digits, with or without `sha256:` before them",
+        )
+    })
+}
+
+fn read(file: &OsString) -> io::Result<Artifact> {
+    if file == STDIN {
+        return Artifact::read(STDIN, io::stdin().lock(), &[]);
+    }
+    let name = file.to_string_lossy();
+    let source = File::open(file)?;
+    // Opening a folder works, reading one says something that helps nobody.
+    if source.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Artifact::read(name, source, &[])
+}
+
+/// A file that cannot be read, told.
+pub fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    let report = Problem::error(format!("cannot read {}", path.display())).because(error);
+    match error.kind() {
+        io::ErrorKind::NotFound => report.help("look for a typing error in the name"),
+        _ => report,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_read_as_people_paste_it() {
+        let digits = Digest::of(Algorithm::Sha256, b"x").hex();
+        for text in [
+            digits.clone(),
+            format!("sha256:{digits}"),
+            format!("SHA256:{}", digits.to_uppercase()),
+            format!(" {digits}\n"),
+        ] {
+            assert_eq!(expected(&text).unwrap().hex(), digits);
+        }
+        for text in ["", "sha256:", "sha512:00", &digits[1..], &format!("sha512:{digits}")] {
+            assert_eq!(expected(text).unwrap_err().exit, Exit::Usage, "{text}");
+        }
+    }
+}
