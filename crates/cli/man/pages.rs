@@ -31,4 +31,6 @@ pub const PAGES: &[(&str, &str)] = &[
     ("set", include_str!("dsops-set.1")),
     ("trust", include_str!("dsops-trust.1")),
     ("unset", include_str!("dsops-unset.1")),
+    ("verify", include_str!("dsops-verify.1")),
+    ("verify-sha256", include_str!("dsops-verify-sha256.1")),
 ];

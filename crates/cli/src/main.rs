@@ -15,7 +15,8 @@ mod observer;
 mod panic;
 mod progress;
 mod prompt;
-#[cfg(test)]
+// What is documented is what is built by default.
+#[cfg(all(test, feature = "verify"))]
 mod reference;
 mod report;
 mod selection;

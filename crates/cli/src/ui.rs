@@ -22,6 +22,7 @@ pub struct Ui {
     /// On stderr.
     colour: bool,
     /// On stdout.
+    #[cfg_attr(not(feature = "verify"), expect(dead_code, reason = "only verdicts have colours"))]
     colour_data: bool,
 }
 
@@ -65,6 +66,7 @@ impl Ui {
     }
 
     /// The brush for data on stdout.
+    #[cfg(feature = "verify")]
     pub fn paint_data(self) -> Paint {
         Paint(self.colour_data)
     }
@@ -243,7 +245,7 @@ pub enum Tint {
 
 impl Paint {
     /// No colours.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "verify"))]
     pub const NONE: Self = Self(false);
 
     /// The text in that colour, or as it is.

@@ -1,20 +1,15 @@
 //! `dsops verify`: is this what its publisher signed? One verdict with reasons for each artifact.
 
 mod digest;
-mod inputs;
 mod json;
 mod outcome;
-mod parallel;
 mod sarif;
 #[cfg(test)]
 mod schema;
 mod text;
 
-use std::ffi::OsString;
+use clap::Subcommand;
 
-use clap::{Subcommand, ValueHint};
-
-use self::inputs::Separator;
 use self::outcome::Outcome;
 use self::text::Detail;
 use crate::context::Context;
@@ -22,33 +17,11 @@ use crate::exit::Exit;
 use crate::report::{Failure, Report as Problem};
 use crate::ui;
 
-const EXAMPLES: &str = "\
-Examples:
-  dsops verify app.tar.gz --identity https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1 --issuer https://token.actions.githubusercontent.com
-  dsops verify dist/ --policy github:acme/app --require signature,sbom
-  dsops verify app.tar.gz --key minisign.pub
-  find dist -name '*.tar.gz' -print0 | dsops verify --policy dsops-verify.yaml --files-from - --null
-
-Nothing here uses the network unless `--online` is given. A file called as one of the commands
-is `./trust`, `./self` and so on.";
-
 /// What `dsops verify` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(subcommand)]
-    pub action: Option<Action>,
-    /// Files, folders of release files, image layouts and tarballs; `-` for standard input
-    #[arg(value_name = "ARTIFACT", value_hint = ValueHint::AnyPath)]
-    pub artifacts: Vec<OsString>,
-    /// Also verify what a file lists, one name a line (`-` for standard input)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub files_from: Vec<OsString>,
-    /// The names of a list end with a zero byte instead
-    #[arg(long, short = '0', requires = "files_from")]
-    pub null: bool,
-    #[command(flatten)]
-    pub output: Output,
+    pub action: Action,
 }
 
 /// In which form the verdict is printed.
@@ -90,16 +63,8 @@ impl Output {
 /// What is asked for makes no sense. What the checks find is in the exit code.
 pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     match &args.action {
-        Some(Action::Sha256(own)) => digest::run(cx, own, own.output.format(cx)),
-        None => artifacts(cx, args),
+        Action::Sha256(own) => digest::run(cx, own, own.output.format(cx)),
     }
-}
-
-fn artifacts(cx: &Context, args: &Args) -> Result<Exit, Failure> {
-    let separator = if args.null { Separator::Null } else { Separator::Line };
-    let _all = inputs::all(&args.artifacts, &args.files_from, separator)?;
-    let _ = cx;
-    Err(Failure::usage("not yet", "wait"))
 }
 
 /// Prints the outcomes, and tells the one exit code.

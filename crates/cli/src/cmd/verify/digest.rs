@@ -8,11 +8,13 @@ use std::path::Path;
 
 use dsops_release_verify::{Algorithm, Artifact, Digest, Finding, Report};
 
-use super::inputs::STDIN;
 use super::outcome::Outcome;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report as Problem};
+
+/// The word for standard input.
+const STDIN: &str = "-";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,12 +41,17 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// The hash is none, or the file cannot be read.
+/// The hash is none.
 pub fn run(cx: &Context, args: &Args, format: super::Format) -> Result<Exit, Failure> {
     let expected = expected(&args.hash)?;
     let name = args.file.to_string_lossy();
-    let artifact = read(&args.file)
-        .map_err(|error| Failure::new(Exit::Store, unreadable(Path::new(&args.file), &error)))?;
+    let artifact = match read(&args.file) {
+        Ok(artifact) => artifact,
+        Err(error) => {
+            let problem = unreadable(Path::new(&args.file), &error);
+            return super::show(cx, &[Outcome::Unreadable { name: name.into(), problem }], format);
+        }
+    };
     let same = artifact.sha256() == &expected;
     let finding = if same {
         Finding::passed("digest/expected", "the SHA-256 is the one that was given")
@@ -89,7 +96,7 @@ fn read(file: &OsString) -> io::Result<Artifact> {
 }
 
 /// A file that cannot be read, told.
-pub fn unreadable(path: &Path, error: &io::Error) -> Problem {
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
     let report = Problem::error(format!("cannot read {}", path.display())).because(error);
     match error.kind() {
         io::ErrorKind::NotFound => report.help("look for a typing error in the name"),

@@ -13,7 +13,6 @@ pub fn faults(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<St
     let mut nested = Vec::new();
     for (word, rule) in schema.as_object().unwrap() {
         match word.as_str() {
-            "$schema" | "$id" | "$defs" | "title" | "description" => {}
             "$ref" => {
                 let target = rule.as_str().unwrap().strip_prefix('#').unwrap();
                 let target = root.pointer(target).expect("a reference leads somewhere");
@@ -31,11 +30,9 @@ pub fn faults(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<St
                 }
             }
             "const" if value != rule => fault(format!("{value} is not {rule}")),
-            "const" => {}
             "enum" if !rule.as_array().unwrap().contains(value) => {
                 fault(format!("{value} is not in {rule}"));
             }
-            "enum" => {}
             "minimum" => {
                 if value.as_i64().is_some_and(|number| number < rule.as_i64().unwrap()) {
                     fault(format!("{value} is less than {rule}"));
@@ -53,7 +50,6 @@ pub fn faults(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<St
                     }
                 }
             }
-            "required" => {}
             "properties" => {
                 // A key that the schema does not tell of is one that nobody documented.
                 for (key, below) in value.as_object().into_iter().flatten() {
@@ -86,6 +82,8 @@ pub fn faults(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<St
                     fault(format!("does not fit exactly one: {all:?}"));
                 }
             }
+            "$schema" | "$id" | "$defs" | "title" | "description" | "const" | "enum"
+            | "required" => {}
             other => panic!("the validator does not know `{other}`"),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dsops_release_verify::{Finding, Report, Signer, State};
+use dsops_release_verify::{Finding, Report, Signer, State, SubjectName};
 
 use super::outcome::{Outcome, Standing, count};
 use crate::ui::{self, Paint, Tint};
@@ -62,7 +62,7 @@ pub fn sum(outcomes: &[Outcome]) -> String {
 pub fn signer(signer: &Signer) -> String {
     match signer {
         Signer::Certificate(identity) => {
-            let names: Vec<&str> = identity.names.iter().map(|name| name.as_str()).collect();
+            let names: Vec<&str> = identity.names.iter().map(SubjectName::as_str).collect();
             let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
             match &identity.issuer {
                 Some(issuer) => format!("{names} (says {issuer})"),
