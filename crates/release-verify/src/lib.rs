@@ -9,13 +9,25 @@ mod artifact;
 mod claims;
 pub mod evidence;
 mod json;
+mod policy;
 mod report;
 mod signer;
+mod sigstore;
+mod trust;
 
 pub mod github;
 pub mod statement;
 
 pub use artifact::{Algorithm, Artifact, Digest};
 pub use claims::check_claims;
+pub use policy::{
+    Claim, GITHUB_ISSUER, IdentityRule, Judgement, Pattern, PatternError, PolicyError,
+    SignerPolicy, SignerRule,
+};
 pub use report::{Finding, Origin, Report, State, Verdict};
 pub use signer::{Authenticated, CertificateIdentity, Content, Signer, SubjectName};
+pub use sigstore::{
+    BUNDLE_LIMIT_BYTES, Bundle, BundleError, CosignParts, KeyError, Leniency, ManagedKey, Outcome,
+    Thresholds, Verifier,
+};
+pub use trust::{TRUST_LIMIT_BYTES, TrustError, TrustRoot, TrustRoots};

@@ -19,6 +19,24 @@ pub enum Signer {
     },
 }
 
+impl std::fmt::Display for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Certificate(identity) => {
+                for (index, name) in identity.names.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(f, "{comma}{}", name.as_str())?;
+                }
+                match &identity.issuer {
+                    Some(issuer) => write!(f, " by {issuer}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Key { id, algorithm } => write!(f, "{algorithm} key {id}"),
+        }
+    }
+}
+
 /// What a signing certificate says of its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

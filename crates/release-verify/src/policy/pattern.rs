@@ -1,0 +1,286 @@
+//! Text that a policy accepts: exact, by wildcards, or by regular expression; always as a whole.
+
+use std::fmt;
+
+use regex_lite::{Regex, RegexBuilder};
+
+/// How long a pattern may be.
+const LIMIT_BYTES: usize = 4096;
+
+/// What a policy accepts in one place. It matches whole texts only: nothing may stand before or
+/// behind.
+///
+/// # Examples
+/// ```
+/// use dsops_release_verify::Pattern;
+/// let pattern = Pattern::glob("https://github.com/owner/repo/.github/workflows/*.yml@refs/tags/v*")?;
+/// assert!(pattern.matches("https://github.com/owner/repo/.github/workflows/ci.yml@refs/tags/v1.2"));
+/// assert!(!pattern.matches("https://github.com/owner/repo/.github/workflows/ci.yml@refs/tags/v1\n"));
+/// # Ok::<(), dsops_release_verify::PatternError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    kind: Kind,
+    text: String,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Exact,
+    Glob(Vec<Piece>),
+    Regex(Regex),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(char),
+    /// `?`: one character that is no `/`.
+    One,
+    /// `*`: any number of characters that are no `/`.
+    Some,
+    /// `**`: any number of characters.
+    Any,
+}
+
+/// A pattern that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// Nothing would match but nothing.
+    #[error("the pattern is empty")]
+    Empty,
+    /// Too long to be meant.
+    #[error("the pattern is longer than {LIMIT_BYTES} bytes")]
+    TooLong,
+    /// It accepts every text, so it checks nothing.
+    #[error("the pattern `{0}` accepts anything")]
+    AcceptsAnything(String),
+    /// A `\` at the end of a glob.
+    #[error("the pattern `{0}` ends in a backslash")]
+    Backslash(String),
+    /// Not a regular expression.
+    #[error("the regular expression `{pattern}` cannot be read: {problem}")]
+    Regex {
+        /// It.
+        pattern: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Pattern {
+    /// That text and no other.
+    ///
+    /// # Errors
+    /// When it is empty or too long.
+    pub fn exact(text: impl Into<String>) -> Result<Self, PatternError> {
+        Self::of(text.into(), |_| Ok(Kind::Exact))
+    }
+
+    /// Text with wildcards: `*` for anything but `/`, `**` for anything, `?` for one character but
+    /// `/`; a backslash takes a wildcard's meaning away. No wildcard stands for a control
+    /// character.
+    ///
+    /// # Errors
+    /// When it is empty, too long, ends in a backslash or accepts anything.
+    pub fn glob(text: impl Into<String>) -> Result<Self, PatternError> {
+        Self::of(text.into(), |text| {
+            let mut pieces = Vec::new();
+            let mut chars = text.chars();
+            while let Some(c) = chars.next() {
+                match c {
+                    '\\' => pieces.push(Piece::Text(
+                        chars.next().ok_or_else(|| PatternError::Backslash(text.to_owned()))?,
+                    )),
+                    '?' => pieces.push(Piece::One),
+                    '*' if pieces.last() == Some(&Piece::Some) => {
+                        pieces.pop();
+                        pieces.push(Piece::Any);
+                    }
+                    '*' if pieces.last() == Some(&Piece::Any) => {}
+                    '*' => pieces.push(Piece::Some),
+                    c => pieces.push(Piece::Text(c)),
+                }
+            }
+            if pieces.iter().all(|piece| !matches!(piece, Piece::Text(_))) {
+                return Err(PatternError::AcceptsAnything(text.to_owned()));
+            }
+            Ok(Kind::Glob(pieces))
+        })
+    }
+
+    /// A regular expression (syntax of the `regex-lite` crate). It has to match the whole text,
+    /// with or without `^` and `$` in it.
+    ///
+    /// # Errors
+    /// When it is empty, too long, no regular expression or accepts anything.
+    pub fn regex(text: impl Into<String>) -> Result<Self, PatternError> {
+        Self::of(text.into(), |text| {
+            let build = |pattern: &str| {
+                RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|error| {
+                    PatternError::Regex { pattern: text.to_owned(), problem: error.to_string() }
+                })
+            };
+            // Alone first: what closes a group of its own would escape from the anchors.
+            build(text)?;
+            let regex = build(&format!(r"\A(?:{text})\z"))?;
+            // What accepts these two accepts anything that anyone would call a name.
+            if regex.is_match("\u{1}nobody") && regex.is_match("https://example.invalid/*@?") {
+                return Err(PatternError::AcceptsAnything(text.to_owned()));
+            }
+            Ok(Kind::Regex(regex))
+        })
+    }
+
+    fn of(
+        text: String,
+        kind: impl FnOnce(&str) -> Result<Kind, PatternError>,
+    ) -> Result<Self, PatternError> {
+        if text.is_empty() {
+            return Err(PatternError::Empty);
+        }
+        if text.len() > LIMIT_BYTES {
+            return Err(PatternError::TooLong);
+        }
+        Ok(Self { kind: kind(&text)?, text })
+    }
+
+    /// Whether all of `text` is accepted.
+    pub fn matches(&self, text: &str) -> bool {
+        match &self.kind {
+            Kind::Exact => self.text == text,
+            Kind::Glob(pieces) => glob(pieces, text),
+            Kind::Regex(regex) => regex.is_match(text),
+        }
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Two patterns are the same when they are of the same kind and were written the same.
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        std::mem::discriminant(&self.kind) == std::mem::discriminant(&other.kind)
+            && self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Exact => f.write_str(&self.text),
+            Kind::Glob(_) => write!(f, "{} (wildcards)", self.text),
+            Kind::Regex(_) => write!(f, "{} (regular expression)", self.text),
+        }
+    }
+}
+
+/// Matches by keeping the set of pieces that may come next: linear in the text for each piece,
+/// whatever the wildcards.
+fn glob(pieces: &[Piece], text: &str) -> bool {
+    let mut next = vec![false; pieces.len() + 1];
+    next[0] = true;
+    let skip = |next: &mut Vec<bool>| {
+        for (index, piece) in pieces.iter().enumerate() {
+            if next[index] && matches!(piece, Piece::Some | Piece::Any) {
+                next[index + 1] = true;
+            }
+        }
+    };
+    skip(&mut next);
+    for c in text.chars() {
+        let mut after = vec![false; pieces.len() + 1];
+        for (index, piece) in pieces.iter().enumerate() {
+            if !next[index] {
+                continue;
+            }
+            match piece {
+                Piece::Text(own) => after[index + 1] |= *own == c,
+                Piece::One => after[index + 1] |= c != '/' && !c.is_control(),
+                Piece::Some => after[index] |= c != '/' && !c.is_control(),
+                Piece::Any => after[index] |= !c.is_control(),
+            }
+        }
+        skip(&mut after);
+        next = after;
+    }
+    next[pieces.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORKFLOW: &str =
+        "https://github.com/owner/repo/.github/workflows/release.yml@refs/tags/v1";
+
+    #[test]
+    fn look_alikes_do_not_match() {
+        let patterns = [
+            Pattern::exact(WORKFLOW).unwrap(),
+            Pattern::glob("https://github.com/owner/repo/.github/workflows/*@refs/tags/*").unwrap(),
+            Pattern::regex(r"https://github\.com/owner/repo/.*@refs/tags/v\d").unwrap(),
+            Pattern::regex(r"^https://github\.com/owner/repo/.*@refs/tags/v\d$").unwrap(),
+            Pattern::regex(
+                r"https://github\.com/owner/repo/a|https://github\.com/owner/repo/[^a].*",
+            )
+            .unwrap(),
+        ];
+        for pattern in &patterns {
+            assert!(pattern.matches(WORKFLOW), "{pattern}");
+            for other in [
+                WORKFLOW.to_uppercase(),
+                format!("{WORKFLOW}\n"),
+                format!(" {WORKFLOW}"),
+                format!("x{WORKFLOW}"),
+                WORKFLOW.replace("github.com", "github.com.evil"),
+                WORKFLOW.replace("github.com", "githubxcom"),
+                WORKFLOW.replace("owner/", "owner-evil/"),
+                WORKFLOW.replace("repo/", "repo2/"),
+                WORKFLOW.replace("owner/repo", "Owner/repo"),
+                WORKFLOW.replace("https", "http"),
+                String::new(),
+            ] {
+                assert!(!pattern.matches(&other), "{pattern}: {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn wildcards() {
+        let glob = |pattern: &str, text: &str| Pattern::glob(pattern).unwrap().matches(text);
+        assert!(glob("a*c", "abbc") && glob("a*c", "ac") && !glob("a*c", "a/c"));
+        assert!(glob("a**c", "a/b/c") && glob("a**c", "ac") && !glob("a**c", "a/b/cd"));
+        assert!(glob("a?c", "aäc") && !glob("a?c", "a/c") && !glob("a?c", "ac"));
+        assert!(glob(r"a\*c", "a*c") && !glob(r"a\*c", "abc"));
+        assert!(!glob("a*", "a\nb") && !glob("a**", "a\0"));
+        assert!(glob("*a*a*a*a*a*a*a*b", &format!("{}b", "a".repeat(2000))));
+        assert!(!glob("*a*a*a*a*a*a*a*b", &"a".repeat(2000)));
+    }
+
+    #[test]
+    fn patterns_that_check_nothing() {
+        for all in ["*", "**", "***", "?", "*?*"] {
+            assert!(matches!(Pattern::glob(all), Err(PatternError::AcceptsAnything(_))), "{all}");
+        }
+        for all in [".*", "^.*$", ".+", "(?s).*", "[^x]*", "a|.*", ""] {
+            assert!(Pattern::regex(all).is_err(), "{all}");
+        }
+        assert_eq!(Pattern::exact("").unwrap_err(), PatternError::Empty);
+        assert!(matches!(Pattern::glob("a\\"), Err(PatternError::Backslash(_))));
+    }
+
+    #[test]
+    fn groups_do_not_escape_from_the_anchors() {
+        for escape in ["a)|(?:b", "a)|.*(", "(?x) a #"] {
+            assert!(Pattern::regex(escape).is_err(), "{escape}");
+        }
+        assert!(!Pattern::regex("a|b").unwrap().matches("ab"));
+        assert!(!Pattern::regex("(?m)^a$").unwrap().matches("b\na"));
+    }
+}
