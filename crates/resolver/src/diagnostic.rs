@@ -193,6 +193,8 @@ codes! {
     NOT_ACTED_UPON = "config/not-acted-upon";
     /// A value in clear that looks like a credential.
     PLAINTEXT = "config/plaintext";
+    /// A `cache` that cannot be as it is, or of a store that gains nothing by it.
+    CACHE = "config/cache";
     /// Something of an older form that a migration leaves as it is.
     OLDER_FORM = "config/older-form";
     /// A file outside the folder of the configuration.
@@ -237,6 +239,8 @@ codes! {
     STORE_SETTING_AT_OPEN = "store/setting";
     /// The store cannot do what was asked.
     STORE_UNSUPPORTED = "store/unsupported";
+    /// Nothing that may be used is in the cache, and the store may not be asked.
+    STORE_NOT_CACHED = "store/not-cached";
     /// There is no protected memory for a value.
     STORE_MEMORY = "store/memory";
     /// The store broke its contract or panicked.

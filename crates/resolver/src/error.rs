@@ -110,6 +110,14 @@ pub enum StoreError {
     /// The store cannot say whether an item is there without fetching its value.
     #[error("this store cannot be asked without fetching the value")]
     NotDescribed,
+    /// Nothing that may be used is in the cache, and the store may not be asked.
+    #[error("not in the cache: {reason}")]
+    NotCached {
+        /// Why.
+        reason: String,
+        /// What to do.
+        help: Option<String>,
+    },
     /// There is no protected memory for a value.
     #[error("no protected memory for the value")]
     Memory(#[source] Arc<dsops_secure_mem::Error>),
@@ -165,6 +173,22 @@ impl StoreError {
         }
     }
 
+    /// Whether the store did not answer, so that an earlier answer may stand in for a while.
+    ///
+    /// Not so what is an answer: that there is no such item, that the store refuses or is locked,
+    /// that what it holds is damaged or was changed. A file that is gone or may not be read is one
+    /// too.
+    pub fn is_no_answer(&self) -> bool {
+        use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+        match self {
+            Self::Unavailable { .. } | Self::Throttled { .. } | Self::DeadlineExceeded => true,
+            Self::Io { cause, .. } => {
+                !matches!(cause.kind(), NotFound | PermissionDenied | IsADirectory | NotADirectory)
+            }
+            _ => false,
+        }
+    }
+
     /// How long the store wants to be left alone before it is asked again.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -182,7 +206,8 @@ impl StoreError {
             Self::Locked { help, .. }
             | Self::Denied { help, .. }
             | Self::Malformed { help, .. }
-            | Self::Setting { help, .. } => help.clone(),
+            | Self::Setting { help, .. }
+            | Self::NotCached { help, .. } => help.clone(),
             Self::Io { cause, .. } => match cause.kind() {
                 io::ErrorKind::NotFound => {
                     Some("check the path; it starts at the folder of the configuration".to_owned())
@@ -220,6 +245,7 @@ impl StoreError {
             Self::Io { .. } => codes::STORE_IO,
             Self::Setting { .. } => codes::STORE_SETTING_AT_OPEN,
             Self::Unsupported { .. } | Self::NotDescribed => codes::STORE_UNSUPPORTED,
+            Self::NotCached { .. } => codes::STORE_NOT_CACHED,
             Self::Memory(_) => codes::STORE_MEMORY,
             Self::WrongCount { .. } | Self::Panicked => codes::STORE_BUG,
         }

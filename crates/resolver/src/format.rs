@@ -56,6 +56,8 @@ pub enum Kind {
     Reference,
     /// `true` or `false`.
     Boolean,
+    /// A time, as `15m`; a number counts as seconds.
+    Duration,
     /// A whole number.
     Integer {
         /// The least.
@@ -160,6 +162,32 @@ pub const STORE: &[Setting] = &[
         Kind::Integer { least: 1, most: 256 },
         "How many calls may be under way at the same time.",
     ),
+    Setting::new(
+        "cache",
+        Kind::Keys(CACHE),
+        "Keeps what the store answers on this machine, encrypted. Nothing is kept when it is left out.",
+    ),
+];
+
+/// `cache` of a store.
+pub const CACHE: &[Setting] = &[
+    Setting::new("ttl", Kind::Duration, "So long an answer is used without asking the store.")
+        .required(),
+    Setting::new(
+        "max_ttl",
+        Kind::Duration,
+        "An answer that is older is never used: at least `ttl` and `stale_if_error` together, which is the default, and at most 30 days.",
+    ),
+    Setting::new(
+        "stale_if_error",
+        Kind::Duration,
+        "So much longer than `ttl` an answer is used when the store does not answer, with a warning. A store that refuses, is locked or has no such item is believed.",
+    ),
+    Setting::new(
+        "offline",
+        Kind::Choice(&["allow", "deny"]),
+        "Whether `--offline` may use answers, up to `max_ttl`. `allow` when it is left out.",
+    ),
 ];
 
 /// The keys of an environment that are not variables.
@@ -258,6 +286,7 @@ impl Kind {
             Self::Path => "a path".to_owned(),
             Self::Reference => "a reference (`store://…`)".to_owned(),
             Self::Boolean => "`true` or `false`".to_owned(),
+            Self::Duration => "a time, as `15m`, or seconds".to_owned(),
             Self::Integer { least, most } if *most >= u64::from(u32::MAX) => {
                 format!("a whole number from {least}")
             }

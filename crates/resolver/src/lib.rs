@@ -95,6 +95,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod cache;
 mod config;
 mod diagnostic;
 mod error;
@@ -108,6 +109,7 @@ pub mod store;
 pub mod transform;
 pub mod yaml;
 
+pub use cache::{CacheScope, CacheSettings, CacheUse, Caching, Identity, SecretCache};
 pub use config::{
     Change, Config, ConfigErrors, ConfigFile, ExplainedStore, Explanation, FILE_NAME, LoadOptions,
     MAX_CONFIG_BYTES, Migration, Origin, Scope, Selection, Template, Variables, find_config,
@@ -118,9 +120,9 @@ pub use error::{StoreError, TAMPERED_HELP};
 pub use plan::{Plan, PlannedSource, PlannedStore, PlannedVariable, plan};
 pub use reference::{Reference, ReferenceError, ReferenceErrorKind};
 pub use resolve::{
-    CheckReport, CheckedItem, ItemState, PROGRESS_AFTER, Progress, ProgressEvent, ResolveCause,
-    ResolveError, ResolveErrors, ResolveOptions, Resolved, StoreHealth, SystemTiming, Timing,
-    check, check_stores, resolve,
+    CheckReport, CheckedItem, FromCache, ItemState, PROGRESS_AFTER, Progress, ProgressEvent,
+    ResolveCause, ResolveError, ResolveErrors, ResolveOptions, Resolved, StoreHealth, SystemTiming,
+    Timing, check, check_stores, resolve,
 };
 pub use settings::StoreSettings;
 pub use store::{

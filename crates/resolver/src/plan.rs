@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use dsops_secure_mem::SecretBytes;
 
+use crate::cache::Caching;
 use crate::config::{
     Config, ConfigErrors, EnvironmentSpec, Origin, Scopes, Selection, SourceSpec, Variable,
     VariableSpec,
@@ -247,6 +248,21 @@ impl Config {
     pub fn store_problems(&self, factory: &dyn StoreFactory) -> Vec<Diagnostic> {
         self.stores.values().flat_map(|settings| store_problems(settings, factory)).collect()
     }
+
+    /// What works in its stores, but has a price that somebody should know, in the order of their
+    /// names.
+    pub fn store_warnings(&self, factory: &dyn StoreFactory) -> Vec<Diagnostic> {
+        let warning = |settings: &Arc<StoreSettings>| {
+            let (Some(cache), Caching::Doubtful(price)) =
+                (settings.cache(), factory.caching(settings))
+            else {
+                return None;
+            };
+            let message = format!("`cache` of the store `{}`: {price}", settings.name());
+            Some(Diagnostic::warning(codes::CACHE, message).at(cache.place.clone()))
+        };
+        self.stores.values().filter_map(warning).collect()
+    }
 }
 
 /// The stores the environment uses whose settings are sound; what is wrong with the others is said.
@@ -283,10 +299,22 @@ fn store_problems(settings: &StoreSettings, factory: &dyn StoreFactory) -> Vec<D
     if !settings.deferred.is_empty() {
         settings.deferred.clone()
     } else if factory.types().contains(&settings.store_type()) {
-        factory.validate(settings)
+        let mut problems = factory.validate(settings);
+        problems.extend(refused_cache(settings, factory));
+        problems
     } else {
         vec![unknown_type(settings, factory)]
     }
+}
+
+/// A `cache` that its store has no use for.
+fn refused_cache(settings: &StoreSettings, factory: &dyn StoreFactory) -> Option<Diagnostic> {
+    let (Some(cache), Caching::Refused(reason)) = (settings.cache(), factory.caching(settings))
+    else {
+        return None;
+    };
+    let message = format!("the answers of the store `{}` are not kept: {reason}", settings.name());
+    Some(Diagnostic::error(codes::CACHE, message).at(cache.place.clone()).help("remove `cache`"))
 }
 
 fn address(

@@ -4,6 +4,7 @@
 //! a store's answer "there is no such item" counts as missing; a store that is locked, refuses,
 //! does not answer or was tampered with fails the whole, even for an optional variable.
 
+mod cached;
 mod check;
 mod collect;
 mod failure;
@@ -19,11 +20,13 @@ use std::time::{Duration, Instant};
 
 use dsops_secure_mem::SecretBytes;
 
+use crate::cache::{CacheUse, SecretCache};
 use crate::error::StoreError;
 use crate::plan::{Plan, PlannedStore};
 use crate::settings::StoreSettings;
 use crate::store::{Item, Limits, OpenContext, StoreFactory};
 
+pub use cached::FromCache;
 pub use check::{CheckReport, CheckedItem, ItemState, StoreHealth, check, check_stores};
 pub use collect::Resolved;
 pub use failure::{ResolveCause, ResolveError, ResolveErrors};
@@ -45,6 +48,11 @@ pub struct ResolveOptions<'a> {
     pub deadline: Option<Instant>,
     /// Who is told how it gets on.
     pub progress: Option<&'a dyn Progress>,
+    /// Where answers are kept between runs, for stores with `cache:`. It is not touched unless the
+    /// plan has one.
+    pub cache: Option<&'a dyn SecretCache>,
+    /// How it is used.
+    pub cache_use: CacheUse,
     /// The clock of a test; `None` is the system's.
     pub timing: Option<&'a dyn Timing>,
 }
@@ -84,6 +92,11 @@ impl fmt::Debug for ResolveOptions<'_> {
 /// its thread: its items fail, everything else goes on, and what it may still bring is dropped
 /// unseen. It keeps its place among the calls that its store may make at once.
 ///
+/// With [`ResolveOptions::cache`], stores with `cache:` are asked only for what is not there. A store
+/// all of whose items are there is not opened. What it answers is kept, that there is no such item
+/// makes an earlier answer forgotten, and where it [does not answer](StoreError::is_no_answer) one that
+/// is not too old stands in. [`CacheUse::Offline`] opens no store but those that answer from memory.
+///
 /// # Errors
 /// Every failure, in the order of the variables, each once.
 ///
@@ -96,6 +109,10 @@ pub fn resolve(
     cx: &OpenContext<'_>,
     options: &ResolveOptions<'_>,
 ) -> Result<Resolved, ResolveErrors> {
+    if cached::concerns(plan, options) {
+        let (fetched, told) = cached::fetch(plan, factory, cx, options);
+        return collect::collect(plan, fetched).map(|resolved| resolved.with_cached(told));
+    }
     let works = open_all(plan, factory, cx, options);
     let answered =
         queue::run::<SecretBytes>(&works, |store, items, cx| store.fetch(items, cx), options);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dsops_secure_mem::SecretBytes;
 
+use crate::cache::{self, CacheSettings};
 use crate::diagnostic::{Diagnostic, Place, codes, suggest};
 use crate::format::{self, Kind, Setting};
 use crate::source::Source;
@@ -16,8 +17,8 @@ const MAX_CONCURRENCY: u64 = 256;
 
 /// What `dsops.yaml` says about one store: its name, its type, and the keys beside `type`.
 ///
-/// The keys that every store has (`type`, `timeout_ms`, `retries`, `concurrency`) are read here and
-/// are not among the options.
+/// The keys that every store has (`type`, `timeout_ms`, `retries`, `concurrency`, `cache`) are read
+/// here and are not among the options.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
     pub(crate) name: String,
@@ -27,6 +28,7 @@ pub struct StoreSettings {
     pub(crate) timeout: Option<Duration>,
     pub(crate) retries: Option<u32>,
     pub(crate) concurrency: Option<NonZeroUsize>,
+    pub(crate) cache: Option<CacheSettings>,
     /// What a plan that needs the store will say.
     pub(crate) deferred: Vec<Diagnostic>,
     /// The definitions in other files that this one wins over, the nearest first.
@@ -85,6 +87,7 @@ impl StoreSettings {
         };
         let (type_node, timeout_node) = (take("type"), take("timeout_ms"));
         let (retries_node, concurrency_node) = (take("retries"), take("concurrency"));
+        let cache_node = take("cache");
         let mut problems = Vec::new();
         let mut store_type = String::new();
         let mut type_place = place.clone();
@@ -141,6 +144,13 @@ impl StoreSettings {
         let concurrency = number("concurrency", concurrency_node, 1, MAX_CONCURRENCY)
             .and_then(|concurrency| usize::try_from(concurrency).ok())
             .and_then(NonZeroUsize::new);
+        let mut cache = None;
+        if let Some(node) = cache_node.filter(|node| !node.is_null()) {
+            match CacheSettings::read(&node, source) {
+                Ok(read) => cache = Some(read),
+                Err(wrong) => problems.extend(wrong),
+            }
+        }
         if problems.is_empty() {
             let (name, source) = (name.to_owned(), Arc::clone(source));
             Ok(Self {
@@ -151,6 +161,7 @@ impl StoreSettings {
                 timeout,
                 retries,
                 concurrency,
+                cache,
                 deferred: Vec::new(),
                 overrides: Vec::new(),
                 expanded: Vec::new(),
@@ -190,6 +201,11 @@ impl StoreSettings {
     /// How many calls may be under way at the same time (`concurrency`).
     pub fn concurrency(&self) -> Option<NonZeroUsize> {
         self.concurrency
+    }
+
+    /// How long its answers are kept (`cache`); `None` when they are not.
+    pub fn cache(&self) -> Option<&CacheSettings> {
+        self.cache.as_ref()
     }
 
     /// Where the definitions stand that this one wins over, the nearest first.
@@ -260,6 +276,7 @@ impl StoreSettings {
                 Err(problem) => problems.push(problem),
             },
             Kind::Boolean if matches!(node.scalar(), Some(Scalar::Bool(_))) => {}
+            Kind::Duration if cache::time(node).is_some() => {}
             Kind::Integer { least, most } if matches!(node.scalar(), Some(Scalar::Int(n)) if (i128::from(*least)..=i128::from(*most)).contains(&n)) =>
                 {}
             Kind::Choice(choices) => match self.node_text(key, node) {
@@ -462,6 +479,7 @@ pub(crate) fn is_harmless(key: &str, text: &str) -> bool {
         "timeout_ms",
         "retries",
         "concurrency",
+        "cache",
         "file",
         "files",
         "path",

@@ -88,6 +88,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use dsops_secure_mem::SecretBytes;
 
+use crate::cache::{Caching, Identity};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::error::StoreError;
 use crate::format::Setting;
@@ -326,6 +327,31 @@ pub trait StoreFactory: Sync {
     fn limits(&self, settings: &StoreSettings) -> Limits {
         let _ = settings;
         Limits::default()
+    }
+
+    /// Whether keeping what the store answers makes sense (`cache:`). The default is that it does.
+    fn caching(&self, settings: &StoreSettings) -> Caching {
+        let _ = settings;
+        Caching::Useful
+    }
+
+    /// What decides, beside the settings, what the store answers and to whom, found out without
+    /// asking it: the credential that comes from the environment, the state of a local file. Only
+    /// asked for a store with `cache:`. The default is that the settings alone decide.
+    ///
+    /// # Security
+    /// What is left out here lets one identity get what was kept for another: a store that takes a
+    /// credential from anywhere but its settings has to say so.
+    ///
+    /// # Errors
+    /// It cannot be found out; then nothing is kept.
+    fn identity(
+        &self,
+        settings: &StoreSettings,
+        cx: &OpenContext<'_>,
+    ) -> Result<Identity, StoreError> {
+        let _ = (settings, cx);
+        Ok(Identity::new())
     }
 
     /// Opens a store. Called on the main thread before any other thread is started, so that

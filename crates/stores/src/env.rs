@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use dsops_resolver::{
-    Description, Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store, StoreError,
-    StoreFactory, StoreSettings,
+    Caching, Description, Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store,
+    StoreError, StoreFactory, StoreSettings,
     format::{Kind, Setting},
 };
 use dsops_secure_mem::SecretBytes;
@@ -38,6 +38,10 @@ impl StoreFactory for EnvFactory {
 
     fn limits(&self, _: &StoreSettings) -> Limits {
         Limits::immediate()
+    }
+
+    fn caching(&self, _: &StoreSettings) -> Caching {
+        Caching::Refused("the environment is there in every run")
     }
 
     fn open(

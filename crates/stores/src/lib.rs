@@ -49,6 +49,8 @@
 //! ```
 
 pub mod age;
+#[cfg(feature = "cache")]
+pub mod cache;
 mod elsewhere;
 pub mod file;
 mod registry;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use dsops_resolver::{
-    Description, Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store, StoreError,
-    StoreFactory, StoreSettings, codes,
+    Caching, Description, Diagnostic, FetchContext, Health, Item, Limits, OpenContext, Store,
+    StoreError, StoreFactory, StoreSettings, codes,
     format::{Kind, Setting},
     suggest,
     yaml::{Node, Scalar},
@@ -47,6 +47,10 @@ impl StoreFactory for LiteralFactory {
 
     fn limits(&self, _: &StoreSettings) -> Limits {
         Limits::immediate()
+    }
+
+    fn caching(&self, _: &StoreSettings) -> Caching {
+        Caching::Refused("they stand in dsops.yaml")
     }
 
     fn open(

@@ -1,8 +1,8 @@
 //! All stores that are compiled in, behind one factory.
 
 use dsops_resolver::{
-    Address, Diagnostic, Fields, Item, Limits, OpenContext, Power, Store, StoreError, StoreFactory,
-    StoreSettings, format::Setting,
+    Address, Caching, Diagnostic, Fields, Identity, Item, Limits, OpenContext, Power, Store,
+    StoreError, StoreFactory, StoreSettings, format::Setting,
 };
 
 /// Makes a store of every type that is compiled in.
@@ -95,6 +95,20 @@ impl StoreFactory for Registry {
         self.factory(settings.store_type())
             .map(|factory| factory.limits(settings))
             .unwrap_or_default()
+    }
+
+    fn caching(&self, settings: &StoreSettings) -> Caching {
+        self.factory(settings.store_type())
+            .map(|factory| factory.caching(settings))
+            .unwrap_or_default()
+    }
+
+    fn identity(
+        &self,
+        settings: &StoreSettings,
+        cx: &OpenContext<'_>,
+    ) -> Result<Identity, StoreError> {
+        self.factory(settings.store_type())?.identity(settings, cx)
     }
 
     fn open(

@@ -41,6 +41,7 @@ pub(super) fn is_shown(path: &[&str], text: &str) -> bool {
     match path {
         ["secretStores" | "providers", _, key] => is_harmless(key, text),
         ["version"]
+        | ["secretStores" | "providers", _, "cache", ..]
         | ["include" | "transforms" | "scopes" | "templates", ..]
         | ["envs", _, "extends", ..]
         | ["envs", _, _, "from" | "transform" | "optional", ..] => true,

@@ -103,6 +103,7 @@ fn kind(kind: &Kind) -> Json {
             ("pattern", Json::text("^(store|svc)://|\\$\\{")),
         ]),
         Kind::Boolean => of_type("boolean"),
+        Kind::Duration => Json::object([("type", Json::texts(["string", "integer"]))]),
         Kind::Integer { least, most } => {
             let number = Json::object([
                 ("type", Json::text("integer")),

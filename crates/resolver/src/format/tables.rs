@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{ENVIRONMENT, FILE, FROM, SCOPE, STORE, Setting, TEMPLATE, VARIABLE};
+use super::{CACHE, ENVIRONMENT, FILE, FROM, SCOPE, STORE, Setting, TEMPLATE, VARIABLE};
 
 /// The parts of the format that have keys of their own, with a name for each.
-pub fn sections() -> [(&'static str, &'static [Setting]); 7] {
+pub fn sections() -> [(&'static str, &'static [Setting]); 8] {
     [
         ("file", FILE),
         ("store", STORE),
+        ("cache", CACHE),
         ("environment", ENVIRONMENT),
         ("variable", VARIABLE),
         ("from", FROM),

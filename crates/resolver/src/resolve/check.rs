@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::cache::CacheUse;
 use crate::error::StoreError;
 use crate::plan::{Plan, PlannedSource};
 use crate::settings::StoreSettings;
 use crate::store::{Description, Health, Item, OpenContext, StoreFactory};
 
 use super::queue;
-use super::{ResolveOptions, open, open_all};
+use super::{ResolveOptions, cached, open};
 
 /// What the stores say about the items of a plan.
 #[derive(Clone, Debug)]
@@ -68,16 +69,28 @@ impl CheckReport {
 /// Asks the stores of a plan which items are there and what is known about them. Fetches nothing.
 ///
 /// Stores are opened and asked as by [`resolve`](crate::resolve()): with the same limits,
-/// deadlines and retries. A call that hangs is left behind on its thread.
+/// deadlines and retries. A call that hangs is left behind on its thread. With [`CacheUse::Offline`]
+/// the cache is asked what it has instead, and no store is opened but those that answer from memory.
 pub fn check(
     plan: &Plan,
     factory: &dyn StoreFactory,
     cx: &OpenContext<'_>,
     options: &ResolveOptions<'_>,
 ) -> CheckReport {
-    let works = open_all(plan, factory, cx, options);
+    let offline = options.cache_use == CacheUse::Offline;
+    let mut from_cache: Vec<_> = (plan.stores.iter())
+        .map(|store| offline.then(|| cached::describe(store, factory, cx, options)).flatten())
+        .collect();
+    let asked = plan.stores.iter().zip(&from_cache).filter(|(_, known)| known.is_none());
+    let works: Vec<_> = asked
+        .map(|(store, _)| open(&store.settings, &store.items, store.limits, factory, cx, options))
+        .collect();
     let answered =
         queue::run::<Description>(&works, |store, items, cx| store.describe(items, cx), options);
+    let mut answered = answered.into_iter().map(|answered| answered.results);
+    let mut results = from_cache
+        .iter_mut()
+        .map(|known| known.take().or_else(|| answered.next()).expect("known, or asked for"));
     let mut users: BTreeMap<(&str, &Item), (Vec<String>, bool)> = BTreeMap::new();
     for variable in &plan.variables {
         if let PlannedSource::Item { reference, item } = &variable.source {
@@ -87,16 +100,17 @@ pub fn check(
         }
     }
     let mut items = Vec::new();
-    for (work, answered) in works.iter().zip(answered) {
-        for (item, result) in work.items.iter().zip(answered.results) {
-            let (variables, required) = users.remove(&(work.name, item)).unwrap_or_default();
+    for store in &plan.stores {
+        let name = store.settings.name();
+        for (item, result) in store.items.iter().zip(results.next().unwrap_or_default()) {
+            let (variables, required) = users.remove(&(name, item)).unwrap_or_default();
             let state = match result {
                 Ok(description) => ItemState::Exists(description),
                 Err(error @ StoreError::NotFound { .. }) => ItemState::Missing(error),
                 Err(StoreError::NotDescribed) => ItemState::NotCheckable,
                 Err(error) => ItemState::Failed(error),
             };
-            let (store, item) = (work.name.to_owned(), item.clone());
+            let (store, item) = (name.to_owned(), item.clone());
             items.push(CheckedItem { store, item, variables, required, state });
         }
     }

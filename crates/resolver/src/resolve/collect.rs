@@ -10,6 +10,7 @@ use crate::plan::{Plan, PlannedSource};
 use crate::store::Item;
 use crate::transform::Transform;
 
+use super::cached::FromCache;
 use super::failure::{Failures, ResolveCause, ResolveErrors};
 
 /// The values of an environment, sorted by name.
@@ -18,6 +19,7 @@ pub struct Resolved {
     values: Vec<(String, Arc<SecretBytes>)>,
     missing: Vec<String>,
     defaulted: Vec<String>,
+    cached: Vec<FromCache>,
 }
 
 impl Resolved {
@@ -45,6 +47,15 @@ impl Resolved {
     /// The optional variables that were left out, sorted.
     pub fn missing(&self) -> &[String] {
         &self.missing
+    }
+
+    /// What came from the cache and not from a store, by store.
+    pub fn cached(&self) -> &[FromCache] {
+        &self.cached
+    }
+
+    pub(super) fn with_cached(self, cached: Vec<FromCache>) -> Self {
+        Self { cached, ..self }
     }
 
     /// The variables that got their default, sorted.

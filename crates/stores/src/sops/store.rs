@@ -7,15 +7,16 @@ use std::{
 };
 
 use dsops_resolver::{
-    Address, Description, Diagnostic, FetchContext, Fields, Health, Item, OpenContext, Store,
-    StoreError, StoreFactory, StoreSettings,
+    Address, Caching, Description, Diagnostic, FetchContext, Fields, Health, Identity, Item,
+    OpenContext, Store, StoreError, StoreFactory, StoreSettings,
     format::{Kind, Setting},
 };
 use dsops_secure_mem::SecretBytes;
+use sha2::{Digest as _, Sha256};
 
 use super::{
-    CreationRule, Document, EntryKind, Error, Format, KEY_VARIABLE, Keyring, OpenDocument,
-    keyring::is_key, path,
+    CreationRule, Document, EntryKind, Error, Format, KEY_FILE_VARIABLE, KEY_VARIABLE, Keyring,
+    OpenDocument, SSH_KEY_FILE_VARIABLE, keyring::is_key, path,
 };
 use crate::file::{self, FileError};
 
@@ -108,6 +109,32 @@ impl StoreFactory for SopsFactory {
 
     fn fields(&self, _: &StoreSettings) -> Fields {
         Fields::Own
+    }
+
+    fn caching(&self, _: &StoreSettings) -> Caching {
+        Caching::Doubtful(
+            "the file is on this machine already, so this only saves being asked for a passphrase; \
+             whoever can read the key of the cache reads the values without one",
+        )
+    }
+
+    /// What the file holds, so that a change of it is seen at once, and what the environment says
+    /// about identities, so that others do not get what these opened.
+    fn identity(
+        &self,
+        settings: &StoreSettings,
+        cx: &OpenContext<'_>,
+    ) -> Result<Identity, StoreError> {
+        let SopsFile { path, .. } = locate_without_keys(settings, cx.base_dir)?;
+        let content = file::read(&path, FILE_LIMIT_BYTES)
+            .map_err(|error| to_store_error(&path.display().to_string(), Error::File(error)))?;
+        let mut identity = Identity::new().with("content", Sha256::digest(&content))?;
+        for name in [KEY_VARIABLE, KEY_FILE_VARIABLE, SSH_KEY_FILE_VARIABLE] {
+            if let Some(value) = cx.environment.credential(name)? {
+                identity = identity.with(name, &*value.try_expose()?)?;
+            }
+        }
+        Ok(identity)
     }
 
     fn open(

@@ -1,0 +1,82 @@
+//! What people do with the cache as a whole.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use dsops_integrity_cache::{Cache, Error, EventSink, KeySource};
+
+use super::{CacheError, Places, name};
+use crate::file::FileError;
+
+/// The file that makes a directory a cache.
+const SUPERBLOCK: &str = "CACHE";
+
+/// Whether there is a cache, sound or not.
+pub fn is_there(places: &Places) -> bool {
+    places.cache_dir.join(SUPERBLOCK).symlink_metadata().is_ok()
+}
+
+/// The cache, if there is one; makes none.
+///
+/// # Errors
+/// It cannot be used.
+pub fn open_existing(
+    places: &Places,
+    events: impl EventSink + 'static,
+) -> Result<Option<Cache>, CacheError> {
+    if !is_there(places) {
+        return Ok(None);
+    }
+    Ok(Some(places.builder().events(events).open()?))
+}
+
+/// Takes the cache away with its key; says whether there was one. Works without the key too.
+///
+/// # Errors
+/// The directory is no cache, or something cannot be removed.
+///
+/// # Security
+/// The key goes first: copies of entries in backups are of no use from then on, whatever fails later.
+pub fn destroy(places: &Places) -> Result<bool, CacheError> {
+    let cache = if is_there(places) { Some(open_in_any_case(places)?) } else { None };
+    let mut found = cache.is_some();
+    for path in [places.key_file(), places.salt_file(), places.events_file()] {
+        found |= remove(&path)?;
+    }
+    if let Some(cache) = cache {
+        cache.destroy()?;
+    }
+    Ok(found)
+}
+
+/// Starts anew with another key. What was kept is gone.
+///
+/// # Errors
+/// As [`destroy`], and what keeps a cache from being made.
+pub fn rekey(places: &Places) -> Result<(), CacheError> {
+    destroy(places)?;
+    places.builder().open()?;
+    name::salt(&places.salt_file())?;
+    Ok(())
+}
+
+/// Opens it with its key or, when that is lost, with none that fits: enough to take it away.
+fn open_in_any_case(places: &Places) -> Result<Cache, CacheError> {
+    match places.builder().open() {
+        Err(Error::Key { .. }) => Ok(places.builder().key(KeySource::Ephemeral).open()?),
+        // A superblock that was altered; one of another key is not compared.
+        Err(Error::NotACache { .. }) => Ok(places.builder().key(KeySource::Ephemeral).open()?),
+        other => Ok(other?),
+    }
+}
+
+fn remove(path: &Path) -> Result<bool, CacheError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => {
+            Err(FileError::Io { action: "remove", path: path.to_owned(), source }.into())
+        }
+    }
+}
