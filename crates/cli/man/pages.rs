@@ -3,6 +3,13 @@
 /// The page of dsops itself has the empty name.
 pub const PAGES: &[(&str, &str)] = &[
     ("", include_str!("dsops.1")),
+    ("cache", include_str!("dsops-cache.1")),
+    ("cache-clean", include_str!("dsops-cache-clean.1")),
+    ("cache-destroy", include_str!("dsops-cache-destroy.1")),
+    ("cache-path", include_str!("dsops-cache-path.1")),
+    ("cache-rekey", include_str!("dsops-cache-rekey.1")),
+    ("cache-stats", include_str!("dsops-cache-stats.1")),
+    ("cache-verify", include_str!("dsops-cache-verify.1")),
     ("completion", include_str!("dsops-completion.1")),
     ("config", include_str!("dsops-config.1")),
     ("config-check", include_str!("dsops-config-check.1")),

@@ -12,8 +12,8 @@ use dsops_resolver::suggest;
 #[cfg(feature = "verify")]
 use crate::cmd::verify;
 use crate::cmd::{
-    completion, config, demo, doctor, edit, exec, get, hook, import, init, list, login, man, plan,
-    providers, recipients, rekey, render, set, trust, unset,
+    cache, completion, config, demo, doctor, edit, exec, get, hook, import, init, list, login, man,
+    plan, providers, recipients, rekey, render, set, trust, unset,
 };
 use crate::env_vars;
 use crate::environment::is_any_set;
@@ -218,6 +218,8 @@ pub enum Command {
     Verify(verify::Args),
     /// Check protection, configuration, stores and file modes
     Doctor(doctor::Args),
+    /// Show and clean what is kept of stores' answers
+    Cache(cache::Args),
     /// Check, explain and migrate the configuration
     Config(config::Args),
     /// List the types of stores and the stores of the configuration

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod cache;
 pub mod completion;
 pub mod config;
 pub mod demo;

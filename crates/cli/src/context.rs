@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use dsops_execenv::is_dangerous;
 use dsops_resolver::{
-    CheckReport, Config, ConfigErrors, Environment as _, FILE_NAME, LoadOptions, OpenContext, Plan,
-    Power, Progress, ResolveOptions, Resolved, check, codes, find_config, plan, resolve, suggest,
+    CacheUse, CheckReport, Config, ConfigErrors, Environment as _, FILE_NAME, LoadOptions,
+    OpenContext, Plan, Power, Progress, ResolveOptions, Resolved, SecretCache, check, codes,
+    find_config, plan, resolve, suggest,
 };
 use dsops_stores::Registry;
 
 use crate::args::Global;
+use crate::cached;
 use crate::environment::ProcessEnvironment;
 use crate::exit::Exit;
 use crate::progress::Line;
@@ -200,16 +202,28 @@ impl Context {
     ///
     /// # Errors
     /// What stores would do that needs trust, when there is none.
-    pub fn check(&self, config: &Config, plan: &Plan) -> Result<CheckReport, Failure> {
+    pub fn check(
+        &self,
+        config: &Config,
+        plan: &Plan,
+        offline: bool,
+    ) -> Result<CheckReport, Failure> {
         self.require_trust(config, &plan.environment, concerns_fetching)?;
         let cx = OpenContext::new(config.base_dir(), &self.environment);
         let line = Line::on_stderr(self.ui);
-        Ok(check(
-            plan,
-            &Registry::new(),
-            &cx,
-            &self.resolve_options(line.as_ref().map(|line| -> &dyn Progress { line })),
-        ))
+        let mut options = self.resolve_options(line.as_ref().map(|line| -> &dyn Progress { line }));
+        // Only without the stores is the cache asked what there is.
+        let cache = offline.then(|| cached::for_plan(self, plan)).flatten();
+        if offline {
+            options.cache_use = CacheUse::Offline;
+            options.cache = cache.as_ref().map(|cache| -> &dyn SecretCache { cache });
+        }
+        let report = check(plan, &Registry::new(), &cx, &options);
+        drop(line);
+        if let Some(cache) = &cache {
+            cached::tell_notes(self.ui, cache);
+        }
+        Ok(report)
     }
 
     /// Refuses what `counts` of the powers of an environment, unless the configuration is trusted.
@@ -245,8 +259,13 @@ impl Context {
     ///
     /// # Errors
     /// Every failure; what stores would do that needs trust, when there is none.
-    pub fn resolve(&self, config: &Config, plan: &Plan) -> Result<Resolved, Failure> {
-        self.resolve_trusting(config, plan, concerns_fetching)
+    pub fn resolve(
+        &self,
+        config: &Config,
+        plan: &Plan,
+        flags: cached::Flags,
+    ) -> Result<Resolved, Failure> {
+        self.resolve_trusting(config, plan, flags, concerns_fetching)
     }
 
     /// The same for a command that minds more powers than those of fetching: what it minds is asked
@@ -258,18 +277,24 @@ impl Context {
         &self,
         config: &Config,
         plan: &Plan,
+        flags: cached::Flags,
         counts: impl Fn(&Power) -> bool,
     ) -> Result<Resolved, Failure> {
         self.require_trust(config, &plan.environment, |p| concerns_fetching(p) || counts(p))?;
         let cx = OpenContext::new(config.base_dir(), &self.environment);
         let line = Line::on_stderr(self.ui);
-        resolve(
-            plan,
-            &Registry::new(),
-            &cx,
-            &self.resolve_options(line.as_ref().map(|line| -> &dyn Progress { line })),
-        )
-        .map_err(|errors| Failure::many(Exit::Store, errors))
+        let mut options = self.resolve_options(line.as_ref().map(|line| -> &dyn Progress { line }));
+        let cache = cached::for_plan(self, plan);
+        options.cache = cache.as_ref().map(|cache| -> &dyn SecretCache { cache });
+        options.cache_use = flags.cache_use();
+        let result = resolve(plan, &Registry::new(), &cx, &options);
+        drop(line);
+        if let Some(cache) = &cache {
+            cached::tell_notes(self.ui, cache);
+        }
+        let resolved = result.map_err(|errors| Failure::many(Exit::Store, errors))?;
+        cached::tell_used(self.ui, resolved.cached());
+        Ok(resolved)
     }
 
     /// How long stores may take, and who is told meanwhile.

@@ -131,6 +131,11 @@ pub fn read(config: &Config, settings: &StoreSettings) -> Result<sops::Document,
         .map_err(|error| store_failure(&error))
 }
 
+/// The keys in the file of an embedded store; none when it cannot be read.
+pub fn keys(config: &Config, settings: &StoreSettings) -> Vec<String> {
+    read(config, settings).ok().and_then(|document| document.keys().ok()).unwrap_or_default()
+}
+
 /// The text of the configuration after `edit`, checked by reading it. Nothing is written.
 ///
 /// # Errors

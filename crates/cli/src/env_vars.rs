@@ -43,6 +43,14 @@ variables! {
     TRUST = "DSOPS_TRUST";
     /// Where a user's data lies on Unix, if not in `~/.local/share`.
     XDG_DATA_HOME = "XDG_DATA_HOME";
+    /// Where dsops keeps what can be had again, if not in `dsops` in the user's folder of caches.
+    CACHE_DIR = "DSOPS_CACHE_DIR";
+    /// Where dsops keeps the keys to it, if not in `dsops` in the user's folder of state.
+    STATE_DIR = "DSOPS_STATE_DIR";
+    /// Where a user's caches lie on Unix, if not in `~/.cache`.
+    XDG_CACHE_HOME = "XDG_CACHE_HOME";
+    /// Where a user's state lies on Unix, if not in `~/.local/state`.
+    XDG_STATE_HOME = "XDG_STATE_HOME";
     /// The user's own folder on Unix.
     HOME = "HOME";
     /// Where a user's data lies on Windows.

@@ -1,6 +1,7 @@
 //! `dsops`: run programs with secrets that provably stay secret. `main` maps a result to an exit code.
 
 mod args;
+mod cached;
 mod cmd;
 mod complete;
 mod context;
@@ -81,6 +82,7 @@ fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Render(args) => cmd::render::run(cx, args),
         Command::List(args) => cmd::list::run(cx, args),
         Command::Unset(args) => cmd::unset::run(cx, args),
+        Command::Cache(args) => cmd::cache::run(cx, args),
         Command::Config(args) => cmd::config::run(cx, args),
         Command::Providers(args) => cmd::providers::run(cx, args),
         Command::Login(args) => cmd::login::run(cx, args),

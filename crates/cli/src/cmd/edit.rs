@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use dsops_resolver::OpenContext;
 use dsops_stores::sops::{self, Changes, OpenDocument};
 
+use crate::cached::Kept;
 use crate::context::Context;
 use crate::editor::{Allowed, Session};
 use crate::embedded::{self, shown, store_failure};
@@ -53,6 +54,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let store = sops::locate(settings, &open).map_err(Failure::from_store)?;
     let allowed = Allowed { any_editor: args.allow_traces, disk: args.allow_disk };
     let name = store.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let kept = Kept::of(cx, &config, settings);
     let mut failure = None;
     let outcome = store.change(|document| match edit(cx, document, &name, allowed) {
         Ok(changes) => Ok(changes),
@@ -66,6 +68,9 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         return Err(failure);
     }
     let changes = outcome.map_err(|error| store_failure(&error))?;
+    if let Some(kept) = kept {
+        kept.forget(cx.ui, changes.changed.iter().chain(&changes.removed));
+    }
     cx.ui.note(summary(&changes, &shown(&store.path).display().to_string()));
     Ok(Exit::Ok)
 }

@@ -14,6 +14,7 @@ use dsops_resolver::{Place, Plan, PlannedVariable, Power, codes};
 use dsops_secure_mem::{Limit, original_limits, protection, vault};
 use dsops_stores::CREDENTIAL_VARIABLES;
 
+use crate::cached;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
@@ -34,6 +35,7 @@ pub enum Start {
 const EXAMPLES: &str = "\
 Examples:
   dsops exec -- npm start
+  dsops exec --offline -- npm test
   dsops exec --env prod --timeout 5m -- ./migrate --all
   dsops exec --clean --keep 'NPM_*' --require-protection -- npm publish";
 
@@ -50,6 +52,8 @@ pub struct Args {
     pub allow_override: bool,
     #[command(flatten)]
     pub selected: Selected,
+    #[command(flatten)]
+    pub cache: cached::Flags,
     /// Start the program in this folder
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub working_dir: Option<PathBuf>,
@@ -103,6 +107,7 @@ impl Args {
             mode: Start::default(),
             allow_override: false,
             selected: Selected::default(),
+            cache: cached::Flags::default(),
             working_dir: None,
             timeout: None,
             grace: GRACE,
@@ -139,7 +144,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Outcome, Failure> {
         codes::POWER_VARIABLE => !allowed(&power.place),
         code => code != codes::POWER_TEMPLATE,
     };
-    let resolved = cx.resolve_trusting(&config, &plan, counts).map_err(before_child)?;
+    let resolved = cx.resolve_trusting(&config, &plan, args.cache, counts).map_err(before_child)?;
     for name in resolved.missing() {
         cx.ui.detail(format!("note: {name} is optional and was left out"));
     }

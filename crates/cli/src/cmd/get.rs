@@ -6,6 +6,7 @@ use dsops_resolver::{Plan, PlannedSource};
 use dsops_secure_mem::SecretBytes;
 use serde_json::json;
 
+use crate::cached;
 use crate::context::Context;
 use crate::embedded;
 use crate::exit::Exit;
@@ -29,6 +30,8 @@ pub struct Args {
     /// The same, as the Go version spells it
     #[arg(long, value_name = "NAME", conflicts_with = "name")]
     pub var: Option<String>,
+    #[command(flatten)]
+    pub cache: cached::Flags,
 }
 
 /// Runs the command: the exact bytes when piped, with a line break behind them on a terminal.
@@ -39,7 +42,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let name = args.name.as_ref().or(args.var.as_ref()).map(String::as_str).unwrap_or_default();
     let config = cx.load()?;
     let plan = only(cx.plan(&config)?, name)?;
-    let resolved = cx.resolve(&config, &plan)?;
+    let resolved = cx.resolve(&config, &plan, args.cache)?;
     let Some(value) = resolved.get(name) else {
         return Err(Failure::new(
             Exit::Store,

@@ -19,7 +19,8 @@ const EXAMPLES: &str = "\
 Examples:
   dsops plan
   dsops plan --env prod --json
-  dsops plan --check --detailed-exitcode";
+  dsops plan --check --detailed-exitcode
+  dsops plan --check --offline";
 
 /// What `dsops plan` takes.
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,9 @@ pub struct Args {
     /// With `--check`: exit with 1 also when an optional item is missing or a default is taken
     #[arg(long, requires = "check")]
     pub detailed_exitcode: bool,
+    /// With `--check`: ask the cache and no store
+    #[arg(long, requires = "check")]
+    pub offline: bool,
 }
 
 /// Runs the command.
@@ -43,7 +47,7 @@ pub struct Args {
 pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let config = cx.load()?;
     let plan = cx.plan_selected(&config, &args.selected)?;
-    let report = args.check.then(|| cx.check(&config, &plan)).transpose()?;
+    let report = args.check.then(|| cx.check(&config, &plan, args.offline)).transpose()?;
     let report = report.as_ref();
     let text = if cx.ui.json {
         format!("{:#}\n", as_json(&plan, report))

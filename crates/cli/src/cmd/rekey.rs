@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use dsops_resolver::OpenContext;
 use dsops_stores::sops;
 
+use crate::cached::Kept;
 use crate::context::Context;
 use crate::embedded::{self, shown, store_failure};
 use crate::exit::Exit;
@@ -35,9 +36,14 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let settings = embedded::choose(&config, args.store.as_deref())?;
     let open = OpenContext::new(config.base_dir(), &cx.environment);
     let store = sops::locate(settings, &open).map_err(Failure::from_store)?;
+    let kept =
+        Kept::of(cx, &config, settings).map(|kept| (kept, embedded::keys(&config, settings)));
     store
         .change(|document| document.rekey(SystemTime::now()))
         .map_err(|error| store_failure(&error))?;
+    if let Some((kept, keys)) = kept {
+        kept.forget(cx.ui, keys);
+    }
     cx.ui.note(format!("{} has a new data key", shown(&store.path).display()));
     Ok(Exit::Ok)
 }

@@ -10,6 +10,7 @@ use dsops_resolver::{Config, Power, Resolved, codes, suggest};
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::file;
 
+use crate::cached;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::git::{self, Fate};
@@ -69,6 +70,8 @@ pub struct Args {
     /// k8s: its namespace
     #[arg(long, value_name = "NAME")]
     pub namespace: Option<String>,
+    #[command(flatten)]
+    pub cache: cached::Flags,
     /// For the shell hook: only what `dsops trust` was given
     #[arg(long, hide = true)]
     pub only_trusted: bool,
@@ -111,7 +114,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     for job in &jobs {
         if !resolved.contains_key(job.environment.as_str()) {
             let plan = cx.plan_selected_in(&config, &job.environment, &args.selected)?;
-            resolved.insert(&job.environment, cx.resolve(&config, &plan)?);
+            resolved.insert(&job.environment, cx.resolve(&config, &plan, args.cache)?);
         }
     }
     let texts: Vec<SecretBytes> = jobs

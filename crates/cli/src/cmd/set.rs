@@ -11,6 +11,7 @@ use dsops_resolver::OpenContext;
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::sops::{self, ValueType};
 
+use crate::cached::Kept;
 use crate::context::Context;
 use crate::declare;
 use crate::embedded::{self, Target, shown, store_failure};
@@ -78,10 +79,14 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let store = sops::locate(target.settings, &open).map_err(Failure::from_store)?;
     store.open().map_err(|error| store_failure(&error))?;
     let value = read_value(cx, args, name.as_str())?;
+    let kept = Kept::of(cx, &config, target.settings);
     store
         .change(|document| document.set_as(&target.key, &value, args.value_type, SystemTime::now()))
         .map_err(|error| store_failure(&error))?;
     drop(value);
+    if let Some(kept) = kept {
+        kept.forget(cx.ui, [&target.key]);
+    }
     cx.ui.note(format!("stored {name} in {}", shown(&store.path).display()));
     if target.declared.is_none() {
         embedded::edit(&config, &format!("the value is stored; {by_hand}"), edit)?;

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use dsops_resolver::{Config, OpenContext, PlannedSource, plan};
 use dsops_stores::{Registry, sops};
 
+use crate::cached::Kept;
 use crate::context::Context;
 use crate::declare;
 use crate::embedded::{self, Target, shown, store_failure};
@@ -64,9 +65,13 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         embedded::edited(&config, &by_hand, edit)?;
     }
     let store = sops::locate(target.settings, &open).map_err(Failure::from_store)?;
+    let kept = Kept::of(cx, &config, target.settings);
     store
         .change(|document| document.unset(&target.key, SystemTime::now()))
         .map_err(|error| store_failure(&error))?;
+    if let Some(kept) = kept {
+        kept.forget(cx.ui, [&target.key]);
+    }
     cx.ui.note(format!("removed {name} from {}", shown(&store.path).display()));
     if undeclare {
         embedded::edit(&config, &format!("the value is removed; {by_hand}"), edit)?;

@@ -82,6 +82,7 @@ fn look(cx: &Context, config: &Config) -> Result<Found, Failure> {
     }
     found.warnings.extend(config.warnings().iter().cloned());
     found.warnings.extend(config.findings());
+    found.warnings.extend(config.store_warnings(&registry));
     // What is wrong with a store that no environment uses stops nothing.
     for mut problem in config.store_problems(&registry) {
         if !found.problems.contains(&problem) {

@@ -55,6 +55,8 @@ pub fn findings(cx: &Context) -> Vec<Finding> {
             .iter()
             .map(|warning| Finding::from_report("configuration", warning.clone().into())),
     );
+    let priced = config.store_warnings(&Registry::new()).into_iter();
+    findings.extend(priced.map(|warning| Finding::from_report("cache", warning.into())));
     let plaintext = config.findings().into_iter();
     findings.extend(plaintext.map(|finding| Finding::from_report("plaintext", finding.into())));
     findings.extend(config.files().iter().filter_map(|file| mode_finding(&file.path)));
