@@ -27,6 +27,7 @@ pub(crate) mod arc {
     pub(crate) const BUILD_CONFIG_DIGEST: u32 = 19;
     pub(crate) const BUILD_TRIGGER: u32 = 20;
     pub(crate) const RUN_INVOCATION_URI: u32 = 21;
+    pub(crate) const ENVIRONMENT: u32 = 23;
 }
 
 /// What people call a claim.
@@ -51,7 +52,7 @@ pub(crate) fn name(arc: u32) -> &'static str {
         arc::BUILD_TRIGGER => "build trigger",
         arc::RUN_INVOCATION_URI => "run",
         22 => "source visibility",
-        23 => "deployment environment",
+        arc::ENVIRONMENT => "deployment environment",
         24 => "token subject",
         _ => "claim",
     }

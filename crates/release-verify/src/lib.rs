@@ -16,6 +16,8 @@ mod sigstore;
 mod trust;
 
 pub mod github;
+pub mod registry;
+pub mod sbom;
 pub mod statement;
 
 pub use artifact::{Algorithm, Artifact, Digest};
