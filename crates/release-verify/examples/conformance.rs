@@ -11,9 +11,11 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
+use dsops_release_verify::evidence::ManagedKey;
+use dsops_release_verify::statement::{Statement, SubjectMatch};
 use dsops_release_verify::{
-    Algorithm, Artifact, Bundle, Content, Digest, IdentityRule, Leniency, ManagedKey, Origin,
-    Pattern, SignerPolicy, SignerRule, State, TrustRoots, Verifier,
+    Algorithm, Artifact, Bundle, Content, Digest, IdentityRule, Leniency, Origin, Pattern,
+    SignerPolicy, SignerRule, State, TrustRoots, TrustedKey, Verifier,
 };
 
 fn main() -> ExitCode {
@@ -70,8 +72,8 @@ fn verify(request: &Request<'_>) -> Result<bool, Box<dyn Error>> {
     };
     let mut verifier = Verifier::new(roots);
     let rule = if let Some(path) = request.key {
-        let key = ManagedKey::read(&std::fs::read(path)?)?;
-        let id = key.id();
+        let key = TrustedKey::new(&ManagedKey::parse(&std::fs::read(path)?)?)?;
+        let id = key.id().to_owned();
         verifier = verifier.with_keys([key]);
         SignerRule::Key { id }
     } else {
@@ -124,16 +126,8 @@ fn verify(request: &Request<'_>) -> Result<bool, Box<dyn Error>> {
 fn is_about(content: &Content, artifact: &Artifact) -> bool {
     match content {
         Content::Artifact(digest) => digest == artifact.sha256(),
-        Content::Statement { payload_type, payload } => {
-            payload_type == "application/vnd.in-toto+json"
-                && serde_json::from_slice::<serde_json::Value>(payload).is_ok_and(|statement| {
-                    statement["subject"].as_array().is_some_and(|subjects| {
-                        subjects.iter().any(|subject| {
-                            subject["digest"]["sha256"] == artifact.sha256().hex().as_str()
-                        })
-                    })
-                })
-        }
+        Content::Statement { payload_type, payload } => Statement::read(payload_type, payload)
+            .is_ok_and(|statement| matches!(statement.covers(artifact), SubjectMatch::Matches(_))),
         _ => false,
     }
 }

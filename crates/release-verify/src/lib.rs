@@ -23,13 +23,12 @@ pub mod statement;
 pub use artifact::{Algorithm, Artifact, Digest};
 pub use claims::check_claims;
 pub use policy::{
-    Claim, GITHUB_ISSUER, IdentityRule, Judgement, Pattern, PatternError, PolicyError,
-    SignerPolicy, SignerRule,
+    Claim, IdentityRule, Judgement, Pattern, PatternError, PolicyError, SignerPolicy, SignerRule,
 };
 pub use report::{Finding, Origin, Report, State, Verdict};
 pub use signer::{Authenticated, CertificateIdentity, Content, Signer, SubjectName};
 pub use sigstore::{
-    BUNDLE_LIMIT_BYTES, Bundle, BundleError, CosignParts, KeyError, Leniency, ManagedKey, Outcome,
-    Thresholds, Verifier,
+    BUNDLE_LIMIT_BYTES, Bundle, BundleError, CosignParts, KeyKindError, Leniency, Outcome,
+    Thresholds, TrustedKey, Verifier,
 };
 pub use trust::{TRUST_LIMIT_BYTES, TrustError, TrustRoot, TrustRoots};

@@ -8,13 +8,11 @@ mod pattern;
 
 use std::fmt;
 
+use crate::github::{self, GithubNameError, GithubRules};
 use crate::{Authenticated, CertificateIdentity, Finding, Signer};
 
 pub use claim::Claim;
 pub use pattern::{Pattern, PatternError};
-
-/// The issuer of GitHub's workflows.
-pub const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
 
 /// A signer that is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +42,12 @@ pub enum PolicyError {
     /// A pattern is not good.
     #[error(transparent)]
     Pattern(#[from] PatternError),
-    /// Not `github:owner/repo` or `github:owner/repo@ref`.
-    #[error("`{0}` is not github:OWNER/REPO or github:OWNER/REPO@REF")]
-    ShortForm(String),
+    /// Not an owner or repository on GitHub.
+    #[error(transparent)]
+    Github(#[from] GithubNameError),
+    /// Not `OWNER/REPO@REF`.
+    #[error("`{}` is no branch or tag: write v1.2.3, v1.* or refs/heads/main", .0.escape_debug())]
+    Reference(String),
     /// More signers are asked for than are named, or none.
     #[error("{wanted} of {named} signers cannot be asked for")]
     Threshold {
@@ -70,36 +71,23 @@ impl IdentityRule {
         self
     }
 
-    /// A workflow of a repository on github.com, from `OWNER/REPO` or `OWNER/REPO@REF`, where the
-    /// ref is `v1.2.3`, a glob of it, or whole, as `refs/heads/main`.
+    /// Workflows on GitHub, from `OWNER/REPO` or `OWNER` (also behind `TENANT.ghe.com/`), with
+    /// `@REF` behind it or not. The ref is a tag, `v1.2.3`, or whole, as `refs/heads/main`, with
+    /// wildcards as in [`Pattern::glob`]. `github:` may stand before it.
     ///
     /// # Errors
     /// When it is not of that form.
     pub fn github(text: &str) -> Result<Self, PolicyError> {
-        let wrong = || PolicyError::ShortForm(text.to_owned());
+        let text = text.strip_prefix("github:").unwrap_or(text);
         let (repository, reference) = match text.split_once('@') {
             Some((repository, reference)) => (repository, Some(reference)),
             None => (text, None),
         };
-        let (owner, name) = repository.split_once('/').ok_or_else(wrong)?;
-        let good = |part: &str| {
-            !part.is_empty()
-                && part != "."
-                && part != ".."
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        };
-        if !good(owner) || !good(name) {
-            return Err(wrong());
-        }
-        let url = format!("https://github.com/{owner}/{name}");
-        let rule = Self::new(
-            Pattern::glob(format!("{url}/.github/workflows/**"))?,
-            Pattern::exact(GITHUB_ISSUER)?,
-        )
-        .with_claim(Claim::Repository, Pattern::exact(url)?);
+        let rule = Self::of_github(&github::parse(repository)?)?;
         let Some(reference) = reference else { return Ok(rule) };
-        if reference.is_empty() || reference.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(wrong());
+        let bad = |c: char| c.is_control() || c.is_whitespace() || c == '@';
+        if reference.is_empty() || reference.contains(bad) {
+            return Err(PolicyError::Reference(reference.to_owned()));
         }
         let pattern = if reference.starts_with("refs/") {
             Pattern::glob(reference)?
@@ -107,6 +95,25 @@ impl IdentityRule {
             Pattern::glob(format!("refs/tags/{reference}"))?
         };
         Ok(rule.with_claim(Claim::Ref, pattern))
+    }
+
+    /// The same as a rule on GitHub's workflows.
+    ///
+    /// # Errors
+    /// Those of [`Pattern`], which names on GitHub never cause.
+    pub fn of_github(rules: &GithubRules) -> Result<Self, PatternError> {
+        let signer = match &rules.signer_workflow {
+            Some(workflow) => format!("{workflow}@**"),
+            None => format!("{}**@**", rules.signer_prefix),
+        };
+        let mut rule = Self::new(Pattern::glob(signer)?, Pattern::exact(&*rules.issuer)?);
+        for (arc, value) in &rules.claims {
+            // Every claim of GitHub's has a name; one without could not be checked by it.
+            if let Some(claim) = Claim::from_arc(*arc) {
+                rule = rule.with_claim(claim, Pattern::exact(value)?);
+            }
+        }
+        Ok(rule)
     }
 
     /// Why that holder is not accepted: one finding for each part that does not match, none when
@@ -383,5 +390,201 @@ impl fmt::Display for SignerPolicy {
             rule.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Content, Digest, Origin, State, SubjectName};
+
+    const ISSUER: &str = github::ISSUER;
+    const WORKFLOW: &str =
+        "https://github.com/octo/demo/.github/workflows/release.yml@refs/tags/v1.2.3";
+
+    fn identity(name: &str, issuer: &str) -> CertificateIdentity {
+        let claims = [
+            (12, "https://github.com/octo/demo"),
+            (14, "refs/tags/v1.2.3"),
+            (16, "https://github.com/octo"),
+            (11, "github-hosted"),
+        ];
+        CertificateIdentity::new(
+            vec![SubjectName::Uri(name.to_owned())],
+            Some(issuer.to_owned()),
+            claims.into_iter().map(|(arc, value)| (arc, value.to_owned())).collect(),
+        )
+    }
+
+    fn signed(signer: Signer) -> Authenticated {
+        let digest = Digest::of(crate::Algorithm::Sha256, b"");
+        Authenticated::new(Origin::new("bundle"), signer, Content::Artifact(digest))
+    }
+
+    fn by(name: &str) -> Authenticated {
+        signed(Signer::Certificate(identity(name, ISSUER)))
+    }
+
+    fn exact(name: &str) -> SignerRule {
+        SignerRule::Certificate(IdentityRule::new(
+            Pattern::exact(name).unwrap(),
+            Pattern::exact(ISSUER).unwrap(),
+        ))
+    }
+
+    fn codes(rule: &SignerRule, identity: CertificateIdentity) -> Vec<&'static str> {
+        let findings = rule.differences(&Signer::Certificate(identity));
+        assert!(findings.iter().all(|finding| finding.state == State::Failed));
+        findings.iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn look_alikes_fail_and_say_why() {
+        let short = SignerRule::Certificate(IdentityRule::github("octo/demo@v1.*").unwrap());
+        for rule in [&exact(WORKFLOW), &short] {
+            assert!(codes(rule, identity(WORKFLOW, ISSUER)).is_empty());
+            for name in [
+                WORKFLOW.replace("github.com", "github.com.evil"),
+                WORKFLOW.replace("octo", "Octo"),
+                WORKFLOW.replace("octo/demo", "octo/demo-evil"),
+                WORKFLOW.replace("https", "http"),
+                format!("{WORKFLOW}\n"),
+                format!(" {WORKFLOW}"),
+                format!("https://evil.example/?{WORKFLOW}"),
+            ] {
+                assert_eq!(codes(rule, identity(&name, ISSUER)), ["policy/identity"], "{name}");
+            }
+            for issuer in [
+                "https://token.actions.githubusercontent.com.evil",
+                "https://token.actions.githubusercontent.com/octo",
+                "https://token.actions.githubusercontent.com/",
+                "http://token.actions.githubusercontent.com",
+                "",
+            ] {
+                assert_eq!(codes(rule, identity(WORKFLOW, issuer)), ["policy/issuer"], "{issuer}");
+            }
+            let mut nobody = identity(WORKFLOW, ISSUER);
+            nobody.issuer = None;
+            assert_eq!(codes(rule, nobody), ["policy/issuer"]);
+        }
+        let finding = short
+            .differences(&Signer::Certificate(identity("https://evil.example", ISSUER)))
+            .remove(0);
+        assert_eq!(finding.found.as_deref(), Some("https://evil.example"));
+        assert!(finding.expected.unwrap().starts_with("https://github.com/octo/demo/"));
+    }
+
+    #[test]
+    fn every_name_of_a_certificate_has_to_match() {
+        let mut two = identity(WORKFLOW, ISSUER);
+        two.names.push(SubjectName::Email("mallory@example.org".into()));
+        assert_eq!(codes(&exact(WORKFLOW), two), ["policy/identity"]);
+    }
+
+    #[test]
+    fn claims_that_are_missing_different_or_twice() {
+        let rule = SignerRule::Certificate(
+            IdentityRule::github("github:octo/demo@refs/tags/v1.2.3")
+                .unwrap()
+                .with_claim(Claim::RunnerEnvironment, Pattern::exact("github-hosted").unwrap()),
+        );
+        let good = identity(WORKFLOW, ISSUER);
+        assert!(codes(&rule, good.clone()).is_empty());
+        for (arc, value) in
+            [(12, "https://github.com/octo/other"), (14, "refs/heads/v1.2.3"), (11, "self-hosted")]
+        {
+            let mut other = good.clone();
+            other.claims.retain(|(own, _)| *own != arc);
+            assert_eq!(codes(&rule, other.clone()), ["policy/claim"], "without {arc}");
+            other.claims.push((arc, value.to_owned()));
+            assert_eq!(codes(&rule, other), ["policy/claim"], "another {arc}");
+            let mut twice = good.clone();
+            twice.claims.push(twice.claims.iter().find(|(own, _)| *own == arc).unwrap().clone());
+            assert_eq!(codes(&rule, twice), ["policy/claim"], "twice {arc}");
+        }
+        // Certificates from before 2023 have the ref in an older extension.
+        let mut old = good;
+        old.claims.retain(|(arc, _)| *arc != 14);
+        old.claims.push((6, "refs/tags/v1.2.3".to_owned()));
+        assert!(codes(&rule, old).is_empty());
+    }
+
+    #[test]
+    fn short_forms() {
+        for good in ["octo/demo", "github:octo/demo@v1", "octo", "octo/demo@refs/heads/main"] {
+            assert!(IdentityRule::github(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "github:",
+            "octo/",
+            "/demo",
+            "octo/demo@",
+            "octo/demo@a b",
+            "octo/demo@a@b",
+            "oc*/demo",
+            "octo/d*",
+            "octo/demo\n",
+            "a/b/c",
+        ] {
+            assert!(IdentityRule::github(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn n_of_m_counts_distinct_signers_for_distinct_rules() {
+        let (a, b, c) = ("https://a.example", "https://b.example", "https://c.example");
+        let two = SignerPolicy::new(exact(a)).or(exact(b)).or(exact(c)).at_least(2).unwrap();
+        let passes = |policy: &SignerPolicy, signatures: &[Authenticated]| {
+            !policy
+                .judge(signatures)
+                .findings
+                .iter()
+                .any(|finding| matches!(finding.state, State::Failed | State::Undecided))
+        };
+        assert!(passes(&two, &[by(a), by(b)]));
+        assert!(passes(&two, &[by(a), by("https://x.example"), by(c)]));
+        assert!(!passes(&two, &[by(a), by(a)]), "one signer twice");
+        assert!(!passes(&two, &[by(a), by("https://x.example")]));
+        // One rule that takes both does not stand for two.
+        let any = SignerRule::Certificate(IdentityRule::new(
+            Pattern::glob("https://*.example").unwrap(),
+            Pattern::exact(ISSUER).unwrap(),
+        ));
+        let mixed = SignerPolicy::new(any).or(exact(a)).at_least(2).unwrap();
+        assert!(passes(&mixed, &[by(a), by(b)]));
+        assert!(!passes(&mixed, &[by(b), by(c)]));
+        assert!(SignerPolicy::new(exact(a)).at_least(2).is_err());
+        assert!(SignerPolicy::new(exact(a)).at_least(0).is_err());
+    }
+
+    #[test]
+    fn without_signatures_nothing_is_decided() {
+        let judgement = SignerPolicy::new(exact(WORKFLOW)).judge(&[]);
+        assert_eq!(judgement.findings.len(), 1);
+        assert_eq!(judgement.findings[0].state, State::Undecided);
+    }
+
+    #[test]
+    fn others_may_sign_too() {
+        let judgement =
+            SignerPolicy::new(exact(WORKFLOW)).judge(&[by("https://x.example"), by(WORKFLOW)]);
+        assert!(judgement.accepts(1) && !judgement.accepts(0) && !judgement.accepts(2));
+        assert!(
+            judgement
+                .findings
+                .iter()
+                .all(|finding| matches!(finding.state, State::Passed | State::Note))
+        );
+    }
+
+    #[test]
+    fn keys() {
+        let rule = SignerRule::Key { id: "sha256:1".into() };
+        let key = |id: &str| Signer::Key { id: id.into(), algorithm: "ed25519".into() };
+        assert!(rule.differences(&key("sha256:1")).is_empty());
+        assert_eq!(rule.differences(&key("sha256:2"))[0].code, "policy/key");
+        assert_eq!(codes(&rule, identity(WORKFLOW, ISSUER)), ["policy/key"]);
+        assert_eq!(exact(WORKFLOW).differences(&key("sha256:1"))[0].code, "policy/identity");
     }
 }

@@ -10,14 +10,15 @@ mod cosign;
 mod entry;
 pub(crate) mod key;
 mod log;
-mod managed;
+
 mod sct;
 mod timestamp;
+mod trusted;
 mod verify;
 
 pub use bundle::{BUNDLE_LIMIT_BYTES, Bundle, BundleError, Leniency};
 pub use cosign::CosignParts;
-pub use managed::{KeyError, ManagedKey};
+pub use trusted::{KeyKindError, TrustedKey};
 pub use verify::{Outcome, Thresholds, Verifier};
 
 /// What a DSSE signature is over: `PAE` of the DSSE protocol, version 1.

@@ -92,6 +92,11 @@ impl Claim {
         self.row().1
     }
 
+    /// The claim with that last arc.
+    pub fn from_arc(arc: u32) -> Option<Self> {
+        Self::TABLE.iter().find(|(_, own, ..)| *own == arc).map(|(claim, ..)| *claim)
+    }
+
     /// The arc of the older extension that says the same, for certificates from before 2023.
     pub(crate) fn old_arc(self) -> Option<u32> {
         self.row().3
@@ -106,6 +111,7 @@ mod tests {
     fn every_claim_is_in_the_table() {
         for claim in Claim::all() {
             assert_eq!(Claim::from_name(claim.name()), Some(claim));
+            assert_eq!(Claim::from_arc(claim.arc()), Some(claim));
             assert!((2..=24).contains(&claim.arc()));
         }
         assert_eq!(Claim::all().count(), Claim::WorkflowName as usize + 1);

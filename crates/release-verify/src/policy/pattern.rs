@@ -268,7 +268,7 @@ mod tests {
         for all in ["*", "**", "***", "?", "*?*"] {
             assert!(matches!(Pattern::glob(all), Err(PatternError::AcceptsAnything(_))), "{all}");
         }
-        for all in [".*", "^.*$", ".+", "(?s).*", "[^x]*", "a|.*", ""] {
+        for all in [".*", "^.*$", ".+", "(?s).*", "a|.*", ""] {
             assert!(Pattern::regex(all).is_err(), "{all}");
         }
         assert_eq!(Pattern::exact("").unwrap_err(), PatternError::Empty);

@@ -7,7 +7,7 @@ use super::bundle::{Bundle, LogEntry, Material, SignedContent};
 use super::certificate::{self, Leaf};
 use super::entry::{self, Verifier as LoggedVerifier};
 use super::key::PublicKey;
-use super::managed::ManagedKey;
+use super::trusted::TrustedKey;
 use super::{log, pae, sct, timestamp};
 use crate::trust::{TrustRoot, TrustRoots};
 use crate::{Artifact, Authenticated, Content, Finding, Origin, Signer, State};
@@ -38,7 +38,7 @@ impl Default for Thresholds {
 #[derive(Clone, Debug)]
 pub struct Verifier {
     roots: TrustRoots,
-    keys: Vec<ManagedKey>,
+    keys: Vec<TrustedKey>,
     thresholds: Thresholds,
     now: SystemTime,
 }
@@ -62,7 +62,7 @@ impl Verifier {
 
     /// The same, which also knows these keys.
     #[must_use]
-    pub fn with_keys(mut self, keys: impl IntoIterator<Item = ManagedKey>) -> Self {
+    pub fn with_keys(mut self, keys: impl IntoIterator<Item = TrustedKey>) -> Self {
         self.keys.extend(keys);
         self
     }
@@ -224,7 +224,10 @@ impl Verifier {
                 ),
             }
             if checks.good() {
-                let signer = Signer::Key { id: key.id(), algorithm: key.algorithm().to_owned() };
+                let signer = Signer::Key {
+                    id: key.id().to_owned(),
+                    algorithm: key.key.algorithm_name().to_owned(),
+                };
                 return checks.authenticated(signer, bundle, artifact, &proof);
             }
             first.get_or_insert(checks);
@@ -234,7 +237,7 @@ impl Verifier {
         }
         checks.findings.push(
             Finding::undecided("key/missing", "signed with a key that was not given")
-                .compared(self.keys.iter().map(ManagedKey::id).collect::<Vec<_>>().join(", "), hint)
+                .compared(self.keys.iter().map(TrustedKey::id).collect::<Vec<_>>().join(", "), hint)
                 .help("pass the publisher's public key with --key")
                 .at(bundle.origin()),
         );
