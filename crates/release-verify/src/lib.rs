@@ -15,6 +15,7 @@ mod signer;
 mod sigstore;
 mod trust;
 
+pub mod auditable;
 pub mod github;
 pub mod registry;
 pub mod sbom;

@@ -285,7 +285,8 @@ mod tests {
             "../tool-1.0.tar.gz",
             "tool-1.0.tar.gz\n",
             "-1.0.tar.gz",
-            "tool-1.0-py3-none-any.any.whl.whl",
+            "tool-1.0-py3-none-.whl",
+            "tool-1.0-py3-none-a b.whl",
         ] {
             assert_eq!(Distribution::parse(bad), None, "{bad:?}");
         }
