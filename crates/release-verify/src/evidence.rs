@@ -27,7 +27,7 @@ pub use ssh::{AllowedSigners, SshKey, SshSignature};
 pub const WHOLE_LIMIT_BYTES: usize = 512 * 1024 * 1024;
 
 /// Reads `content` to its end, up to the limit.
-fn whole(content: impl Read) -> io::Result<Result<Vec<u8>, EvidenceError>> {
+pub(crate) fn whole(content: impl Read) -> io::Result<Result<Vec<u8>, EvidenceError>> {
     let mut bytes = Vec::new();
     content.take(WHOLE_LIMIT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > WHOLE_LIMIT_BYTES {

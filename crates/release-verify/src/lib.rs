@@ -7,6 +7,7 @@
 
 mod artifact;
 mod claims;
+mod discover;
 pub mod evidence;
 mod json;
 mod policy;
@@ -14,6 +15,7 @@ mod report;
 mod signer;
 mod sigstore;
 mod trust;
+mod verify;
 
 pub mod auditable;
 pub mod github;
@@ -23,6 +25,7 @@ pub mod statement;
 
 pub use artifact::{Algorithm, Artifact, Digest};
 pub use claims::check_claims;
+pub use discover::{DiscoverError, ScanLimits};
 pub use policy::{
     Claim, IdentityRule, Judgement, Pattern, PatternError, PolicyError, SignerPolicy, SignerRule,
 };
@@ -33,3 +36,4 @@ pub use sigstore::{
     Thresholds, TrustedKey, Verifier,
 };
 pub use trust::{TRUST_LIMIT_BYTES, TrustError, TrustRoot, TrustRoots};
+pub use verify::{Demands, Evidence, Judged, Options, ReleaseReport, ReleaseVerifier, Requirement};

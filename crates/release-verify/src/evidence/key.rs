@@ -1,6 +1,7 @@
 //! Any public key that a caller can name, told apart by how it is written.
 
 use super::{AllowedSigners, EvidenceError, ManagedKey, MinisignKey, SshKey};
+use crate::{Signer, SignerRule};
 
 /// What a caller trusts to sign: the content of `--key FILE`, or of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,29 @@ pub enum Key {
 }
 
 impl Key {
+    /// Everyone whose signatures this makes good, as reports and policies name them.
+    pub fn signers(&self) -> Vec<Signer> {
+        match self {
+            Self::Managed(key) => vec![key.signer()],
+            Self::Minisign(key) => vec![key.signer()],
+            Self::Ssh(signers) => signers.keys().map(SshKey::signer).collect(),
+        }
+    }
+
+    /// The same as rules for a policy: whoever holds one of these keys is accepted.
+    pub fn rules(&self) -> Vec<SignerRule> {
+        self.ids().into_iter().map(|id| SignerRule::Key { id }).collect()
+    }
+
+    /// The ids of its keys.
+    pub fn ids(&self) -> Vec<String> {
+        match self {
+            Self::Managed(key) => vec![key.id().to_owned()],
+            Self::Minisign(key) => vec![key.id()],
+            Self::Ssh(signers) => signers.keys().map(SshKey::fingerprint).collect(),
+        }
+    }
+
     /// Reads a key of any kind: PEM, DER, `minisign.pub`, `signify.pub`, the base64 line of
     /// minisign, `id_ed25519.pub`, `allowed_signers`.
     ///

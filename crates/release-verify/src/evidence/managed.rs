@@ -1,4 +1,4 @@
-//! Public keys that a publisher manages itself (PEM or DER), and signatures made with them.
+//! Public keys in PEM or DER, and signatures in files of their own made with them.
 
 use std::fmt;
 
@@ -163,7 +163,7 @@ impl ManagedKey {
         self.kind.name()
     }
 
-    /// SHA-256 of the `SubjectPublicKeyInfo`, as `sha256:…`.
+    /// SHA-256 of the `SubjectPublicKeyInfo`, as `sha256:…`: its name in policies and reports.
     pub fn id(&self) -> &str {
         &self.id
     }

@@ -1,5 +1,6 @@
 //! minisign and signify: small Ed25519 signatures with a comment that is signed too.
 
+use std::fmt;
 use std::io::{self, Read};
 
 use aws_lc_rs::signature::{ED25519, VerificationAlgorithm as _};
@@ -183,6 +184,12 @@ impl MinisignSignature {
             Form::Minisign { signature, .. } => Some(signature.trusted_comment().to_owned()),
             Form::Signify(_) => None,
         }
+    }
+}
+
+impl fmt::Debug for MinisignSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MinisignSignature({})", self.key_id())
     }
 }
 

@@ -9,7 +9,7 @@ use super::{EvidenceError, Key, MinisignSignature, SshSignature, encoding};
 use crate::{Algorithm, Artifact, Digest, Signer};
 
 /// A detached signature of any kind that keys make.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Signature {
     /// minisign or signify.

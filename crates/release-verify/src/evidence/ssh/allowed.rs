@@ -70,6 +70,18 @@ impl AllowedSigners {
         Self { lines: vec![Line { principals, namespaces: None, after: None, before: None, key }] }
     }
 
+    /// Its keys, each once.
+    pub fn keys(&self) -> impl Iterator<Item = &SshKey> {
+        let first = |index: usize, line: &Line| {
+            !self.lines[..index].iter().any(|earlier| earlier.key == line.key)
+        };
+        self.lines
+            .iter()
+            .enumerate()
+            .filter(move |(index, line)| first(*index, line))
+            .map(|(_, line)| &line.key)
+    }
+
     /// How many keys it has.
     pub fn len(&self) -> usize {
         self.lines.len()

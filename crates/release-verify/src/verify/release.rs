@@ -1,0 +1,385 @@
+//! A folder with its evidence read: what is there for which file.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use super::batch;
+use super::conclude::{Judged, Standing, conclude, ignored, is_bad};
+use super::judge::{Judge, Target};
+use super::list::List;
+use super::piece::{self, Evidence};
+use super::{ReleaseVerifier, Requirement};
+use crate::discover::{DiscoverError, Of, Role, Scan, open_regular, role};
+use crate::evidence::{Checksums, Key};
+use crate::sbom::{self, Authority, Sbom, SbomError};
+use crate::{Algorithm, Artifact, Digest, Finding, Origin, State, Verdict};
+
+pub(super) struct Release {
+    scan: Scan,
+    /// By path below the folder, every file's role; names in it are such paths too.
+    roles: BTreeMap<String, Role>,
+    /// Evidence that names one file, by that file.
+    named: BTreeMap<String, Vec<Evidence>>,
+    /// Evidence for any file.
+    any: Vec<Evidence>,
+    lists: Vec<List>,
+    /// Lists of components, by path.
+    sboms: BTreeMap<String, Document>,
+}
+
+/// A list of components, and what came of its own signatures.
+struct Document {
+    of: Of,
+    content: Result<Sbom, SbomError>,
+    verdict: Verdict,
+}
+
+/// A file of evidence that is to be read.
+struct Task<'a> {
+    path: &'a str,
+    of: Of,
+    certificate: Option<String>,
+}
+
+impl Release {
+    /// Reads the evidence in a folder. With `only`, what is of other files by its name is left
+    /// alone.
+    pub(super) fn load(engine: &ReleaseVerifier, scan: Scan, only: Option<&[&str]>) -> Self {
+        let roles: BTreeMap<String, Role> =
+            scan.files.iter().map(|path| (path.clone(), role_of(&scan, path))).collect();
+        let lists_too =
+            |name: &str| matches!(roles.get(name), Some(Role::Checksums(_) | Role::Sbom(_)));
+        let wanted = |of: &Of| match (of, only) {
+            (Of::File(name), Some(only)) => only.contains(&name.as_str()) || lists_too(name),
+            _ => true,
+        };
+        let tasks: Vec<Task<'_>> = roles
+            .iter()
+            .filter_map(|(path, role)| match role {
+                Role::Bundle(of) if wanted(of) => {
+                    Some(Task { path, of: of.clone(), certificate: None })
+                }
+                Role::Signature(of) if wanted(of) => {
+                    let certificate = roles.iter().find_map(|(path, role)| match role {
+                        Role::Certificate(own) if own == of => Some(path.clone()),
+                        _ => None,
+                    });
+                    Some(Task { path, of: of.clone(), certificate })
+                }
+                _ => None,
+            })
+            .collect();
+        let read =
+            batch::each(&tasks, engine.options.threads, |task| read_evidence(engine, &scan, task));
+        let mut release = Self {
+            scan,
+            roles: BTreeMap::new(),
+            named: BTreeMap::new(),
+            any: Vec::new(),
+            lists: Vec::new(),
+            sboms: BTreeMap::new(),
+        };
+        for evidence in read.into_iter().flatten() {
+            match &evidence.of {
+                Of::File(name) => release.named.entry(name.clone()).or_default().push(evidence),
+                Of::Digest(_) | Of::Any => release.any.push(evidence),
+            }
+        }
+        let lists: Vec<(&String, &Of)> = roles
+            .iter()
+            .filter_map(|(path, role)| match role {
+                Role::Checksums(of) if wanted(of) => Some((path, of)),
+                _ => None,
+            })
+            .collect();
+        let lists = batch::each(&lists, engine.options.threads, |(path, of)| {
+            release.list(engine, path, of)
+        });
+        release.lists = lists;
+        let sboms: Vec<(&String, &Of)> = roles
+            .iter()
+            .filter_map(|(path, role)| match role {
+                Role::Sbom(of) if wanted(of) => Some((path, of)),
+                _ => None,
+            })
+            .collect();
+        let sboms = batch::each(&sboms, engine.options.threads, |(path, of)| {
+            release.sbom(engine, path, of).map(|sbom| ((*path).clone(), sbom))
+        });
+        release.sboms = sboms.into_iter().flatten().collect();
+        release.roles = roles;
+        release
+    }
+
+    /// What has a verdict of its own: everything but signatures, bundles and what goes with them.
+    pub(super) fn artifacts(&self) -> Vec<&str> {
+        self.roles
+            .iter()
+            .filter(|(_, role)| matches!(role, Role::Artifact | Role::Checksums(_) | Role::Sbom(_)))
+            .map(|(path, _)| path.as_str())
+            .collect()
+    }
+
+    /// Whether it is evidence for others besides being an artifact.
+    pub(super) fn is_evidence(&self, path: &str) -> bool {
+        matches!(self.roles.get(path), Some(Role::Checksums(_) | Role::Sbom(_)))
+    }
+
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&str, &DiscoverError)> {
+        self.scan.refused.iter().map(|(name, error)| (name.as_str(), error))
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.scan.root.join(name)
+    }
+
+    /// The digests that the evidence for this file speaks of.
+    pub(super) fn algorithms(&self, engine: &ReleaseVerifier, path: &str) -> Vec<Algorithm> {
+        let mut algorithms = engine.algorithms(self.for_file(path));
+        for list in &self.lists {
+            if list.of.as_deref().is_none_or(|of| of == path)
+                && let Ok(checksums) = &list.checksums
+            {
+                let entry = checksums.find(list.below(path));
+                algorithms
+                    .extend(entry.iter().flat_map(|entry| &entry.digests).map(Digest::algorithm));
+            }
+        }
+        algorithms
+    }
+
+    /// Everything that the evidence says of one file.
+    pub(super) fn judge(&self, judge: &Judge<'_>, target: &Target<'_>) -> Vec<Judged> {
+        let mut judged: Vec<Judged> =
+            self.for_file(target.path).map(|evidence| judge.judge(evidence, target)).collect();
+        judged
+            .extend(self.lists.iter().filter_map(|list| list.judge(target.path, target.artifact)));
+        judged.extend(
+            self.sboms.iter().filter(|(path, _)| path.as_str() != target.path).filter_map(
+                |(path, sbom)| sbom.judge(&self.shown(path), target.artifact, target.path),
+            ),
+        );
+        judged
+    }
+
+    fn for_file(&self, path: &str) -> impl Iterator<Item = &Evidence> {
+        self.named.get(path).into_iter().flatten().chain(&self.any)
+    }
+
+    /// Evidence of kinds that are not read, which is of this file.
+    pub(super) fn notes_on(&self, path: &str) -> Vec<Finding> {
+        self.roles
+            .iter()
+            .filter_map(|(own, role)| match role {
+                Role::Ignored(Of::File(of), why) if of == path => {
+                    Some(ignored(&Origin::new(self.shown(own)), why))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Evidence that was not used and is of no file in particular.
+    pub(super) fn notes(&self) -> Vec<Finding> {
+        self.roles
+            .iter()
+            .filter_map(|(own, role)| {
+                let origin = Origin::new(self.shown(own));
+                match role {
+                    Role::Ignored(Of::Any, why) => Some(ignored(&origin, why)),
+                    Role::Signature(Of::File(of)) if !self.scan.has(of) => {
+                        Some(ignored(&origin, "the file it is of is not here"))
+                    }
+                    _ => None,
+                }
+            })
+            .collect()
+    }
+
+    /// For a checksum file: what it lists that is not here.
+    pub(super) fn missing_from(&self, path: &str) -> Option<Finding> {
+        const SHOWN: usize = 10;
+        let list = self.lists.iter().find(|list| list.path == path)?;
+        let missing = list.missing(|file| self.scan.has(file));
+        if missing.is_empty() {
+            return None;
+        }
+        let mut names = missing.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+        if missing.len() > SHOWN {
+            names.push_str(", …");
+        }
+        let message = match missing.len() {
+            1 => "one file that it lists is not here".to_owned(),
+            count => format!("{count} files that it lists are not here"),
+        };
+        let mut finding = Finding::new("checksums/absent", State::Note, message).at(&list.origin);
+        finding.found = Some(names);
+        Some(finding)
+    }
+
+    fn shown(&self, path: &str) -> String {
+        self.scan.root.join(path).display().to_string()
+    }
+
+    fn list(&self, engine: &ReleaseVerifier, path: &str, of: &Of) -> List {
+        let shown = self.shown(path);
+        let bytes = self.bytes(path, Checksums::LIMIT_BYTES);
+        let origin = Origin::new(shown.clone());
+        let of = match of {
+            Of::File(name) => Some(name.clone()),
+            _ => None,
+        };
+        let (checksums, content) = match bytes {
+            Ok(bytes) => (Checksums::parse(path, &bytes), bytes),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        let algorithms = engine.algorithms(self.for_file(path));
+        let artifact = in_memory(&shown, &content, &algorithms);
+        let (mut signatures, mut refused) = (Vec::new(), Vec::new());
+        for judged in self.own_evidence(engine, path, &artifact, &content) {
+            match judged.standing {
+                Standing::About => signatures.extend(judged.signatures),
+                Standing::Elsewhere if !judged.named => {}
+                _ => refused.extend(judged.findings),
+            }
+        }
+        List { origin, path: path.to_owned(), of, checksums, signatures, refused }
+    }
+
+    fn sbom(&self, engine: &ReleaseVerifier, path: &str, of: &Of) -> Option<Document> {
+        let shown = self.shown(path);
+        let document = self.bytes(path, sbom::LIMIT_BYTES).ok()?;
+        let artifact = in_memory(&shown, &document, &self.algorithms(engine, path));
+        let mut judged = self.own_evidence(engine, path, &artifact, &document);
+        judged.extend(self.lists.iter().filter_map(|list| list.judge(path, &artifact)));
+        let report = conclude(artifact, judged, &engine.demands.of_evidence(), Vec::new());
+        Some(Document { of: of.clone(), content: Sbom::read(&document), verdict: report.verdict })
+    }
+
+    /// What the evidence says of a file that is in memory.
+    fn own_evidence(
+        &self,
+        engine: &ReleaseVerifier,
+        path: &str,
+        artifact: &Artifact,
+        content: &[u8],
+    ) -> Vec<Judged> {
+        let content: std::sync::Arc<[u8]> = content.into();
+        let open = || -> std::io::Result<Box<dyn std::io::Read>> {
+            Ok(Box::new(std::io::Cursor::new(content.clone())))
+        };
+        let target = Target { artifact, path, open: &open };
+        let judge = engine.judge(&engine.demands);
+        self.for_file(path).map(|evidence| judge.judge(evidence, &target)).collect()
+    }
+
+    fn bytes(&self, path: &str, limit: usize) -> Result<Vec<u8>, crate::evidence::EvidenceError> {
+        read_limited(&self.scan, path, limit)
+    }
+}
+
+impl Document {
+    /// What this list of components is to an artifact: evidence when it is of it.
+    fn judge(&self, shown: &str, artifact: &Artifact, path: &str) -> Option<Judged> {
+        let origin = Origin::new(shown);
+        let named = matches!(&self.of, Of::File(name) if name == path);
+        if matches!(self.of, Of::File(_)) && !named {
+            return None;
+        }
+        let findings = match &self.content {
+            Err(error) => vec![error.finding(&origin)],
+            Ok(content) => {
+                let authority = match self.verdict {
+                    Verdict::Verified => Authority::Document,
+                    _ => Authority::Nobody,
+                };
+                content.check(artifact, authority)
+            }
+        };
+        let names_it = findings
+            .iter()
+            .any(|finding| finding.code == "sbom/artifact" && finding.state == State::Passed);
+        let good = !findings.iter().any(is_bad);
+        let standing = match (good, names_it || named) {
+            (true, true) => Standing::Beside,
+            (false, true) => Standing::Refused,
+            // A list for another file, or none that says which.
+            (_, false) => Standing::Elsewhere,
+        };
+        let findings = findings.into_iter().map(|finding| finding.at(&origin)).collect();
+        let mut judged = Judged::new(standing, Requirement::Sbom, findings);
+        judged.named = named;
+        Some(judged)
+    }
+}
+
+fn role_of(scan: &Scan, path: &str) -> Role {
+    let (folder, name) = match path.rsplit_once('/') {
+        Some((folder, name)) => (Some(folder), name),
+        None => (None, path),
+    };
+    let below = |name: &str| match folder {
+        Some(folder) => format!("{folder}/{name}"),
+        None => name.to_owned(),
+    };
+    let place = |of: Of| match of {
+        Of::File(name) => Of::File(below(&name)),
+        other => other,
+    };
+    match role(name, |other| scan.has(&below(other))) {
+        Role::Bundle(of) => Role::Bundle(place(of)),
+        Role::Signature(of) => Role::Signature(place(of)),
+        Role::Certificate(of) => Role::Certificate(place(of)),
+        Role::Checksums(of) => Role::Checksums(place(of)),
+        Role::Sbom(of) => Role::Sbom(place(of)),
+        Role::Ignored(of, why) => Role::Ignored(place(of), why),
+        Role::Artifact => Role::Artifact,
+    }
+}
+
+fn read_evidence(engine: &ReleaseVerifier, scan: &Scan, task: &Task<'_>) -> Vec<Evidence> {
+    let shown = scan.root.join(task.path).display().to_string();
+    let broken = |error: &crate::evidence::EvidenceError| {
+        let mut evidence = Evidence::broken(piece::unreadable(error), Origin::new(shown.clone()));
+        evidence.of = task.of.clone();
+        vec![evidence]
+    };
+    let bytes = match read_limited(scan, task.path, piece::LIMIT_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) => return broken(&error),
+    };
+    let by_key = engine.keys.iter().any(|key| matches!(key, Key::Managed(_)));
+    if let Some(certificate) = &task.certificate
+        && !by_key
+    {
+        return match read_limited(scan, certificate, piece::LIMIT_BYTES) {
+            Ok(certificate) => {
+                vec![Evidence::read_pair(task.of.clone(), &shown, &bytes, &certificate)]
+            }
+            Err(error) => broken(&error),
+        };
+    }
+    Evidence::read_as(&task.of, &shown, &bytes, engine.options.leniency)
+}
+
+fn read_limited(
+    scan: &Scan,
+    path: &str,
+    limit_bytes: usize,
+) -> Result<Vec<u8>, crate::evidence::EvidenceError> {
+    use crate::evidence::EvidenceError;
+    let unreadable =
+        || EvidenceError::malformed("a file that can be read", "the system refuses it");
+    let file = open_regular(&scan.root.join(path)).map_err(|_| unreadable())?;
+    let mut bytes = Vec::new();
+    file.take(limit_bytes as u64 + 1).read_to_end(&mut bytes).map_err(|_| unreadable())?;
+    if bytes.len() > limit_bytes {
+        return Err(EvidenceError::TooLarge { what: "the evidence", limit_bytes });
+    }
+    Ok(bytes)
+}
+
+fn in_memory(name: &str, content: &[u8], algorithms: &[Algorithm]) -> Artifact {
+    Artifact::read(name, content, algorithms).expect("reading from memory cannot fail")
+}
