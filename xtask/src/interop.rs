@@ -1,4 +1,5 @@
-//! `cargo xtask interop`: reads the real sops' files and has it read ours; has other readers read what `render` writes.
+//! `cargo xtask interop`: reads the real sops' files and has it read ours; has others read what `render`
+//! writes and judge what `release-verify` judges.
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ pub const REQUIRE_VARIABLE: &str = "DSOPS_TEST_REQUIRE_INTEROP";
 const PACKAGES: &[(&str, &str)] = &[
     ("dsops-stores", "crates/stores"),
     ("dsops-formats", "crates/formats"),
+    ("dsops-release-verify", "crates/release-verify"),
     ("dsops", "crates/cli"),
 ];
 
@@ -60,9 +62,11 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     }
     // Without this a test that says "not run" would look like a pass.
     cargo.args(["--", "--show-output"]);
-    match tools::readers::install() {
-        Ok(folder) => drop(cargo.env(tools::readers::VARIABLE, folder)),
-        Err(error) => process::report_part_not_run("readers", tools::reason(&error)),
+    for packages in [tools::packages::READERS, tools::packages::SIGSTORE] {
+        match packages.install() {
+            Ok(folder) => drop(cargo.env(packages.variable, folder)),
+            Err(error) => process::report_part_not_run(packages.name, tools::reason(&error)),
+        }
     }
     process::run(cargo.env(SOPS_VARIABLE, sops).env(REQUIRE_VARIABLE, "1"))
 }

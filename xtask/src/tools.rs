@@ -4,7 +4,7 @@
 //! `~/.cache/dsops-tools`: a second run finds them and does nothing. A tool is built in a folder
 //! beside its own and moved there when it is whole, so an interrupted run leaves none half done.
 
-pub mod readers;
+pub mod packages;
 pub mod rust_web;
 
 use std::path::{Path, PathBuf};
@@ -51,10 +51,11 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     if let Some(argument) = args.first() {
         bail!("`cargo xtask tools` takes no arguments, found `{argument}`");
     }
-    let tools: [Tool; 4] = [
+    let tools: [Tool; 5] = [
         ("cargo-deny", cargo_deny),
         ("sops", sops),
-        ("readers", readers::install),
+        ("readers", || packages::READERS.install()),
+        ("sigstore", || packages::SIGSTORE.install()),
         ("rust-web", || rust_web::install().map(|toolchain| toolchain.folder().to_path_buf())),
     ];
     for (name, install) in tools {

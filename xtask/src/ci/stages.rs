@@ -130,8 +130,10 @@ pub const ALL: &[Stage] = &[
             if let Some(sops) = tools::installed_sops() {
                 command.env(SOPS_VARIABLE, sops).env(REQUIRE_VARIABLE, "1");
             }
-            if let Some(folder) = tools::readers::installed() {
-                command.env(tools::readers::VARIABLE, folder);
+            for packages in [tools::packages::READERS, tools::packages::SIGSTORE] {
+                if let Some(folder) = packages.installed() {
+                    command.env(packages.variable, folder);
+                }
             }
             vec![examples, command]
         },

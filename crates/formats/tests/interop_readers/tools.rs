@@ -16,7 +16,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// The folder of pinned packages that `cargo xtask tools` installs; see `xtask/src/tools/readers.rs`.
+/// The folder of pinned packages that `cargo xtask tools` installs; see `xtask/src/tools/packages.rs`.
 fn packages() -> Option<PathBuf> {
     let folder = env::var_os("DSOPS_TEST_READERS").map(PathBuf::from);
     if folder.is_none() {

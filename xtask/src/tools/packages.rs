@@ -1,0 +1,92 @@
+//! The pinned Python and Node packages that tests compare our work with.
+
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::PathBuf,
+    process::Command,
+};
+
+use anyhow::Context as _;
+
+use super::{dir, make_once, pip_into, require_pip};
+use crate::{
+    process::{self, NotRun},
+    workspace,
+};
+
+/// Packages that belong together: Python's go to `python`, Node's to `node/node_modules`.
+pub struct Packages {
+    /// What the folder's name begins with.
+    pub name: &'static str,
+    /// Names the folder for tests.
+    pub variable: &'static str,
+    /// Pins those of Python.
+    requirements: &'static str,
+    /// Its `package-lock.json` pins those of Node.
+    node: &'static str,
+}
+
+/// Read our rendered files.
+pub const READERS: Packages = Packages {
+    name: "readers",
+    variable: "DSOPS_TEST_READERS",
+    requirements: "scripts/requirements-readers.txt",
+    node: "scripts/readers",
+};
+
+/// Verify Sigstore bundles.
+pub const SIGSTORE: Packages = Packages {
+    name: "sigstore",
+    variable: "DSOPS_TEST_SIGSTORE",
+    requirements: "scripts/requirements-sigstore.txt",
+    node: "scripts/sigstore-peers",
+};
+
+impl Packages {
+    /// Installs them.
+    ///
+    /// # Errors
+    /// [`NotRun`] when there is no pip or npm; any other error when a package cannot be installed.
+    pub fn install(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.folder()?;
+        make_once(&folder, |fresh| {
+            require_pip()?;
+            if !process::is_on_path("npm") {
+                return Err(NotRun::because("npm is not installed").into());
+            }
+            let root = workspace::root();
+            pip_into(&root.join(self.requirements), &fresh.join("python"))?;
+            let node = fresh.join("node");
+            fs::create_dir(&node).context("cannot make a folder for Node packages")?;
+            for name in ["package.json", "package-lock.json"] {
+                fs::copy(root.join(self.node).join(name), node.join(name))
+                    .with_context(|| format!("cannot copy {name}"))?;
+            }
+            // The lock file holds the hash of each package; none may run a script.
+            process::run(
+                Command::new("npm")
+                    .args(["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"])
+                    .current_dir(&node),
+            )
+        })?;
+        Ok(folder)
+    }
+
+    /// Where they are, if they were installed before.
+    pub fn installed(&self) -> Option<PathBuf> {
+        self.folder().ok().filter(|folder| folder.is_dir())
+    }
+
+    /// Named by what is pinned, so that another version goes elsewhere.
+    fn folder(&self) -> anyhow::Result<PathBuf> {
+        let mut hasher = DefaultHasher::new();
+        for file in [self.requirements, &format!("{}/package-lock.json", self.node)] {
+            let path = workspace::root().join(file);
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            text.hash(&mut hasher);
+        }
+        Ok(dir()?.join(format!("{}-{:016x}", self.name, hasher.finish())))
+    }
+}
