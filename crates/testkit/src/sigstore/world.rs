@@ -20,7 +20,7 @@ pub struct World {
     pub now: SystemTime,
     /// Issues certificates.
     pub fulcio: Fulcio,
-    /// Log certificates. One in the instances at large.
+    /// Log certificates; the first does unless another is asked.
     pub ct_logs: Vec<CtLog>,
     /// The Rekor v1 log.
     pub rekor: Rekor,
@@ -50,7 +50,10 @@ impl World {
             label: label.to_owned(),
             now,
             fulcio: Fulcio::new(label, organization, start),
-            ct_logs: vec![CtLog::new(label, Algorithm::P256, start)],
+            ct_logs: vec![
+                CtLog::new(label, Algorithm::P256, start),
+                CtLog::new(&format!("{label}-2"), Algorithm::P256, start),
+            ],
             rekor: Rekor::v1(label, Algorithm::P256, start),
             rekor2: Rekor::v2(label, start),
             tsas: vec![
