@@ -1,5 +1,8 @@
 //! Where verifiers give another verdict than the right one, and why.
 
+/// Ours.
+pub const OURS: &[(&str, &str)] = &[];
+
 /// sigstore-python 4.5.1. It has no managed keys on its command line and is not asked about them.
 pub const PYTHON: &[(&str, &str)] = &[
     // Refused, though right.
@@ -13,6 +16,7 @@ pub const PYTHON: &[(&str, &str)] = &[
     ("private instance, attestation", "the same"),
     ("trust-root-tsa-validity-end-inclusive", "to it a window ends before its last second"),
     // Accepted, though wrong.
+    ("chain with the root in it", "it warns: the first clients wrote such bundles"),
     ("Rekor v2, log id of nobody", "the checkpoint's key is found by its hint alone"),
     ("the same key twice", "its reader of JSON takes the last"),
     ("log retired before it took the entry in", "it does not compare windows with signing times"),
@@ -38,6 +42,7 @@ pub const JAVASCRIPT: &[(&str, &str)] = &[
     ("certificate is not for signing code", "it does not look at extended uses"),
     ("authority's certificate is not for stamping times", "the same"),
     ("certificate with two issuers", "it takes one of them"),
+    ("chain with the root in it", "it takes the first certificate and leaves the others"),
     ("attestation about another file", "it leaves comparing subjects to its caller"),
     ("media type of a version to come", "it looks at how the text begins"),
     ("media type with more after it", "the same"),

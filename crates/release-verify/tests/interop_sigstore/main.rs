@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod differences;
+mod ours;
 mod peers;
 mod questions;
 
@@ -52,6 +53,20 @@ fn compare(verifier: &str, questions: &[Question], verdicts: &Verdicts, known: &
     );
     assert!(new.is_empty(), "{verifier} differs:\n{}", new.join("\n"));
     assert!(unseen.is_empty(), "{verifier} no longer differs: {unseen:?}");
+}
+
+#[test]
+fn our_verdicts_are_right() {
+    let questions = questions::all();
+    let verdict = |question: &Question| {
+        let wanted = match &question.wanted {
+            questions::Wanted::Identity(name, issuer) => ours::Wanted::Identity(name, issuer),
+            questions::Wanted::Key(pem) => ours::Wanted::Key(pem),
+        };
+        Some(ours::judge(&question.bundle, &question.root, &question.artifact, &wanted))
+    };
+    let verdicts = questions.iter().map(verdict).collect();
+    compare("dsops", &questions, &verdicts, differences::OURS);
 }
 
 #[test]

@@ -81,6 +81,9 @@ fn certificates(world: &World, other: &World, all: &mut Collected<'_>) {
     all.signed("certificate with two issuers", |signing| {
         signing.leaf.identity = World::identity().extension(second);
     });
+    let mut chain = world.sign(ARTIFACT).version(Version::V01).make();
+    chain.certificates.extend([world.fulcio.intermediate.clone(), world.fulcio.root.clone()]);
+    all.add("chain with the root in it", &chain.bundle());
     let mut chain = world.sign(ARTIFACT).version(Version::V02).bundle();
     chain["verificationMaterial"] = json!({
         "x509CertificateChain": { "certificates": [] },

@@ -24,10 +24,6 @@ pub(super) fn cases() -> Vec<Case> {
         signed.bundle()
     };
     all.add("version 0.1 with a promise and no proof", &promise_only(Version::V01));
-    // Clients must not, but the first ones did, and what they signed is still out there.
-    let mut chain = world.sign(ARTIFACT).version(Version::V01).make();
-    chain.certificates.extend([world.fulcio.intermediate.clone(), world.fulcio.root.clone()]);
-    all.add("version 0.1 with the whole chain", &chain.bundle());
     all.signed("promise and timestamp", |signing| {
         signing.stamps.push(world.tsas[0].stamp(world.now));
     });
