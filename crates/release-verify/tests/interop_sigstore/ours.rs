@@ -1,8 +1,9 @@
 //! Our own verifier, asked as the others are.
 
+use dsops_release_verify::evidence::ManagedKey;
 use dsops_release_verify::{
-    Algorithm, Artifact, Bundle, Content, IdentityRule, Leniency, ManagedKey, Origin, Pattern,
-    SignerPolicy, SignerRule, State, TrustRoots, Verifier,
+    Algorithm, Artifact, Bundle, Content, IdentityRule, Leniency, Origin, Pattern, SignerPolicy,
+    SignerRule, State, TrustRoots, TrustedKey, Verifier,
 };
 
 /// Whose signature is wanted.
@@ -21,8 +22,9 @@ pub fn judge(bundle: &str, root: &str, file: &[u8], wanted: &Wanted<'_>) -> Resu
     let mut verifier = Verifier::new(roots);
     let rule = match wanted {
         Wanted::Key(pem) => {
-            let key = ManagedKey::read(pem.as_bytes()).map_err(|error| error.to_string())?;
-            let id = key.id();
+            let key = ManagedKey::parse(pem.as_bytes()).map_err(|error| error.to_string())?;
+            let key = TrustedKey::new(&key).map_err(|error| error.to_string())?;
+            let id = key.id().to_owned();
             verifier = verifier.with_keys([key]);
             SignerRule::Key { id }
         }
