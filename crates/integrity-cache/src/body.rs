@@ -31,10 +31,10 @@ impl Hash {
 
     /// The digest of a clear chunk.
     pub(crate) fn leaf(self, index: u64, last: bool, chunk: &[u8]) -> [u8; DIGEST] {
-        let mut prefix = [0; 10];
-        prefix[1..9].copy_from_slice(&index.to_le_bytes());
-        prefix[9] = u8::from(last);
-        self.digest(&prefix, chunk)
+        let mut place = [0; 10];
+        place[1..9].copy_from_slice(&index.to_le_bytes());
+        place[9] = u8::from(last);
+        self.digest(&place, chunk)
     }
 
     /// The digest of a table of leaves; a single leaf is the root itself.
@@ -42,17 +42,20 @@ impl Hash {
         table.try_into().unwrap_or_else(|_| self.digest(&[1], table))
     }
 
-    fn digest(self, prefix: &[u8], bytes: &[u8]) -> [u8; DIGEST] {
+    /// SHA-256 takes the place before the bytes, BLAKE3 as its key, so that the chunk stays aligned.
+    fn digest(self, place: &[u8], bytes: &[u8]) -> [u8; DIGEST] {
         match self {
             Self::Sha256 => {
                 let mut hash = Context::new(&SHA256);
-                hash.update(prefix);
+                hash.update(place);
                 hash.update(bytes);
                 hash.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
             }
             #[cfg(feature = "blake3")]
             Self::Blake3 => {
-                *blake3::Hasher::new().update(prefix).update(bytes).finalize().as_bytes()
+                let mut key = [0; blake3::KEY_LEN];
+                key[..place.len()].copy_from_slice(place);
+                *blake3::keyed_hash(&key, bytes).as_bytes()
             }
         }
     }

@@ -7,10 +7,10 @@ use std::{
 };
 
 use crate::{
-    Builder, Clock, Counters, Error, EventKind, Limits, Namespace, Offenders, Policy,
+    Builder, Clock, Counters, Error, EventKind, Limits, Namespace, Offenders, Policy, Unsafe,
     event::Observer,
     format::Superblock,
-    fs::Dir,
+    fs::{Dir, Stat},
     keyfile::{self, KeyFile},
     keys::KeySet,
     open::{self, KeyPlace},
@@ -31,6 +31,8 @@ pub struct Cache {
 pub(crate) struct Inner {
     pub(crate) path: PathBuf,
     pub(crate) base: Dir,
+    /// Who we were when the cache was opened.
+    pub(crate) uid: Option<u32>,
     pub(crate) superblock: RwLock<Superblock>,
     pub(crate) keys: RwLock<Arc<[KeySet]>>,
     pub(crate) key_place: Option<KeyPlace>,
@@ -89,6 +91,20 @@ impl Cache {
     /// Where the cache is.
     pub fn path(&self) -> &Path {
         &self.inner.path
+    }
+
+    /// What tells this cache from every other: the file `CACHE`, for [`Builder::join`]. No secret.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::NotACache`] when the file is not there any more.
+    pub fn identity(&self) -> Result<Vec<u8>, Error> {
+        let (superblock, tag) =
+            open::read_superblock(&self.inner.path, &self.inner.base)?.ok_or_else(|| {
+                Error::NotACache { path: self.inner.path.clone(), why: "it was removed" }
+            })?;
+        let mut bytes = [&superblock.encode()[..], &tag].concat();
+        bytes.resize(Superblock::LEN, 0);
+        Ok(bytes)
     }
 
     /// What this handle and its clones have done.
@@ -212,6 +228,20 @@ impl Inner {
             return marks.time_floor_ms;
         }
         now
+    }
+
+    /// What is odd about an entry's file: owner, mode and links carry no trust, but we made them
+    /// otherwise.
+    pub(crate) fn odd(&self, stat: &Stat) -> Option<Unsafe> {
+        if self.uid.is_some_and(|uid| uid != stat.uid) {
+            Some(Unsafe::Owner)
+        } else if stat.mode & 0o022 != 0 {
+            Some(Unsafe::Mode)
+        } else if stat.links > 1 {
+            Some(Unsafe::Links)
+        } else {
+            None
+        }
     }
 
     /// Remembers the time of an authenticated write.

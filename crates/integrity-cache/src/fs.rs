@@ -8,9 +8,13 @@ mod unix;
 use std::{io, time::Duration};
 
 #[cfg(not(unix))]
-pub(crate) use other::{Dir, claim, effective_uid, lock, read_at, stat_file, touch, write_at};
+pub(crate) use other::{
+    Dir, claim, effective_uid, lock, read_at, read_start, stat_file, touch, write_at,
+};
 #[cfg(unix)]
-pub(crate) use unix::{Dir, claim, effective_uid, lock, read_at, stat_file, touch, write_at};
+pub(crate) use unix::{
+    Dir, claim, effective_uid, lock, read_at, read_start, stat_file, touch, write_at,
+};
 
 use crate::{Offender, Unsafe};
 
@@ -59,6 +63,27 @@ impl Stat {
     }
 }
 
+/// Where the bytes of an entry come from: its file, or memory.
+pub(crate) trait Source {
+    /// Reads at a place, as much as there is.
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
+}
+
+impl Source for std::fs::File {
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        read_at(self, buffer, at)
+    }
+}
+
+impl Source for [u8] {
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let rest = usize::try_from(at).ok().and_then(|at| self.get(at..)).unwrap_or(&[]);
+        let len = rest.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&rest[..len]);
+        Ok(len)
+    }
+}
+
 /// What opening a file found.
 pub(crate) enum Opened {
     /// A regular file.
@@ -88,13 +113,22 @@ pub(crate) fn random_name() -> io::Result<String> {
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 /// Whether a name is one that entries and temporary files have.
 pub(crate) fn is_our_name(name: &str) -> bool {
-    name.len() == 62 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    name.len() == 62 && is_hex(name)
+}
+
+/// Whether there are only lower-case hexadecimal digits.
+pub(crate) fn is_hex(name: &str) -> bool {
+    name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The name of the file in which the new content of another is prepared.

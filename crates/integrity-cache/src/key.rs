@@ -36,7 +36,9 @@ impl Key {
     /// When the label or the value has 4 GiB or more.
     #[must_use]
     pub fn part(mut self, label: &str, value: impl AsRef<[u8]>) -> Self {
-        for bytes in [label.as_bytes(), value.as_ref()] {
+        let (label, value) = (label.as_bytes(), value.as_ref());
+        self.parts.reserve(8 + label.len() + value.len());
+        for bytes in [label, value] {
             let len = u32::try_from(bytes.len()).ok().filter(|len| *len < u32::MAX);
             let len = len.expect("a part of a cache key is smaller than 4 GiB");
             self.parts.extend_from_slice(&len.to_le_bytes());

@@ -93,6 +93,7 @@ mod cache;
 mod clock;
 mod error;
 mod event;
+mod exchange;
 mod flight;
 #[doc(hidden)]
 pub mod format;

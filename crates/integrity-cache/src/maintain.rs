@@ -1,6 +1,7 @@
 //! Keeping a cache small and clean; looking at all of it; taking it away. The only code that removes.
 
 use std::{
+    ffi::OsString,
     fs::File,
     io,
     sync::atomic::Ordering::Relaxed,
@@ -10,9 +11,11 @@ use std::{
 use crate::{
     Cache, Counters, Error, MissReason, Offenders, Unsafe,
     cache::{Inner, LONGEST_TTL_MS},
+    format::Header,
     fs::{self, Dir, Kind, Opened, PATIENCE, Stat},
     keys::{KeySet, Name},
     open::{CACHE_FILES, FLIGHTS, QUARANTINE, SUPERBLOCK},
+    state::Marks,
     verify,
     writer::TEMPORARY,
 };
@@ -105,14 +108,15 @@ impl Cache {
             return Err(Error::ReadOnlyKey);
         }
         let start = Instant::now();
+        let mut pass = Pass::new(&self.inner, &keys)?;
         let mut done = Maintained { complete: true, ..Maintained::default() };
         let mut survivors = Vec::new();
-        for shard in shards()? {
+        for shard in self.inner.shards()? {
             if start.elapsed() > budget {
                 done.complete = false;
                 break;
             }
-            self.inner.clean_shard(&keys, &shard, &mut done, &mut survivors)?;
+            pass.clean_shard(&shard, &mut done, &mut survivors)?;
         }
         if done.complete {
             self.inner.evict(survivors, &self.inner.limits.goal(), None, &mut done)?;
@@ -131,7 +135,7 @@ impl Cache {
     /// [`Error::Io`].
     pub fn stats(&self) -> Result<Stats, Error> {
         let mut usage = Usage::default();
-        for shard in shards()? {
+        for shard in self.inner.shards()? {
             let Some(dir) = self.inner.shard(&shard)? else { continue };
             count(&self.inner.entries(&shard, &dir)?, &mut usage);
         }
@@ -149,22 +153,25 @@ impl Cache {
     /// [`Error::Io`].
     pub fn verify(&self, deep: bool) -> Result<Verified, Error> {
         let keys = self.inner.keys();
+        let mut pass = Pass::new(&self.inner, &keys)?;
         let mut verified = Verified::default();
-        for shard in (0..=u8::MAX).map(|byte| format!("{byte:02x}")) {
+        for shard in self.inner.shards()? {
             let Some(dir) = self.inner.shard(&shard)? else { continue };
-            let mut found = self.inner.entries(&shard, &dir)?;
-            found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-            for entry in found {
-                match self.inner.examine(&keys, &shard, &dir, &entry.name, deep)? {
+            for name in self.inner.names(&shard, &dir)? {
+                let Some(name) = name.to_str().filter(|name| fs::is_our_name(name)) else {
+                    continue;
+                };
+                match pass.examine(&shard, &dir, name, deep)?.0 {
                     None => verified.sound += 1,
                     Some(MissReason::Absent) => {}
                     Some(MissReason::Expired) => verified.expired += 1,
                     Some(reason) => {
-                        verified.problems.push((format!("{shard}{}", &entry.name[..6]), reason));
+                        verified.problems.push((format!("{shard}{}", &name[..6]), reason));
                     }
                 }
             }
         }
+        verified.problems.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok(verified)
     }
 
@@ -180,8 +187,8 @@ impl Cache {
         if self.inner.state.is_some() {
             self.invalidate_all()?;
         }
-        for shard in shards()?.chain([QUARANTINE.to_owned()]) {
-            self.inner.empty_folder(&shard)?;
+        for shard in self.inner.shards()?.iter().map(String::as_str).chain([QUARANTINE]) {
+            self.inner.empty_folder(shard)?;
         }
         Ok(())
     }
@@ -198,9 +205,9 @@ impl Cache {
             let path = inner.path.join(name);
             move |error| Error::io("remove", path)(error)
         };
-        for shard in shards()?.chain([QUARANTINE.to_owned(), FLIGHTS.to_owned()]) {
-            inner.empty_folder(&shard)?;
-            remove_if_empty(&inner.base, &shard).map_err(io(&shard))?;
+        for shard in inner.shards()?.iter().map(String::as_str).chain([QUARANTINE, FLIGHTS]) {
+            inner.empty_folder(shard)?;
+            remove_if_empty(&inner.base, shard).map_err(io(shard))?;
         }
         for name in CACHE_FILES {
             inner.base.unlink(name).map_err(io(name))?;
@@ -219,96 +226,105 @@ impl Cache {
     }
 }
 
-/// A file with an entry's name.
-pub(crate) struct Listed {
-    shard: String,
-    name: String,
-    stat: Stat,
+/// One look at all entries.
+struct Pass<'a> {
+    inner: &'a Inner,
+    keys: &'a [KeySet],
+    marks: Marks,
+    now_ms: i64,
 }
 
-impl Inner {
-    fn shard(&self, name: &str) -> Result<Option<Dir>, Error> {
-        match self.base.sub(name) {
-            Ok(dir) => Ok(Some(dir)),
-            // A link or a file in a folder's place is not ours: nothing in it is looked at.
-            Err(error) if is_not_a_folder(&error) => Ok(None),
-            Err(error) => Err(Error::io("open", self.path.join(name))(error)),
-        }
+impl<'a> Pass<'a> {
+    fn new(inner: &'a Inner, keys: &'a [KeySet]) -> Result<Self, Error> {
+        let marks = inner.marks()?;
+        Ok(Self { inner, keys, marks, now_ms: inner.now_ms(&marks) })
     }
 
-    fn entries(&self, shard: &str, dir: &Dir) -> Result<Vec<Listed>, Error> {
-        let path = self.path.join(shard);
-        let mut entries = Vec::new();
-        for name in dir.names().map_err(Error::io("list", &path))? {
-            let Some(name) = name.to_str().filter(|name| fs::is_our_name(name)) else { continue };
-            match dir.stat_at(name) {
-                Ok(stat) => {
-                    entries.push(Listed { shard: shard.to_owned(), name: name.to_owned(), stat });
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Error::io("read", path.join(name))(error)),
-            }
-        }
-        Ok(entries)
-    }
-
-    /// What is wrong with the file of a name; `None` if it is a living entry.
+    /// What is wrong with the file of a name, nothing if it is a living entry; and what file it is.
     fn examine(
-        &self,
-        keys: &[KeySet],
+        &mut self,
         shard: &str,
         dir: &Dir,
         name: &str,
         deep: bool,
-    ) -> Result<Option<MissReason>, Error> {
-        let path = || self.path.join(shard).join(name);
+    ) -> Result<(Option<MissReason>, Option<Stat>), Error> {
+        let path = || self.inner.path.join(shard).join(name);
         let (file, stat) = match dir.open_file(name).map_err(|e| Error::io("open", path())(e))? {
             Opened::File(file, stat) => (file, stat),
-            Opened::Absent => return Ok(Some(MissReason::Absent)),
-            Opened::Unsafe(kind, _) => return Ok(Some(MissReason::Unsafe(kind))),
+            Opened::Absent => return Ok((Some(MissReason::Absent), None)),
+            Opened::Unsafe(kind, stat) => {
+                let stat = stat.or_else(|| dir.stat_at(name).ok());
+                return Ok((Some(MissReason::Unsafe(kind)), stat));
+            }
         };
-        let head = read_header(&file, &stat).map_err(|e| Error::io("read", path())(e))?;
-        let (header, signer) = match verify::authenticate(self, keys, &head, stat.size)? {
-            Ok(authentic) => authentic,
-            Err(reason) => return Ok(Some(reason)),
+        let head =
+            verify::read_head(&file, &stat, false).map_err(|e| Error::io("read", path())(e))?;
+        let authentic = verify::authenticate(self.inner, self.keys, &head, stat.size)?;
+        let reason = match authentic {
+            Ok((header, signer)) => self.judge(&header, signer, (shard, name), &file, deep)?,
+            Err(reason) => Some(reason),
         };
+        Ok((reason, Some(stat)))
+    }
+
+    fn judge(
+        &mut self,
+        header: &Header<'_>,
+        signer: &KeySet,
+        place: (&str, &str),
+        file: &File,
+        deep: bool,
+    ) -> Result<Option<MissReason>, Error> {
         let right = std::str::from_utf8(header.namespace)
             .ok()
             .map(|namespace| signer.name(namespace, header.key))
             .transpose()?;
-        if right.is_none_or(|right| (right.folder(), right.file()) != (shard, name)) {
+        if right.is_none_or(|right| (right.folder(), right.file()) != place) {
             return Ok(Some(MissReason::WrongEntry));
         }
-        let marks = self.marks()?;
-        if header.epoch != marks.epoch && signer.can_sign() {
-            return Ok(Some(MissReason::StaleEpoch));
+        if header.epoch != self.marks.epoch && signer.can_sign() {
+            // It may have been raised since the pass began.
+            self.marks = self.inner.marks()?;
+            if header.epoch != self.marks.epoch {
+                return Ok(Some(MissReason::StaleEpoch));
+            }
         }
-        let (now, boot) = (self.now_ms(&marks), self.clock.since_boot());
+        let boot = self.inner.clock.since_boot();
         let longest = Duration::from_millis(LONGEST_TTL_MS.unsigned_abs());
-        if let Some(reason) = verify::expiry(&header, signer, now, boot, longest)? {
+        if let Some(reason) = verify::expiry(header, signer, self.now_ms, boot, longest)? {
             return Ok(Some(reason));
         }
-        if deep {
-            let chunks = match verify::chunks(&header, signer, &file)? {
-                Ok(chunks) => chunks,
-                Err(reason) => return Ok(Some(reason)),
-            };
-            return Ok(verify::check_body(&chunks, &file)?.err());
+        if !deep {
+            return Ok(None);
         }
-        Ok(None)
+        Ok(match verify::chunks(header, signer, file)? {
+            Ok(chunks) => verify::check_body(&chunks, file)?.err(),
+            Err(reason) => Some(reason),
+        })
     }
 
     fn clean_shard(
-        &self,
-        keys: &[KeySet],
+        &mut self,
         shard: &str,
         done: &mut Maintained,
         survivors: &mut Vec<Listed>,
     ) -> Result<(), Error> {
-        let Some(dir) = self.shard(shard)? else { return Ok(()) };
-        for entry in self.entries(shard, &dir)? {
+        let Some(dir) = self.inner.shard(shard)? else { return Ok(()) };
+        for name in self.inner.names(shard, &dir)? {
+            let Ok(name) = name.into_string() else { continue };
+            if is_temporary(&name) {
+                let removed = dir.unlink_orphan(&name);
+                let path = self.inner.path.join(shard).join(name);
+                done.orphans += u64::from(removed.map_err(Error::io("remove", path))?);
+                continue;
+            }
+            if !fs::is_our_name(&name) {
+                continue;
+            }
+            let (reason, stat) = self.examine(shard, &dir, &name, false)?;
+            let Some(stat) = stat else { continue };
             done.examined += 1;
-            let reason = self.examine(keys, shard, &dir, &entry.name, false)?;
+            let entry = Listed { shard: shard.to_owned(), name, stat };
             let fate = self.fate(reason.as_ref());
             let counter = match fate {
                 Fate::Keep => {
@@ -320,12 +336,11 @@ impl Inner {
                 Fate::Offends => &mut done.offenders,
             };
             let quarantine =
-                matches!(fate, Fate::Offends) && self.offenders == Offenders::Quarantine;
-            if self.take_away(&dir, &entry, quarantine)? {
+                matches!(fate, Fate::Offends) && self.inner.offenders == Offenders::Quarantine;
+            if self.inner.take_away(&dir, &entry, quarantine)? {
                 *counter += 1;
             }
         }
-        done.orphans += self.sweep_folder(shard, &dir)?;
         Ok(())
     }
 
@@ -344,9 +359,62 @@ impl Inner {
                 | MissReason::FromFuture
                 | MissReason::Unsafe(Unsafe::Mode),
             ) => Fate::Keep,
-            Some(_) if self.offenders == Offenders::Keep => Fate::Keep,
+            Some(_) if self.inner.offenders == Offenders::Keep => Fate::Keep,
             Some(_) => Fate::Offends,
         }
+    }
+}
+
+/// A file with an entry's name.
+struct Listed {
+    shard: String,
+    name: String,
+    stat: Stat,
+}
+
+impl Inner {
+    fn shard(&self, name: &str) -> Result<Option<Dir>, Error> {
+        match self.base.sub(name) {
+            Ok(dir) => Ok(Some(dir)),
+            // A link or a file in a folder's place is not ours: nothing in it is looked at.
+            Err(error) if is_not_a_folder(&error) => Ok(None),
+            Err(error) => Err(Error::io("open", self.path.join(name))(error)),
+        }
+    }
+
+    fn entries(&self, shard: &str, dir: &Dir) -> Result<Vec<Listed>, Error> {
+        let path = self.path.join(shard);
+        let mut entries = Vec::new();
+        for name in self.names(shard, dir)? {
+            let Some(name) = name.to_str().filter(|name| fs::is_our_name(name)) else { continue };
+            match dir.stat_at(name) {
+                Ok(stat) => {
+                    entries.push(Listed { shard: shard.to_owned(), name: name.to_owned(), stat });
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("read", path.join(name))(error)),
+            }
+        }
+        Ok(entries)
+    }
+
+    fn names(&self, shard: &str, dir: &Dir) -> Result<Vec<OsString>, Error> {
+        dir.names().map_err(Error::io("list", self.path.join(shard)))
+    }
+
+    /// The folders of entries that there are, from a random one on.
+    fn shards(&self) -> Result<Vec<String>, Error> {
+        let mut start = [0];
+        getrandom::fill(&mut start)
+            .map_err(|error| Error::io("make random bytes for", &self.path)(error.into()))?;
+        let names = self.base.names().map_err(Error::io("list", &self.path))?;
+        let mut shards: Vec<String> =
+            names.into_iter().filter_map(|name| name.into_string().ok()).collect();
+        shards.retain(|name| name.len() == 2 && fs::is_hex(name));
+        shards.sort_unstable();
+        let first = usize::from(start[0]) % shards.len().max(1);
+        shards.rotate_left(first);
+        Ok(shards)
     }
 
     /// Removes a file, or moves it to quarantine, if it is still the one that was judged.
@@ -402,46 +470,37 @@ impl Inner {
     }
 
     /// What each store does for the limits: rarely, little, and without failing the store.
-    pub(crate) fn keep_within_limits(&self, name: &Name, len: u64) {
-        let mut random = [0; 4];
-        if getrandom::fill(&mut random).is_err() {
-            return;
-        }
+    pub(crate) fn keep_within_limits(&self, name: &Name, len: u64, chance: [u8; 3]) {
         let deadline = Instant::now() + PUT_BUDGET;
-        if random[0] % LOOK_EVERY == 0 {
+        if chance[0].is_multiple_of(LOOK_EVERY) {
             let goal = Goal { entries: self.limits.max_entries / 256 + 16, bytes: u64::MAX };
-            let _ = self.evict_in(std::iter::once(name.folder().to_owned()), &goal, deadline);
+            let _ = self.evict_in(&[name.folder().to_owned()], &goal, deadline);
         }
         // Stores of much look with a probability that grows with it.
-        let share = u128::from(u16::from_le_bytes([random[1], random[2]]));
+        let share = u128::from(u16::from_le_bytes([chance[1], chance[2]]));
         let due = u128::from(len) * 16 * 65536 / u128::from(self.limits.max_bytes);
         if share < due
-            && let Ok(shards) = shards()
+            && let Ok(shards) = self.shards()
         {
             let goal = Goal { entries: u64::MAX, bytes: self.limits.max_bytes };
-            let _ = self.evict_in(shards, &goal, deadline);
+            let _ = self.evict_in(&shards, &goal, deadline);
         }
     }
 
     /// Looks at folders until the deadline, and evicts there as if the others were like them.
-    fn evict_in(
-        &self,
-        folders: impl Iterator<Item = String>,
-        goal: &Goal,
-        deadline: Instant,
-    ) -> Result<(), Error> {
+    fn evict_in(&self, shards: &[String], goal: &Goal, deadline: Instant) -> Result<(), Error> {
         let (mut found, mut looked) = (Vec::new(), 0);
-        for shard in folders {
+        for shard in shards {
             looked += 1;
-            if let Some(dir) = self.shard(&shard)? {
-                found.extend(self.entries(&shard, &dir)?);
+            if let Some(dir) = self.shard(shard)? {
+                found.extend(self.entries(shard, &dir)?);
             }
             if Instant::now() > deadline {
                 break;
             }
         }
-        let bytes = goal.bytes.saturating_mul(looked) / 256;
-        let share = Goal { bytes: if looked == 1 { goal.bytes } else { bytes }, ..*goal };
+        let bytes = u128::from(goal.bytes) * looked / shards.len().max(1) as u128;
+        let share = Goal { bytes: u64::try_from(bytes).unwrap_or(u64::MAX), ..*goal };
         let deadline = Some(deadline.max(Instant::now()) + PUT_BUDGET);
         self.evict(found, &share, deadline, &mut Maintained::default())
     }
@@ -477,26 +536,19 @@ impl Inner {
         Ok(swept)
     }
 
-    fn sweep_folder(&self, shard: &str, dir: &Dir) -> Result<u64, Error> {
-        let path = self.path.join(shard);
-        let mut swept = 0;
-        for name in dir.names().map_err(Error::io("list", &path))? {
-            let Some(name) = name.to_str().filter(|name| is_temporary(name)) else { continue };
-            let removed = dir.unlink_orphan(name);
-            swept += u64::from(removed.map_err(Error::io("remove", path.join(name)))?);
+    fn empty_folder(&self, shard: &str) -> Result<(), Error> {
+        let Some(dir) = self.shard(shard)? else { return Ok(()) };
+        for name in self.names(shard, &dir)? {
+            let Some(name) = name.to_str() else { continue };
+            let removed = match dir.stat_at(name) {
+                Ok(stat) if stat.kind == Kind::Folder => continue,
+                _ if fs::is_our_name(name) => dir.unlink(name),
+                _ if is_temporary(name) => dir.unlink_orphan(name),
+                _ => continue,
+            };
+            removed.map_err(Error::io("remove", self.path.join(shard).join(name)))?;
         }
-        Ok(swept)
-    }
-
-    fn empty_folder(&self, name: &str) -> Result<(), Error> {
-        let Some(dir) = self.shard(name)? else { return Ok(()) };
-        for entry in self.entries(name, &dir)? {
-            if entry.stat.kind != Kind::Folder {
-                let path = self.path.join(name).join(&entry.name);
-                dir.unlink(&entry.name).map_err(Error::io("remove", path))?;
-            }
-        }
-        self.sweep_folder(name, &dir).map(|_| ())
+        Ok(())
     }
 }
 
@@ -531,31 +583,8 @@ fn count(found: &[Listed], usage: &mut Usage) {
     }
 }
 
-/// All shards, from a random one on.
-fn shards() -> Result<impl Iterator<Item = String>, Error> {
-    let mut start = [0];
-    getrandom::fill(&mut start)
-        .map_err(|error| Error::io("make random bytes for", "a pass")(error.into()))?;
-    Ok((0..=u8::MAX).map(move |at| format!("{:02x}", start[0].wrapping_add(at))))
-}
-
-/// Only the header: what `maintain` looks at does not depend on the payload.
-fn read_header(file: &File, stat: &Stat) -> io::Result<Vec<u8>> {
-    let mut head = vec![0; usize::try_from(stat.size.min(512)).expect("at most 512")];
-    let read = fs::read_at(file, &mut head, 0)?;
-    head.truncate(read);
-    // Long keys are rare.
-    match crate::format::Header::decode(&head) {
-        Err(crate::format::Defect::Short) if stat.size > read as u64 => {
-            verify::read_head(file, stat)
-        }
-        _ => Ok(head),
-    }
-}
-
 fn is_temporary(name: &str) -> bool {
-    name.strip_prefix(TEMPORARY)
-        .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+    name.strip_prefix(TEMPORARY).is_some_and(|rest| rest.len() == 32 && fs::is_hex(rest))
 }
 
 fn remove_if_empty(base: &Dir, name: &str) -> io::Result<()> {

@@ -9,7 +9,7 @@ use std::{
 use dsops_secure_mem::SecretBytes;
 
 use crate::{
-    Error, EventKind, Freshness, Key, Lookup, MissReason, Policy, PutOutcome, Unsafe,
+    Error, EventKind, Freshness, Key, Lookup, MissReason, Policy, PutOutcome,
     body::Chunks,
     cache::Inner,
     format::Header,
@@ -94,17 +94,17 @@ impl fmt::Debug for Namespace {
 }
 
 /// An authentic entry, its payload not read yet.
-struct Found {
-    file: std::fs::File,
-    head: Vec<u8>,
+pub(crate) struct Found {
+    pub(crate) file: std::fs::File,
+    pub(crate) head: Vec<u8>,
     body_at: usize,
-    chunks: Chunks,
+    pub(crate) chunks: Chunks,
     negative: bool,
-    metadata: Metadata,
+    pub(crate) metadata: Metadata,
 }
 
 /// Why a payload could not be loaded.
-enum Load {
+pub(crate) enum Load {
     Miss(MissReason),
     Error(Error),
 }
@@ -149,7 +149,7 @@ impl Namespace {
         if self.policy.sensitive {
             return Err(Error::config("a sensitive namespace hands out protected memory only"));
         }
-        self.look_up(key, |found| {
+        self.look_up(key, true, |found| {
             let Found { file, mut head, body_at, chunks, metadata, .. } = found;
             let (_, stored, len) = chunks.place(0);
             if chunks.count() > 1 || head.len() < body_at + stored {
@@ -171,7 +171,7 @@ impl Namespace {
         if self.policy.body != crate::Body::Aes256Gcm {
             return Err(Error::config("only encrypted entries are handed out as secrets"));
         }
-        self.look_up(key, |found| {
+        self.look_up(key, false, |found| {
             let len = payload_len(&found.metadata)?;
             // A chunk lies with its tag until it is opened.
             SecretBytes::build(len + crate::format::AEAD_TAG, |buffer| {
@@ -189,7 +189,7 @@ impl Namespace {
         if self.policy.sensitive {
             return Err(Error::config("a sensitive namespace hands out protected memory only"));
         }
-        self.look_up(key, |found| {
+        self.look_up(key, false, |found| {
             Ok(VerifiedReader::new(found.file, found.chunks, found.metadata.size_bytes))
         })
     }
@@ -200,7 +200,7 @@ impl Namespace {
     /// # Errors
     /// As [`Namespace::get`].
     pub fn metadata(&self, key: &Key) -> Result<Lookup<Metadata>, Error> {
-        self.look_up(key, |found| Ok(found.metadata))
+        self.look_up(key, false, |found| Ok(found.metadata))
     }
 
     /// Stores a payload; `ttl` of `None` or zero is the policy's.
@@ -299,10 +299,12 @@ impl Namespace {
         Some((ledger, &state.dir))
     }
 
-    /// Finds an authentic entry, loads its payload, counts and reports.
-    fn look_up<T>(
+    /// Finds an authentic entry, loads its payload, counts and reports. `whole` says that all of a
+    /// small file is wanted.
+    pub(crate) fn look_up<T>(
         &self,
         key: &Key,
+        whole: bool,
         load: impl FnOnce(Found) -> Result<T, Load>,
     ) -> Result<Lookup<T>, Error> {
         let canonical = key.canonical();
@@ -310,12 +312,12 @@ impl Namespace {
         let mut last = (MissReason::Absent, None, None);
         for keys_of_name in &*keys {
             let name = keys_of_name.name(&self.name, &canonical)?;
-            let mut found = self.find(&keys, keys_of_name, &name, &canonical)?;
+            let mut found = self.find(&keys, keys_of_name, &name, &canonical, whole)?;
             if matches!(found, Err((MissReason::RolledBack, _))) && keys_of_name.can_sign() {
                 // A writer records first and publishes then; one that is alive holds the lock.
                 let shard = self.inner.base.sub(name.folder());
                 let _held = shard.and_then(|shard| shard.lock(false, PATIENCE).map(|_| shard));
-                found = self.find(&keys, keys_of_name, &name, &canonical)?;
+                found = self.find(&keys, keys_of_name, &name, &canonical, whole)?;
             }
             match found {
                 Err((MissReason::Absent, _)) => {}
@@ -354,7 +356,7 @@ impl Namespace {
         self.missed(last.0, last.1, last.2)
     }
 
-    fn missed<T>(
+    pub(crate) fn missed<T>(
         &self,
         reason: MissReason,
         stat: Option<Stat>,
@@ -387,6 +389,7 @@ impl Namespace {
         keys: &KeySet,
         name: &Name,
         canonical: &[u8],
+        whole: bool,
     ) -> Result<Result<Found, (MissReason, Option<Stat>)>, Error> {
         let path = || self.inner.path.join(name.path());
         let opened =
@@ -396,7 +399,8 @@ impl Namespace {
             Opened::Absent => return Ok(Err((MissReason::Absent, None))),
             Opened::Unsafe(kind, stat) => return Ok(Err((MissReason::Unsafe(kind), stat))),
         };
-        let head = verify::read_head(&file, &stat).map_err(|e| Error::io("read", path())(e))?;
+        let head =
+            verify::read_head(&file, &stat, whole).map_err(|e| Error::io("read", path())(e))?;
         let miss = |reason| Ok(Err((reason, Some(stat))));
         let (header, signer) = match verify::authenticate(&self.inner, all, &head, stat.size)? {
             Ok(authentic) => authentic,
@@ -405,10 +409,10 @@ impl Namespace {
         if signer.id != keys.id {
             return miss(MissReason::WrongEntry);
         }
-        if let Some(reason) = self.judge(&header, keys, name, canonical)? {
+        if let Some(reason) = self.judge(&header, keys, name, canonical, !keys.can_sign())? {
             return miss(reason);
         }
-        if let Some(kind) = odd(&stat) {
+        if let Some(kind) = self.inner.odd(&stat) {
             if self.policy.strict_fs {
                 return miss(MissReason::Unsafe(kind));
             }
@@ -440,13 +444,15 @@ impl Namespace {
         Ok(Ok(Found { file, head, body_at, chunks, negative, metadata }))
     }
 
-    /// Whether an authentic entry is the one that was asked for, and may be handed out now.
-    fn judge(
+    /// Whether an authentic entry is the one that was asked for, and may be handed out now. Who
+    /// `follows` others learns epochs and generations from what they authenticated.
+    pub(crate) fn judge(
         &self,
         header: &Header<'_>,
         keys: &KeySet,
         name: &Name,
         canonical: &[u8],
+        follows: bool,
     ) -> Result<Option<MissReason>, Error> {
         if header.namespace != self.name.as_bytes() || header.key != canonical {
             return Ok(Some(MissReason::WrongEntry));
@@ -457,24 +463,19 @@ impl Namespace {
         let marks = self.inner.marks()?;
         let now = self.inner.now_ms(&marks);
         let boot = self.inner.clock.since_boot();
-        if keys.can_sign() {
-            if header.epoch != marks.epoch {
-                return Ok(Some(MissReason::StaleEpoch));
-            }
-        } else if header.epoch < marks.epoch {
+        if header.epoch < marks.epoch || (header.epoch > marks.epoch && !follows) {
             return Ok(Some(MissReason::StaleEpoch));
         }
         if let Some(reason) = verify::expiry(header, keys, now, boot, self.policy.max_ttl)? {
             return Ok(Some(reason));
         }
         if header.epoch > marks.epoch {
-            // A reader of a sealed cache learns the writer's epoch from what the writer signed.
             match &self.inner.state {
                 Some(state) => state.raise_epoch_to(header.epoch)?,
                 None => drop(self.inner.volatile.epoch.fetch_max(header.epoch, Relaxed)),
             }
         }
-        self.is_rolled_back(header, keys, name, now)
+        self.is_rolled_back(header, keys, name, now, follows)
             .map(|rolled_back| rolled_back.then_some(MissReason::RolledBack))
     }
 
@@ -484,16 +485,17 @@ impl Namespace {
         keys: &KeySet,
         name: &Name,
         now: i64,
+        follows: bool,
     ) -> Result<bool, Error> {
         let Some((ledger, dir)) = self.ledger(keys) else { return Ok(false) };
         let (floor, damaged) = ledger.floor(dir, keys, &name.digest)?;
         if damaged {
             self.inner.observer.emit(EventKind::LedgerDamaged, Some(&self.name), None, None);
         }
-        if keys.can_sign() {
+        if !follows {
             return Ok(floor.is_none_or(|floor| floor.generation != header.generation));
         }
-        // A reader of a sealed cache records the newest that it has seen.
+        // Records the newest that it has seen.
         match floor {
             Some(floor) if header.generation < floor.generation => Ok(true),
             Some(floor) if header.generation == floor.generation => Ok(false),
@@ -511,30 +513,21 @@ pub(crate) fn generation(now_ms: i64) -> u64 {
     u64::try_from(now_ms).unwrap_or(0).saturating_mul(1000)
 }
 
-/// Owner, mode and links carry no trust, but we made them otherwise.
-fn odd(stat: &Stat) -> Option<Unsafe> {
-    if fs::effective_uid().is_some_and(|uid| uid != stat.uid) {
-        Some(Unsafe::Owner)
-    } else if stat.mode & 0o022 != 0 {
-        Some(Unsafe::Mode)
-    } else if stat.links > 1 {
-        Some(Unsafe::Links)
-    } else {
-        None
-    }
-}
-
 fn payload_len(metadata: &Metadata) -> Result<usize, Load> {
     usize::try_from(metadata.size_bytes).map_err(|_| Load::Miss(MissReason::TooLarge))
 }
 
 fn load_all(file: &std::fs::File, chunks: &Chunks, metadata: &Metadata) -> Result<Vec<u8>, Load> {
     let len = payload_len(metadata)?;
-    let (_, stored, clear) = chunks.place(0);
     // A chunk lies with its tag until it is opened.
-    let mut buffer = vec![0; len + (stored - clear)];
-    load_into(file, chunks, &mut buffer)?;
-    buffer.truncate(len);
+    let mut buffer = Vec::with_capacity(len + crate::format::AEAD_TAG);
+    for index in 0..chunks.count() {
+        let (at, stored, clear) = chunks.place(index);
+        let start = buffer.len();
+        buffer.resize(start + stored, 0);
+        load_chunk(file, chunks, index, at, &mut buffer[start..])?;
+        buffer.truncate(start + clear);
+    }
     Ok(buffer)
 }
 
@@ -542,16 +535,25 @@ fn load_into(file: &std::fs::File, chunks: &Chunks, buffer: &mut [u8]) -> Result
     let mut done = 0;
     for index in 0..chunks.count() {
         let (at, stored, len) = chunks.place(index);
-        let part = &mut buffer[done..done + stored];
-        let read = fs::read_at(file, part, at)
-            .map_err(|error| Load::Error(Error::io("read", "an entry")(error)))?;
-        if read < stored {
-            return Err(Load::Miss(MissReason::Torn));
-        }
-        chunks.open(index, part).map_err(Load::Miss)?;
+        load_chunk(file, chunks, index, at, &mut buffer[done..done + stored])?;
         done += len;
     }
     Ok(())
+}
+
+fn load_chunk(
+    file: &std::fs::File,
+    chunks: &Chunks,
+    index: u64,
+    at: u64,
+    stored: &mut [u8],
+) -> Result<(), Load> {
+    let read = fs::read_at(file, stored, at)
+        .map_err(|error| Load::Error(Error::io("read", "an entry")(error)))?;
+    if read < stored.len() {
+        return Err(Load::Miss(MissReason::Torn));
+    }
+    chunks.open(index, stored).map_err(Load::Miss)
 }
 
 fn load_note(found: &Found) -> Result<String, Load> {

@@ -42,6 +42,7 @@ pub struct Builder {
     key: KeySource,
     limits: Limits,
     offenders: Offenders,
+    identity: Option<Vec<u8>>,
     events: Option<Box<dyn EventSink>>,
     clock: Box<dyn Clock>,
 }
@@ -64,6 +65,7 @@ impl Builder {
             key: KeySource::StateDir,
             limits: Limits::default(),
             offenders: Offenders::default(),
+            identity: None,
             events: None,
             clock: Box::new(SystemClock::new()),
         }
@@ -91,6 +93,14 @@ impl Builder {
     /// What `maintain` does with files that cannot be trusted.
     pub fn offenders(mut self, offenders: Offenders) -> Self {
         self.offenders = offenders;
+        self
+    }
+
+    /// Makes a new cache one with another, whose [identity](Cache::identity) this is and whose key is
+    /// the same: what one [exports](crate::Namespace::export), the other
+    /// [admits](crate::Namespace::admit). A cache that is there already has to be of this identity.
+    pub fn join(mut self, identity: impl Into<Vec<u8>>) -> Self {
+        self.identity = Some(identity.into());
         self
     }
 
@@ -123,7 +133,7 @@ impl Builder {
         let base = self.open_base()?;
         let base_lock = Dir::open(&self.dir).map_err(Error::io("open", &self.dir))?;
         base_lock.lock(true, PATIENCE).map_err(|_| Error::Busy { path: self.dir.clone() })?;
-        let superblock = self.read_superblock(&base)?;
+        let superblock = read_superblock(&self.dir, &base)?;
         if superblock.is_none() {
             self.check_empty(&base)?;
         }
@@ -137,12 +147,23 @@ impl Builder {
                 check_superblock(&self.dir, &superblock, &tag, &keys, &observer)?;
                 (superblock, keys)
             }
-            None => make_superblock(&self.dir, &base, &masters, now_ms, &observer)?,
+            None => match &self.identity {
+                None => make_superblock(&self.dir, &base, &masters, now_ms, &observer)?,
+                Some(identity) => join_superblock(&self.dir, &base, &masters, identity, &observer)?,
+            },
         };
+        // The first epoch is the time when the cache was made: caches that are one agree on it.
+        let mut first_ms = now_ms;
+        if let Some(identity) = &self.identity {
+            if superblock.encode() != identity.get(..Superblock::SIGNED).unwrap_or(&[]) {
+                return Err(Error::NotACache { path: self.dir, why: "it is another cache" });
+            }
+            first_ms = superblock.created_ms;
+        }
         drop(base_lock);
         let read_only = !keys[0].can_sign();
         let state = state_base
-            .map(|(dir, path)| open_state(&dir, &path, &superblock.cache_id, now_ms, read_only))
+            .map(|(dir, path)| open_state(&dir, &path, &superblock.cache_id, first_ms, read_only))
             .transpose()?;
         if base.is_network() {
             observer.emit(EventKind::NetworkFileSystem, None, None, None);
@@ -151,6 +172,7 @@ impl Builder {
         Ok(Cache::new(Inner {
             path: self.dir,
             base,
+            uid: fs::effective_uid(),
             superblock: superblock.into(),
             keys: std::sync::RwLock::new(keys.into()),
             key_place,
@@ -166,7 +188,10 @@ impl Builder {
 
     fn open_base(&self) -> Result<Dir, Error> {
         let dir = match Dir::open(&self.dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.is_reader() => {
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && (!self.is_reader() || self.identity.is_some()) =>
+            {
                 make_private(&self.dir).map_err(Error::io("make", &self.dir))?;
                 Dir::open(&self.dir)
             }
@@ -186,27 +211,9 @@ impl Builder {
         matches!(self.key, KeySource::Sealed(_))
     }
 
-    fn read_superblock(&self, base: &Dir) -> Result<Option<(Superblock, Vec<u8>)>, Error> {
-        let bad = |why| Error::NotACache { path: self.dir.clone(), why };
-        let path = self.dir.join(SUPERBLOCK);
-        let (file, stat) = match base.open_file(SUPERBLOCK).map_err(Error::io("open", &path))? {
-            Opened::File(file, stat) => (file, stat),
-            Opened::Absent => return Ok(None),
-            Opened::Unsafe(..) => return Err(bad("its superblock is not a regular file")),
-        };
-        let mut bytes = [0; Superblock::LEN];
-        let len = fs::read_at(&file, &mut bytes, 0).map_err(Error::io("read", &path))?;
-        if len != Superblock::LEN || stat.size != Superblock::LEN as u64 {
-            return Err(bad("its superblock has another length"));
-        }
-        let (superblock, tag) = Superblock::decode(&bytes)
-            .ok_or_else(|| bad("its superblock is of another version"))?;
-        Ok(Some((superblock, tag.to_vec())))
-    }
-
     /// Without a superblock, only what a crashed first start leaves may be there.
     fn check_empty(&self, base: &Dir) -> Result<(), Error> {
-        if self.is_reader() {
+        if self.is_reader() && self.identity.is_none() {
             let why = "it has no superblock, and a reader of a sealed cache makes none";
             return Err(Error::NotACache { path: self.dir.clone(), why });
         }
@@ -380,18 +387,70 @@ fn make_superblock(
     let superblock =
         Superblock { auth: keys[0].auth(), cache_id, key_id: keys[0].id, created_ms: now_ms };
     let bytes = sealed_superblock(&superblock, &keys[0])?;
+    publish_superblock(path, base, masters, superblock, keys, &bytes, observer)
+}
+
+/// Publishes the superblock of the cache to join, if our key authenticates it.
+fn join_superblock(
+    path: &Path,
+    base: &Dir,
+    masters: &Masters,
+    identity: &[u8],
+    observer: &Observer,
+) -> Result<(Superblock, Vec<KeySet>), Error> {
+    let bad = |why| Error::NotACache { path: path.to_owned(), why };
+    let (superblock, tag) = Superblock::decode(identity)
+        .ok_or_else(|| bad("the identity to join is of another version"))?;
+    let keys = masters.derive(&superblock.cache_id)?;
+    if superblock.key_id != keys[0].id || !keys[0].is_superblock(&superblock.encode(), tag)? {
+        return Err(bad("the identity to join is of another key"));
+    }
+    publish_superblock(path, base, masters, superblock, keys, identity, observer)
+}
+
+fn publish_superblock(
+    path: &Path,
+    base: &Dir,
+    masters: &Masters,
+    superblock: Superblock,
+    keys: Vec<KeySet>,
+    bytes: &[u8],
+    observer: &Observer,
+) -> Result<(Superblock, Vec<KeySet>), Error> {
+    let file = path.join(SUPERBLOCK);
     // Without locks another may have been quicker; then its identity holds.
-    if base.publish_new(SUPERBLOCK, &bytes).map_err(Error::io("create", &file))? == Published::New {
+    if base.publish_new(SUPERBLOCK, bytes).map_err(Error::io("create", &file))? == Published::New {
         let _ = base.publish_new(TAG, TAG_CONTENT);
         return Ok((superblock, keys));
     }
-    let builder = Builder::new(path);
-    let (superblock, tag) = builder
-        .read_superblock(base)?
+    let (superblock, tag) = read_superblock(path, base)?
         .ok_or_else(|| Error::NotACache { path: path.to_owned(), why: "it is being removed" })?;
     let keys = masters.derive(&superblock.cache_id)?;
     check_superblock(path, &superblock, &tag, &keys, observer)?;
     Ok((superblock, keys))
+}
+
+/// The superblock and its tag, if there is one; not authenticated yet.
+pub(crate) fn read_superblock(
+    path: &Path,
+    base: &Dir,
+) -> Result<Option<(Superblock, Vec<u8>)>, Error> {
+    let bad = |why| Error::NotACache { path: path.to_owned(), why };
+    let file = path.join(SUPERBLOCK);
+    let (file, stat) = match base.open_file(SUPERBLOCK).map_err(Error::io("open", &file))? {
+        Opened::File(file, stat) => (file, stat),
+        Opened::Absent => return Ok(None),
+        Opened::Unsafe(..) => return Err(bad("its superblock is not a regular file")),
+    };
+    let mut bytes = [0; Superblock::LEN];
+    let len =
+        fs::read_at(&file, &mut bytes, 0).map_err(Error::io("read", path.join(SUPERBLOCK)))?;
+    if len != Superblock::LEN || stat.size != Superblock::LEN as u64 {
+        return Err(bad("its superblock has another length"));
+    }
+    let (superblock, tag) =
+        Superblock::decode(&bytes).ok_or_else(|| bad("its superblock is of another version"))?;
+    Ok(Some((superblock, tag.to_vec())))
 }
 
 /// The file's bytes.

@@ -8,20 +8,27 @@ use crate::{
     cache::{CLOCK_SLACK_MS, Inner},
     clock::BootId,
     format::{BodyForm, CHUNK, Defect, Header, LONGEST},
-    fs::{self, Stat},
+    fs::{self, Source, Stat},
     keys::KeySet,
 };
 
 /// Files up to this size are read in one go.
-pub(crate) const SMALL: u64 = (CHUNK + LONGEST) as u64;
+const SMALL: u64 = (CHUNK + LONGEST) as u64;
+/// Most headers are shorter.
+const SHORT_HEAD: u64 = 512;
 
-/// The first bytes of a file: all of a small one, else enough for any header.
-pub(crate) fn read_head(file: &File, stat: &Stat) -> std::io::Result<Vec<u8>> {
-    let len = if stat.size <= SMALL { stat.size } else { LONGEST as u64 };
-    let mut head = vec![0; usize::try_from(len).expect("bounded above")];
-    let read = fs::read_at(file, &mut head, 0)?;
-    head.truncate(read);
-    Ok(head)
+/// The first bytes of a file: all of a small one if that is wanted, else the header.
+pub(crate) fn read_head(file: &File, stat: &Stat, whole: bool) -> std::io::Result<Vec<u8>> {
+    let read = |len: u64| fs::read_start(file, usize::try_from(len).expect("at most 72 KiB"));
+    if whole && stat.size <= SMALL {
+        return read(stat.size);
+    }
+    let head = read(stat.size.min(SHORT_HEAD))?;
+    // Long keys are rare.
+    match Header::decode(&head) {
+        Err(Defect::Short) if stat.size > SHORT_HEAD => read(stat.size.min(LONGEST as u64)),
+        _ => Ok(head),
+    }
 }
 
 /// Whether the header is authentic and the file as long as it says; answers it with the key that
@@ -62,7 +69,7 @@ pub(crate) fn authenticate<'h, 'k>(
 pub(crate) fn chunks(
     header: &Header<'_>,
     keys: &KeySet,
-    file: &File,
+    source: &(impl Source + ?Sized),
 ) -> Result<Result<Chunks, MissReason>, Error> {
     let mut chunks = match header.body {
         BodyForm::Aes256Gcm => Chunks::sealed(header, keys.cipher(&header.nonce)?),
@@ -73,7 +80,7 @@ pub(crate) fn chunks(
     };
     if let Some((at, len)) = chunks.wants_table() {
         let mut table = vec![0; len];
-        let read = fs::read_at(file, &mut table, at).map_err(Error::io("read", "an entry"))?;
+        let read = source.read_at(&mut table, at).map_err(Error::io("read", "an entry"))?;
         table.truncate(read);
         if let Err(reason) = chunks.set_table(table, &header.root) {
             return Ok(Err(reason));
@@ -83,12 +90,15 @@ pub(crate) fn chunks(
 }
 
 /// Reads and verifies the whole payload without keeping it.
-pub(crate) fn check_body(chunks: &Chunks, file: &File) -> Result<Result<(), MissReason>, Error> {
+pub(crate) fn check_body(
+    chunks: &Chunks,
+    source: &(impl Source + ?Sized),
+) -> Result<Result<(), MissReason>, Error> {
     let mut buffer = zeroize::Zeroizing::new(Vec::new());
     for index in 0..chunks.count() {
         let (at, stored, _) = chunks.place(index);
         buffer.resize(stored, 0);
-        let read = fs::read_at(file, &mut buffer, at).map_err(Error::io("read", "an entry"))?;
+        let read = source.read_at(&mut buffer, at).map_err(Error::io("read", "an entry"))?;
         if read < stored {
             return Ok(Err(MissReason::Torn));
         }

@@ -15,7 +15,7 @@ use crate::{
     Durability, Error, EventKind, Key, Namespace, PutOutcome, SkipReason,
     body::{self, Hash},
     cache::LONGEST_TTL_MS,
-    format::{AEAD_TAG, CHUNK, Header, length},
+    format::{AEAD_TAG, CHUNK, Header, length, take},
     fs::{self, Dir, PATIENCE},
     keys::{KeySet, Name},
     namespace::generation,
@@ -24,7 +24,7 @@ use crate::{
 /// Starts the names of files that are being written.
 pub(crate) const TEMPORARY: &str = "tmp-";
 /// How often a name for a new file is tried when others remove it at once.
-const ATTEMPTS: usize = 16;
+const ATTEMPTS: u8 = 16;
 
 /// An entry that is being written. Dropped without [`EntryWriter::commit`], it leaves nothing.
 pub struct EntryWriter {
@@ -35,6 +35,10 @@ pub struct EntryWriter {
     ttl: Duration,
     negative: bool,
     nonce: [u8; 32],
+    /// Names the temporary file.
+    label: [u8; 16],
+    /// Decides whether this store looks after the limits.
+    chance: [u8; 3],
     form: Form,
     /// Room for header and tag, then the chunk that is not written yet.
     buffer: Vec<u8>,
@@ -61,14 +65,16 @@ impl EntryWriter {
         }
         let canonical = key.canonical().into_owned();
         let name = active.name(&namespace.name, &canonical)?;
-        let mut nonce = [0; 32];
-        let form = if let Some(hash) = Hash::of(body::form(policy.body)) {
-            Form::Clear { hash, table: Vec::new() }
+        // All that a store needs, asked for at once.
+        let mut random = [0; 64];
+        getrandom::fill(&mut random).map_err(|error| {
+            Error::io("make random bytes for", &namespace.inner.path)(error.into())
+        })?;
+        let (nonce, form) = if let Some(hash) = Hash::of(body::form(policy.body)) {
+            ([0; 32], Form::Clear { hash, table: Vec::new() })
         } else {
-            getrandom::fill(&mut nonce).map_err(|error| {
-                Error::io("make random bytes for", &namespace.inner.path)(error.into())
-            })?;
-            Form::Sealed(active.cipher(&nonce)?)
+            let nonce = take(&random, 0);
+            (nonce, Form::Sealed(active.cipher(&nonce)?))
         };
         let ttl = ttl.filter(|ttl| !ttl.is_zero()).unwrap_or(policy.ttl).min(policy.max_ttl);
         let room = length(namespace.name.len(), canonical.len()) + active.auth().tag_len();
@@ -83,6 +89,8 @@ impl EntryWriter {
             ttl,
             negative,
             nonce,
+            label: take(&random, 32),
+            chance: take(&random, 48),
             form,
             buffer,
             room,
@@ -182,7 +190,8 @@ impl EntryWriter {
     fn start(&mut self) -> Result<(), Error> {
         if self.temporary.is_none() {
             let room = self.room as u64;
-            self.temporary = Some(Temporary::create(&self.namespace, &self.name, room)?);
+            self.temporary =
+                Some(Temporary::create(&self.namespace, &self.name, self.label, room)?);
         }
         Ok(())
     }
@@ -196,25 +205,7 @@ impl EntryWriter {
             Some(error) => Err(error),
             None => self.publish(),
         };
-        let inner = &self.namespace.inner;
-        let counters = &inner.observer.counters;
-        match result {
-            Ok(()) => {
-                counters.stored.fetch_add(1, Relaxed);
-                counters.written_bytes.fetch_add(self.payload_len, Relaxed);
-                inner.keep_within_limits(&self.name, self.payload_len);
-                Ok(PutOutcome::Stored)
-            }
-            Err(error) => match skip_reason(&error) {
-                Some(reason) if !self.namespace.policy.strict_store => {
-                    counters.skipped.fetch_add(1, Relaxed);
-                    let name = Some(&self.namespace.name[..]);
-                    inner.observer.emit(EventKind::Skipped(reason), name, None, None);
-                    Ok(PutOutcome::Skipped(reason))
-                }
-                _ => Err(error),
-            },
-        }
+        self.namespace.stored(result, &self.name, self.payload_len, self.chance)
     }
 
     fn publish(&mut self) -> Result<(), Error> {
@@ -346,8 +337,8 @@ enum Form {
 }
 
 /// A file in the shard that is removed unless it was published. Its lock says that the writer lives.
-struct Temporary {
-    shard: Dir,
+pub(crate) struct Temporary {
+    pub(crate) shard: Dir,
     file: File,
     name: String,
     path: std::path::PathBuf,
@@ -357,13 +348,19 @@ struct Temporary {
 
 impl Temporary {
     /// Made with room at the start, where the header comes last.
-    fn create(namespace: &Namespace, name: &Name, room: u64) -> Result<Self, Error> {
+    pub(crate) fn create(
+        namespace: &Namespace,
+        name: &Name,
+        mut label: [u8; 16],
+        room: u64,
+    ) -> Result<Self, Error> {
         let inner = &namespace.inner;
         let path = inner.path.join(name.path());
         let io = |error| Error::io("write", &path)(error);
         let shard = inner.base.sub_or_make(name.folder()).map_err(io)?;
-        for _ in 0..ATTEMPTS {
-            let name = format!("{TEMPORARY}{}", &fs::random_name().map_err(io)?[..32]);
+        for attempt in 0..ATTEMPTS {
+            label[0] = label[0].wrapping_add(attempt);
+            let name = format!("{TEMPORARY}{}", fs::hex(&label));
             let file = shard.create_new(&name).map_err(io)?;
             if fs::claim(&file).map_err(io)? {
                 return Ok(Self { shard, file, name, path, end: room, published: false });
@@ -372,7 +369,7 @@ impl Temporary {
         Err(Error::Busy { path })
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.write_at(bytes, self.end)?;
         self.end += bytes.len() as u64;
         Ok(())
@@ -382,11 +379,11 @@ impl Temporary {
         fs::write_at(&self.file, bytes, at).map_err(Error::io("write", &self.path))
     }
 
-    fn sync(&self) -> Result<(), Error> {
+    pub(crate) fn sync(&self) -> Result<(), Error> {
         self.file.sync_data().map_err(Error::io("write", &self.path))
     }
 
-    fn publish(&mut self, name: &Name) -> Result<(), Error> {
+    pub(crate) fn publish(&mut self, name: &Name) -> Result<(), Error> {
         self.shard
             .rename_to(&self.name, &self.shard, name.file())
             .map_err(Error::io("publish", &self.path))?;
@@ -404,8 +401,38 @@ impl Drop for Temporary {
     }
 }
 
+impl Namespace {
+    /// Counts what became of a store, and passes over what a cache may pass over.
+    pub(crate) fn stored(
+        &self,
+        result: Result<(), Error>,
+        name: &Name,
+        len: u64,
+        chance: [u8; 3],
+    ) -> Result<PutOutcome, Error> {
+        let counters = &self.inner.observer.counters;
+        match result {
+            Ok(()) => {
+                counters.stored.fetch_add(1, Relaxed);
+                counters.written_bytes.fetch_add(len, Relaxed);
+                self.inner.keep_within_limits(name, len, chance);
+                Ok(PutOutcome::Stored)
+            }
+            Err(error) => match skip_reason(&error) {
+                Some(reason) if !self.policy.strict_store => {
+                    counters.skipped.fetch_add(1, Relaxed);
+                    let name = Some(&self.name[..]);
+                    self.inner.observer.emit(EventKind::Skipped(reason), name, None, None);
+                    Ok(PutOutcome::Skipped(reason))
+                }
+                _ => Err(error),
+            },
+        }
+    }
+}
+
 /// Whether a failure is one that a cache may pass over.
-pub(crate) fn skip_reason(error: &Error) -> Option<SkipReason> {
+fn skip_reason(error: &Error) -> Option<SkipReason> {
     use io::ErrorKind as Kind;
     let source = match error {
         Error::TooLarge { .. } => return Some(SkipReason::TooLarge),

@@ -246,6 +246,13 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usi
     Ok(done)
 }
 
+pub(crate) fn read_start(file: &File, len: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = vec![0; len];
+    let read = read_at(file, &mut buffer, 0)?;
+    buffer.truncate(read);
+    Ok(buffer)
+}
+
 pub(crate) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     let mut file = file;
     file.seek(SeekFrom::Start(at))?;

@@ -29,6 +29,10 @@ const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 const ALWAYS: OFlags =
     OFlags::CLOEXEC.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW).union(OFlags::NOCTTY);
 
+/// Names are listed in pieces of this length.
+#[cfg(target_os = "linux")]
+const LISTING: usize = 16 << 10;
+
 /// An open directory.
 #[derive(Debug)]
 pub(crate) struct Dir {
@@ -163,11 +167,28 @@ impl Dir {
     /// All names in this directory.
     pub(crate) fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
-        for entry in fs::Dir::read_from(&self.fd)? {
-            let name = entry?.file_name().to_bytes().to_vec();
-            if name != b"." && name != b".." {
-                names.push(OsString::from_vec(name));
+        let mut take = |name: &std::ffi::CStr| {
+            if name != c"." && name != c".." {
+                names.push(OsString::from_vec(name.to_bytes().to_vec()));
             }
+        };
+        #[cfg(target_os = "linux")]
+        {
+            // Straight from the kernel: `fs::Dir` would open the directory once more.
+            let mut buffer = Vec::with_capacity(LISTING);
+            fs::seek(&self.fd, fs::SeekFrom::Start(0))?;
+            let mut listing = fs::RawDir::new(&self.fd, buffer.spare_capacity_mut());
+            while let Some(entry) = listing.next() {
+                match entry {
+                    Ok(entry) => take(entry.file_name()),
+                    Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        for entry in fs::Dir::read_from(&self.fd)? {
+            take(entry?.file_name());
         }
         Ok(names)
     }
@@ -374,6 +395,22 @@ pub(crate) fn read_at(file: &File, mut buffer: &mut [u8], mut at: u64) -> io::Re
         }
     }
     Ok(done)
+}
+
+/// Reads the start of a file, as much as there is, without clearing the memory for it first.
+pub(crate) fn read_start(file: &File, len: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = Vec::with_capacity(len);
+    while buffer.len() < len {
+        let at = buffer.len() as u64;
+        match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut buffer), at) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // The allocator may have given more room than was asked for.
+    buffer.truncate(len);
+    Ok(buffer)
 }
 
 pub(crate) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
