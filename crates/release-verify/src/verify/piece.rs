@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use crate::discover::Of;
 use crate::evidence::Signature;
 use crate::json::Json;
+use crate::registry::{RegistryError, npm, pypi};
 use crate::sigstore::Outcome;
 use crate::statement::Statement;
 use crate::{Algorithm, Bundle, BundleError, CosignParts, Finding, Leniency, Origin, State};
@@ -150,9 +151,26 @@ fn looks_like_json(bytes: &[u8]) -> bool {
 }
 
 fn json(origin: &Origin, bytes: &[u8], leniency: Leniency) -> Vec<(Origin, Body)> {
-    let bundles = match cosign_file(bytes, origin) {
-        Some(bundle) => vec![bundle],
-        None => Bundle::read_all(bytes, origin, leniency),
+    let bundles = match wrapped(bytes) {
+        Some(Ok(wrapped)) => {
+            let several = wrapped.len() > 1;
+            wrapped
+                .iter()
+                .enumerate()
+                .map(|(index, bundle)| {
+                    let part = several.then_some(index + 1);
+                    Bundle::read(bundle, &Origin { name: origin.name.clone(), part }, leniency)
+                })
+                .collect()
+        }
+        Some(Err(error)) => {
+            let finding = Finding::failed("bundle/format", format!("it cannot be read: {error}"));
+            return vec![(origin.clone(), Body::Broken(finding.at(origin)))];
+        }
+        None => match cosign_file(bytes, origin) {
+            Some(bundle) => vec![bundle],
+            None => Bundle::read_all(bytes, origin, leniency),
+        },
     };
     bundles
         .into_iter()
@@ -165,9 +183,31 @@ fn json(origin: &Origin, bytes: &[u8], leniency: Leniency) -> Vec<(Origin, Body)
         .collect()
 }
 
+/// The bundles in a document of a package registry: npm's attestations, those of the Python index.
+/// `None` when it is something else.
+fn wrapped(bytes: &[u8]) -> Option<Result<Vec<Vec<u8>>, RegistryError>> {
+    // Looked for as text first: most evidence is none of these, and is parsed once only.
+    let text = std::str::from_utf8(bytes).ok()?;
+    if text.contains("\"attestations\"") && npm::is_attestations(bytes) {
+        let all = npm::read_attestations(bytes);
+        return Some(all.map(|all| all.into_iter().map(|one| one.bundle).collect()));
+    }
+    if text.contains("\"verification_material\"") && pypi::is_attestation(bytes) {
+        return Some(pypi::Attestation::read(bytes).map(|one| vec![one.to_bundle()]));
+    }
+    if text.contains("\"attestation_bundles\"") && pypi::is_provenance(bytes) {
+        let all = pypi::read_provenance(bytes);
+        return Some(all.map(|all| {
+            all.iter().flat_map(|one| &one.attestations).map(pypi::Attestation::to_bundle).collect()
+        }));
+    }
+    None
+}
+
 /// What `cosign sign-blob --bundle` wrote before version 3: `base64Signature`, `cert`,
 /// `rekorBundle`. `None` when it is something else.
 fn cosign_file(bytes: &[u8], origin: &Origin) -> Option<Result<Bundle, BundleError>> {
+    std::str::from_utf8(bytes).ok().filter(|text| text.contains("\"base64Signature\""))?;
     // Read strictly first: no key may occur twice.
     let json = crate::json::parse(bytes).ok()?;
     let signature = json.get("base64Signature")?.as_str();
