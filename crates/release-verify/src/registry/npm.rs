@@ -9,7 +9,7 @@ use super::{LIMIT_ATTESTATIONS, RegistryError, parse, to_bytes};
 use crate::evidence::ManagedKey;
 use crate::json::{self, Fields, Json};
 use crate::statement::{PredicateKind, Statement};
-use crate::{Algorithm, Artifact, Digest, Finding, Origin, Signer};
+use crate::{Algorithm, Artifact, Digest, Finding, Origin, Signer, TrustedKey};
 
 /// One attestation of a package, not verified yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,14 +65,14 @@ pub struct RegistryKey {
     pub key: ManagedKey,
     /// In use from then on; `None` when it is not said.
     pub starts: Option<SystemTime>,
-    /// In use before then; `None` when it still is.
+    /// In use until then, that time included; `None` when it still is.
     pub ends: Option<SystemTime>,
 }
 
 impl RegistryKey {
     /// Whether it was in use at that time.
     pub fn is_valid_at(&self, time: SystemTime) -> bool {
-        self.starts.is_none_or(|starts| time >= starts) && self.ends.is_none_or(|ends| time < ends)
+        self.starts.is_none_or(|starts| time >= starts) && self.ends.is_none_or(|ends| time <= ends)
     }
 }
 
@@ -120,6 +120,15 @@ impl RegistryKeys {
     /// All of them.
     pub fn keys(&self) -> &[RegistryKey] {
         &self.0
+    }
+
+    /// The same for the verifier of bundles, each for its hint and its time.
+    pub fn trusted(&self) -> Vec<TrustedKey> {
+        let trusted = |key: &RegistryKey| {
+            let trusted = TrustedKey::new(&key.key).ok()?;
+            Some(trusted.with_hint(&key.hint).valid(key.starts, key.ends))
+        };
+        self.0.iter().filter_map(trusted).collect()
     }
 
     /// The key that a bundle names. Nothing is proven by the name: the signature has to be good.
