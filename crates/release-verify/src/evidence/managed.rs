@@ -73,7 +73,7 @@ impl Kind {
 /// 8192 bits.
 ///
 /// A signature by it is over SHA-256, SHA-384 or SHA-512 of the content, as ASN.1 for ECDSA, with
-/// PKCS#1 v1.5 or PSS for RSA; over the content itself for Ed25519.
+/// PKCS#1 v1.5 or PSS for RSA, the salt as long as the hash; over the content itself for Ed25519.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ManagedKey {
     kind: Kind,

@@ -86,7 +86,8 @@ impl Signature {
     }
 
     /// Verifies that one of `keys` made this over `artifact`, at `time` as far as keys say when they
-    /// are valid. `content` opens the artifact again, for formats that need more than its digests.
+    /// are valid. `content` opens the artifact again, for formats that need more than its digests;
+    /// it fails with [`io::ErrorKind::Unsupported`] where only digests are at hand.
     ///
     /// # Errors
     /// The outer one is that of reading. The inner one says why no key accepts the signature.
@@ -97,75 +98,82 @@ impl Signature {
         mut content: impl FnMut() -> io::Result<R>,
         time: SystemTime,
     ) -> io::Result<Result<Signed, EvidenceError>> {
-        let mut refused = None;
-        let mut refuse = |error: EvidenceError| {
-            // What is nearest to being right tells most.
-            if !matches!(
-                refused,
-                Some(EvidenceError::BadSignature | EvidenceError::Unsupported { .. })
-            ) {
-                refused = Some(error);
-            }
-        };
+        let mut refused = EvidenceError::OtherKey { found: self.key_id() };
         for key in keys {
-            match (self, key) {
-                (Self::Minisign(signature), Key::Minisign(key)) => {
-                    let mut checked = Checked::new(content()?, artifact);
-                    match key.verify(&mut checked, signature)? {
-                        Ok(claim) => {
-                            checked.same()?;
-                            let remark = claim.trusted_comment;
-                            return Ok(Ok(Signed { signer: key.signer(), remark }));
-                        }
-                        Err(error) => refuse(error),
-                    }
-                }
-                (Self::Ssh(signature), Key::Ssh(signers)) => {
-                    match signers.principals(signature, None, time) {
-                        Ok(principals) => {
-                            let digest = match artifact.digest(signature.hash()) {
-                                Some(digest) => digest.clone(),
-                                None => rehash(content()?, artifact, signature.hash())?,
-                            };
-                            match signature.verify(&digest) {
-                                Ok(()) => {
-                                    let signer = signature.key().signer();
-                                    let remark = (principals != "*").then(|| principals.to_owned());
-                                    return Ok(Ok(Signed { signer, remark }));
-                                }
-                                Err(error) => refuse(error),
-                            }
-                        }
-                        Err(error) => refuse(error),
-                    }
-                }
-                (Self::Bare(signature), Key::Managed(key)) => {
-                    let good = if key.signs_content() {
-                        let mut checked = Checked::new(content()?, artifact);
-                        match super::whole(&mut checked)? {
-                            Ok(bytes) => {
-                                key.verifies(&bytes, signature) && checked.same().map(|()| true)?
-                            }
-                            Err(error) => {
-                                refuse(error);
-                                continue;
-                            }
-                        }
-                    } else {
-                        artifact
-                            .digests()
-                            .iter()
-                            .any(|digest| key.verifies_digest(digest, signature))
-                    };
-                    if good {
-                        return Ok(Ok(Signed { signer: key.signer(), remark: None }));
-                    }
-                    refuse(EvidenceError::BadSignature);
-                }
-                _ => {}
+            match self.verify_by(key, artifact, &mut content, time)? {
+                Ok(signed) => return Ok(Ok(signed)),
+                // Of several keys, the one that comes nearest tells most.
+                Err(EvidenceError::OtherKey { .. }) => {}
+                Err(error) => refused = error,
             }
         }
-        Ok(Err(refused.unwrap_or(EvidenceError::OtherKey { found: self.key_id() })))
+        Ok(Err(refused))
+    }
+
+    fn verify_by<R: Read>(
+        &self,
+        key: &Key,
+        artifact: &Artifact,
+        content: &mut impl FnMut() -> io::Result<R>,
+        time: SystemTime,
+    ) -> io::Result<Result<Signed, EvidenceError>> {
+        Ok(match (self, key) {
+            (Self::Minisign(signature), Key::Minisign(key)) => {
+                let mut checked = Checked::new(content()?, artifact);
+                match key.verify(&mut checked, signature)? {
+                    Ok(claim) => {
+                        checked.same()?;
+                        Ok(Signed { signer: key.signer(), remark: claim.trusted_comment })
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            (Self::Ssh(signature), Key::Ssh(signers)) => {
+                let principals = match signers.principals(signature, None, time) {
+                    Ok(principals) => principals,
+                    Err(error) => return Ok(Err(error)),
+                };
+                let good = match artifact.digest(signature.hash()) {
+                    Some(digest) => signature.verify(digest),
+                    None => rehash(content()?, artifact)?
+                        .iter()
+                        .find(|digest| digest.algorithm() == signature.hash())
+                        .map_or(Err(EvidenceError::BadSignature), |digest| {
+                            signature.verify(digest)
+                        }),
+                };
+                let remark = (principals != "*").then(|| principals.to_owned());
+                good.map(|()| Signed { signer: signature.key().signer(), remark })
+            }
+            (Self::Bare(signature), Key::Managed(key)) if key.signs_content() => {
+                let mut checked = Checked::new(content()?, artifact);
+                match super::whole(&mut checked)? {
+                    Ok(bytes) if key.verifies(&bytes, signature) => {
+                        checked.same()?;
+                        Ok(Signed { signer: key.signer(), remark: None })
+                    }
+                    Ok(_) => Err(EvidenceError::BadSignature),
+                    Err(error) => Err(error),
+                }
+            }
+            (Self::Bare(signature), Key::Managed(key)) => {
+                let among = |digests: &[Digest]| {
+                    digests.iter().any(|digest| key.verifies_digest(digest, signature))
+                };
+                let good = among(artifact.digests())
+                    || match content().and_then(|source| rehash(source, artifact)) {
+                        Ok(digests) => among(&digests),
+                        Err(error) if error.kind() == io::ErrorKind::Unsupported => false,
+                        Err(error) => return Err(error),
+                    };
+                if good {
+                    Ok(Signed { signer: key.signer(), remark: None })
+                } else {
+                    Err(EvidenceError::BadSignature)
+                }
+            }
+            _ => Err(EvidenceError::OtherKey { found: self.key_id() }),
+        })
     }
 
     /// The key it says it was made with, as far as its format says so.
@@ -216,11 +224,11 @@ impl<R: Read> Read for Checked<'_, R> {
     }
 }
 
-/// A digest of the same content that was not computed before.
-fn rehash(source: impl Read, artifact: &Artifact, algorithm: Algorithm) -> io::Result<Digest> {
-    let again = Artifact::read(artifact.name(), source, &[algorithm])?;
+/// Every digest of the same content, for a signature over one that was not computed before.
+fn rehash(source: impl Read, artifact: &Artifact) -> io::Result<Vec<Digest>> {
+    let again = Artifact::read(artifact.name(), source, &Algorithm::ALL)?;
     if again.sha256() != artifact.sha256() {
         return Err(io::Error::other("it changed while it was verified"));
     }
-    Ok(again.digest(algorithm).expect("asked for").clone())
+    Ok(again.digests().to_vec())
 }

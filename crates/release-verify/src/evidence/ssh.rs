@@ -118,6 +118,3 @@ impl SshSignature {
         self.key.verify(&signed, &self.signature)
     }
 }
-
-#[cfg(test)]
-mod tests;

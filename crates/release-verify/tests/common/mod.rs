@@ -107,9 +107,8 @@ impl Folder {
 
 /// Exactly this identity.
 pub fn demands(identity: &Identity) -> Demands {
-    let name = match &identity.names[0] {
-        San::Uri(name) | San::Email(name) | San::Username(name) => name,
-        _ => panic!("an identity of the tests has a name"),
+    let (San::Uri(name) | San::Email(name) | San::Username(name)) = &identity.names[0] else {
+        panic!("an identity of the tests has a name")
     };
     let rule = IdentityRule::new(Pattern::exact(name).unwrap(), Pattern::exact(ISSUER).unwrap());
     Demands::new(SignerPolicy::new(SignerRule::Certificate(rule)))

@@ -97,8 +97,9 @@ fn tagged(line: &str) -> Option<Result<Listed, &'static str>> {
     {
         return None;
     }
-    // The name may itself contain what follows it.
-    let (name, digits) = rest.rsplit_once(")= ").or_else(|| rest.rsplit_once(") = "))?;
+    // The name may itself contain what follows it; the digits cannot.
+    let (name, digits) = rest.rsplit_once(')')?;
+    let digits = digits.strip_prefix(" = ").or_else(|| digits.strip_prefix("= "))?;
     let digits = digits.trim_end_matches([' ', '\t']);
     let name = Some(name.to_owned());
     let algorithm = match tag.to_ascii_uppercase().as_str() {

@@ -33,6 +33,7 @@ fn lines_of_every_tool() {
         (format!("\\{A}  back\\\\slash"), "back\\slash"),
         (format!("SHA256 (hello.txt) = {A}"), "hello.txt"),
         (format!("SHA256 (a) = b) = {A}"), "a) = b"),
+        (format!("SHA256 (a)= b) = {A}"), "a)= b"),
         (format!("SHA256(hello.txt)= {A}"), "hello.txt"),
         (format!("SHA2-256(hello.txt)= {A}"), "hello.txt"),
         (format!("SHA512 (hello.txt) = {sha512}"), "hello.txt"),

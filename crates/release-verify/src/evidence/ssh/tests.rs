@@ -1,1 +1,0 @@
-//! SSH signatures made by the real ssh-keygen, and broken ones.

@@ -1,0 +1,2 @@
+untrusted comment: verify with signify.pub
+RWStSHykfbeoIjEybQZUiD+t2i1fYjORfToK9nQwdkKJr7ASN4qHZ+vGHm5pm2nSFX7Rw1u4Z0eh55E1euLAqgm8LBy+TBxRdwk=
