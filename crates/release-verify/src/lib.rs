@@ -22,6 +22,8 @@ pub mod github;
 pub mod registry;
 pub mod sbom;
 pub mod statement;
+#[cfg(feature = "tuf")]
+pub mod tuf;
 
 pub use artifact::{Algorithm, Artifact, Digest};
 pub use claims::check_claims;

@@ -21,7 +21,8 @@
 //! ```
 //!
 //! Beside bundles there is what came before them and what stands beside them: cosign's own files and
-//! layers ([`cosign`]), [`minisign`] and signify, SSH signatures ([`sshsig`]).
+//! layers ([`cosign`]), [`minisign`] and signify, SSH signatures ([`sshsig`]), and the repository that
+//! gives out trusted roots ([`tuf`]).
 //!
 //! The keys of a world are derived from its label and its clock stands still, so names, times and log
 //! indices are the same in each run. ECDSA signatures, and with them certificates, are not; RSA keys are
@@ -47,6 +48,7 @@ pub mod rekor;
 pub mod signing;
 pub mod sshsig;
 pub mod tsa;
+pub mod tuf;
 pub mod world;
 
 use std::time::SystemTime;
@@ -61,6 +63,7 @@ pub use rekor::{Entry, Proof, Rekor};
 pub use signing::{Signed, Signing, Version};
 pub use sshsig::SshSig;
 pub use tsa::{Stamp, Tsa};
+pub use tuf::{Role, TufRepository};
 pub use world::World;
 
 use base64ct::{Base64, Encoding as _};
