@@ -296,7 +296,11 @@ fn checksum_files_of_every_tool() {
     ] {
         let read = Checksums::parse("SUMS", &data(&format!("lists/{list}")))
             .unwrap_or_else(|error| panic!("{list}: {error}"));
-        let expected = if list == "openssl" { &NAMES[..5] } else { &NAMES[..] };
+        let mut expected = NAMES.to_vec();
+        if list == "openssl" {
+            expected.truncate(5);
+        }
+        expected.sort_unstable();
         let names: Vec<_> = read.entries().iter().map(|entry| entry.path.as_str()).collect();
         assert_eq!(names, expected, "{list}");
         for entry in read.entries() {

@@ -54,6 +54,7 @@ impl Entry {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checksums {
+    /// In the order of their paths, each once.
     entries: Vec<Entry>,
     weak: Vec<Weak>,
 }
@@ -92,8 +93,7 @@ impl Checksums {
         }
         let file_name = name.rsplit(['/', '\\']).next().unwrap_or(name);
         let hint = line::Hint::of(file_name);
-        let mut entries: BTreeMap<String, Vec<(Digest, usize)>> = BTreeMap::new();
-        let mut order = Vec::new();
+        let mut entries: BTreeMap<String, Vec<Digest>> = BTreeMap::new();
         let mut weak = Vec::new();
         let lines: Vec<(usize, &str)> = text
             .split('\n')
@@ -115,26 +115,21 @@ impl Checksums {
             let path = listed_path(&listed_name).map_err(problem)?;
             match listed.digest {
                 line::Value::Strong(digest) => {
-                    let known = entries.entry(path.clone()).or_insert_with(|| {
-                        order.push(path);
-                        Vec::new()
-                    });
-                    match known.iter().find(|(other, _)| other.algorithm() == digest.algorithm()) {
-                        Some((other, _)) if *other != digest => {
+                    let known = entries.entry(path).or_default();
+                    match known.iter().find(|other| other.algorithm() == digest.algorithm()) {
+                        Some(other) if *other != digest => {
                             return Err(problem("lists another digest for a name listed before"));
                         }
                         Some(_) => {}
-                        None => known.push((digest, *number)),
+                        None => known.push(digest),
                     }
                 }
                 line::Value::Weak(algorithm) => weak.push(Weak { algorithm, path }),
             }
         }
-        let entries: Vec<Entry> = order
+        let entries: Vec<Entry> = entries
             .into_iter()
-            .map(|path| {
-                let mut digests: Vec<Digest> =
-                    entries.remove(&path).into_iter().flatten().map(|(digest, _)| digest).collect();
+            .map(|(path, mut digests)| {
                 digests.sort_by_key(Digest::algorithm);
                 Entry { path, digests }
             })
@@ -148,7 +143,7 @@ impl Checksums {
         Ok(Self { entries, weak })
     }
 
-    /// What it lists, in its order.
+    /// What it lists, in the order of the paths.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -158,13 +153,17 @@ impl Checksums {
         &self.weak
     }
 
-    /// The entry for `path`, relative to the checksum file; else the only one whose last part is
-    /// the same as the last part of `path`, as releases are often downloaded without their folders.
+    /// The entry for `path`, relative to the checksum file.
     pub fn find(&self, path: &str) -> Option<&Entry> {
-        if let Some(entry) = self.entries.iter().find(|entry| entry.path == path) {
-            return Some(entry);
-        }
-        let name = path.rsplit('/').next().unwrap_or(path);
+        self.entries
+            .binary_search_by(|entry| entry.path.as_str().cmp(path))
+            .ok()
+            .map(|at| &self.entries[at])
+    }
+
+    /// The only entry whose path ends with that name: releases are often downloaded without their
+    /// folders. `None` when there are several.
+    pub fn find_file_name(&self, name: &str) -> Option<&Entry> {
         let mut same = self.entries.iter().filter(|entry| entry.file_name() == name);
         match (same.next(), same.next()) {
             (Some(entry), None) => Some(entry),

@@ -2,7 +2,7 @@
 
 use super::Requirement;
 use super::conclude::{Judged, Standing};
-use crate::evidence::{Checksums, EvidenceError};
+use crate::evidence::{Checksums, Entry, EvidenceError};
 use crate::{Artifact, Authenticated, Content, Digest, Finding, Origin};
 
 /// A checksum file that was read, and its signatures.
@@ -21,25 +21,41 @@ pub(super) struct List {
 }
 
 impl List {
-    /// The path that `path`, below the folder of the release, has below the folder of this list.
-    pub(super) fn below<'a>(&self, path: &'a str) -> &'a str {
-        let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path)
+    /// The path that `path`, below the folder of the release, has below the folder of this list;
+    /// `None` when it is elsewhere, where this list says nothing.
+    fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
+        match self.path.rsplit_once('/') {
+            Some((folder, _)) => path.strip_prefix(folder)?.strip_prefix('/'),
+            None => Some(path),
+        }
+    }
+
+    fn beside(&self, name: &str) -> String {
+        match self.path.rsplit_once('/') {
+            Some((folder, _)) => format!("{folder}/{name}"),
+            None => name.to_owned(),
+        }
+    }
+
+    /// The entry for a file: by its path, or by its name alone where the release was downloaded
+    /// without its folders.
+    pub(super) fn entry(&self, path: &str, has: &dyn Fn(&str) -> bool) -> Option<&Entry> {
+        let below = self.below(path)?;
+        let checksums = self.checksums.as_ref().ok()?;
+        checksums.find(below).or_else(|| {
+            let entry = checksums.find_file_name(below).filter(|_| !below.contains('/'))?;
+            (!has(&self.beside(&entry.path))).then_some(entry)
+        })
     }
 
     /// What this list lists that is not there: paths below its folder, of which `has` knows.
     pub(super) fn missing(&self, has: impl Fn(&str) -> bool) -> Vec<&str> {
-        let folder = self.path.rsplit_once('/').map(|(folder, _)| folder);
         let Ok(checksums) = &self.checksums else { return Vec::new() };
         checksums
             .entries()
             .iter()
             .filter(|entry| {
-                let place = |name: &str| match folder {
-                    Some(folder) => has(&format!("{folder}/{name}")),
-                    None => has(name),
-                };
-                !place(&entry.path) && !place(entry.file_name())
+                !has(&self.beside(&entry.path)) && !has(&self.beside(entry.file_name()))
             })
             .map(|entry| entry.path.as_str())
             .collect()
@@ -47,10 +63,16 @@ impl List {
 
     /// What it says of an artifact at `path` below the folder of the release; `None` when it is
     /// about one other file only, or the artifact is the list itself.
-    pub(super) fn judge(&self, path: &str, artifact: &Artifact) -> Option<Judged> {
+    pub(super) fn judge(
+        &self,
+        path: &str,
+        artifact: &Artifact,
+        has: &dyn Fn(&str) -> bool,
+    ) -> Option<Judged> {
         if path == self.path || self.of.as_deref().is_some_and(|of| of != path) {
             return None;
         }
+        let below = self.below(path)?;
         let judged = |standing, finding: Finding| {
             Some(Judged::new(standing, Requirement::Checksums, vec![finding.at(&self.origin)]))
         };
@@ -58,14 +80,12 @@ impl List {
             Ok(checksums) => checksums,
             Err(error) => return judged(Standing::Refused, super::piece::unreadable(error)),
         };
-        let Some(entry) = checksums.find(self.below(path)) else {
+        let Some(entry) = self.entry(path, has) else {
             let Some(entry) = artifact.digests().iter().find_map(|own| checksums.find_digest(own))
             else {
                 let mut finding =
                     Finding::undecided("checksums/missing", "it does not list this file");
-                if let Some(weak) =
-                    checksums.weak().iter().find(|weak| weak.path == self.below(path))
-                {
+                if let Some(weak) = checksums.weak().iter().find(|weak| weak.path == below) {
                     finding.message = format!(
                         "it lists this file by {} only, which proves nothing",
                         weak.algorithm
@@ -78,7 +98,7 @@ impl List {
                 crate::State::Warning,
                 "it lists this file under another name",
             )
-            .compared(&entry.path, self.below(path));
+            .compared(&entry.path, below);
             return Some(self.listed(finding, artifact));
         };
         let mut known = 0;

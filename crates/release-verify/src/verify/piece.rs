@@ -7,8 +7,10 @@ use crate::evidence::Signature;
 use crate::json::Json;
 use crate::registry::{RegistryError, npm, pypi};
 use crate::sigstore::Outcome;
-use crate::statement::Statement;
-use crate::{Algorithm, Bundle, BundleError, CosignParts, Finding, Leniency, Origin, State};
+use crate::statement::{Statement, SubjectMatch};
+use crate::{
+    Algorithm, Artifact, Bundle, BundleError, CosignParts, Finding, Leniency, Origin, State,
+};
 
 /// How large a file of evidence may be.
 pub(crate) const LIMIT_BYTES: usize = crate::BUNDLE_LIMIT_BYTES;
@@ -106,6 +108,29 @@ impl Evidence {
             Err(error) => Body::Broken(error.finding()),
         };
         Self { origin, of, body }
+    }
+
+    /// Whether it is about other files, and does not claim otherwise by its name: one line of many.
+    pub(super) fn is_elsewhere(&self, path: &str, artifact: &Artifact) -> bool {
+        let named = match &self.of {
+            Of::File(name) => name == path,
+            Of::Digest(digest) => artifact.matches(digest) == Some(true),
+            Of::Any => false,
+        };
+        if named {
+            return false;
+        }
+        let Body::Bundle(shared) = &self.body else { return false };
+        match &shared.statement {
+            Some(Ok(statement)) => {
+                matches!(statement.covers(artifact), SubjectMatch::Differs | SubjectMatch::NoDigest)
+            }
+            Some(Err(_)) => false,
+            None => shared
+                .bundle
+                .claimed_digest()
+                .is_some_and(|claimed| artifact.matches(claimed) == Some(false)),
+        }
     }
 
     /// The digests of the artifact that this needs, besides SHA-256.

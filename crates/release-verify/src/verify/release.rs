@@ -138,10 +138,8 @@ impl Release {
     pub(super) fn algorithms(&self, engine: &ReleaseVerifier, path: &str) -> Vec<Algorithm> {
         let mut algorithms = engine.algorithms(self.for_file(path));
         for list in &self.lists {
-            if list.of.as_deref().is_none_or(|of| of == path)
-                && let Ok(checksums) = &list.checksums
-            {
-                let entry = checksums.find(list.below(path));
+            if list.of.as_deref().is_none_or(|of| of == path) {
+                let entry = list.entry(path, &|name| self.scan.has(name));
                 algorithms
                     .extend(entry.iter().flat_map(|entry| &entry.digests).map(Digest::algorithm));
             }
@@ -151,10 +149,22 @@ impl Release {
 
     /// Everything that the evidence says of one file.
     pub(super) fn judge(&self, judge: &Judge<'_>, target: &Target<'_>) -> Vec<Judged> {
+        let (own, elsewhere): (Vec<_>, Vec<_>) = self
+            .for_file(target.path)
+            .partition(|evidence| !evidence.is_elsewhere(target.path, target.artifact));
         let mut judged: Vec<Judged> =
-            self.for_file(target.path).map(|evidence| judge.judge(evidence, target)).collect();
-        judged
-            .extend(self.lists.iter().filter_map(|list| list.judge(target.path, target.artifact)));
+            own.into_iter().map(|evidence| judge.judge(evidence, target)).collect();
+        if !elsewhere.is_empty() {
+            let message = match elsewhere.len() {
+                1 => "one piece of evidence is of another file".to_owned(),
+                count => format!("{count} pieces of evidence are of other files"),
+            };
+            let finding = Finding::new("evidence/elsewhere", State::Note, message);
+            judged.push(Judged::new(Standing::Elsewhere, Requirement::Signature, vec![finding]));
+        }
+        judged.extend(self.lists.iter().filter_map(|list| {
+            list.judge(target.path, target.artifact, &|name| self.scan.has(name))
+        }));
         judged.extend(
             self.sboms.iter().filter(|(path, _)| path.as_str() != target.path).filter_map(
                 |(path, sbom)| sbom.judge(&self.shown(path), target.artifact, target.path),
@@ -252,7 +262,11 @@ impl Release {
         let document = self.bytes(path, sbom::LIMIT_BYTES).ok()?;
         let artifact = in_memory(&shown, &document, &self.algorithms(engine, path));
         let mut judged = self.own_evidence(engine, path, &artifact, &document);
-        judged.extend(self.lists.iter().filter_map(|list| list.judge(path, &artifact)));
+        judged.extend(
+            self.lists
+                .iter()
+                .filter_map(|list| list.judge(path, &artifact, &|name| self.scan.has(name))),
+        );
         let report = conclude(artifact, judged, &engine.demands.of_evidence(), Vec::new());
         Some(Document { of: of.clone(), content: Sbom::read(&document), verdict: report.verdict })
     }
