@@ -1,6 +1,10 @@
 //! What GitHub signs for its users: attestations of workflows, and of releases that cannot be
 //! changed any more. The rules as data, and the check of a signer against them.
 
+mod release;
+
+pub use release::ReleaseRules;
+
 use crate::claims::{self, arc};
 use crate::{CertificateIdentity, Finding};
 

@@ -2,7 +2,10 @@
 
 mod statements;
 
-use dsops_release_verify::{check_claims, github};
+use dsops_release_verify::{
+    Algorithm, CertificateIdentity, Signer, SubjectName, check_claims, github,
+};
+use serde_json::{Value, json};
 use statements::*;
 
 const TAG: &str = "refs/tags/v1.2.3";
@@ -162,4 +165,69 @@ fn names_that_github_does_not_give() {
     }
     assert!(rules().signer_repository("a").is_err());
     assert!(rules().enterprise("a/b").is_err());
+}
+
+fn release() -> Value {
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [
+            {"uri": "pkg:github/octo-org/octo-repo@v1.2.3", "digest": {"sha1": COMMIT}},
+            {"name": "octo.tar.gz", "digest": {"sha256": sha(Algorithm::Sha256)}},
+        ],
+        "predicateType": github::RELEASE_PREDICATE,
+        "predicate": {
+            "ownerId": "2002",
+            "purl": "pkg:github/octo-org/octo-repo@v1.2.3",
+            "repository": "octo-org/octo-repo",
+            "repositoryId": "1001",
+            "tag": "v1.2.3",
+        },
+    })
+}
+
+#[test]
+fn releases_that_cannot_be_changed() {
+    let signed_by = |name: &str, issuer: Option<&str>| {
+        Signer::Certificate(CertificateIdentity::new(
+            vec![SubjectName::Uri(name.to_owned())],
+            issuer.map(ToOwned::to_owned),
+            Vec::new(),
+        ))
+    };
+    let good = signed_by(github::RELEASE_SIGNER, None);
+    let rules = || github::ReleaseRules::new("octo-org/octo-repo").unwrap();
+    let check = |rules: &github::ReleaseRules, value: &Value, signer: &Signer| {
+        problems(&rules.check(&statement(value), signer, &artifact(), &origin()))
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(check(&rules(), &release(), &good), none);
+    assert_eq!(check(&rules().tag("v1.2.3"), &release(), &good), none);
+    for tag in ["v1.2.4", "V1.2.3", "v1.2.3 ", "refs/tags/v1.2.3", ""] {
+        assert_eq!(check(&rules().tag(tag), &release(), &good), ["github/release-tag"], "{tag}");
+    }
+    for name in ["octo-org/octo-repo2", "Octo-Org/octo-repo", "octo/octo-repo"] {
+        let rules = github::ReleaseRules::new(name).unwrap();
+        assert_eq!(check(&rules, &release(), &good), ["github/release-repository"], "{name}");
+    }
+    for signer in [
+        signed_by("https://dotcom.releases.github.com/", None),
+        signed_by("https://dotcom.releases.github.com.evil.example", None),
+        signed_by("http://dotcom.releases.github.com", None),
+        // What an identity provider vouched for is not GitHub's own.
+        signed_by(github::RELEASE_SIGNER, Some(github::ISSUER)),
+        Certificate::new(TAG).signer(),
+        key(),
+    ] {
+        assert_eq!(check(&rules(), &release(), &signer), ["github/release-signer"], "{signer:?}");
+    }
+    for (pointer, new, code) in [
+        ("/predicate/purl", json!("pkg:github/octo-org/octo-repo@v1.2.4"), "github/release-tag"),
+        ("/predicate/tag", json!(1), "statement/format"),
+        ("/predicateType", json!("https://in-toto.io/attestation/release/v1"), "statement/format"),
+        ("/subject/1/digest/sha256", json!("00".repeat(32)), "statement/subject"),
+    ] {
+        let value = edit(release(), pointer, Some(new));
+        assert_eq!(check(&rules(), &value, &good), [code], "{pointer}");
+    }
+    assert!(github::ReleaseRules::new("octo-org").is_err());
 }
