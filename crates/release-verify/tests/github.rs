@@ -1,4 +1,5 @@
 //! The rules for workflows on GitHub.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod statements;
 

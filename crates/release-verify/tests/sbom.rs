@@ -1,4 +1,5 @@
 //! Lists of ingredients: what they are about, and what is no such list.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod statements;
 

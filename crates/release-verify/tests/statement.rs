@@ -1,4 +1,5 @@
 //! Statements as they are read, and whether they are about an artifact.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod statements;
 
@@ -11,7 +12,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use statements::*;
 
-fn with_subjects(subjects: Value) -> Value {
+fn with_subjects(subjects: &Value) -> Value {
     json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": subjects,
@@ -107,7 +108,7 @@ fn subjects_are_matched_by_every_digest_that_both_know() {
     let only = Artifact::read("x", CONTENT, &[]).unwrap();
     let (sha256, sha512) = (right(Algorithm::Sha256), right(Algorithm::Sha512));
     let found = |subjects: Value, artifact: &Artifact| {
-        let statement = read(&with_subjects(subjects)).unwrap();
+        let statement = read(&with_subjects(&subjects)).unwrap();
         let name = match statement.covers(artifact) {
             SubjectMatch::Matches(_) => "matches",
             SubjectMatch::Contradicts(_) => "contradicts",
@@ -156,14 +157,14 @@ fn subjects_are_matched_by_every_digest_that_both_know() {
 #[test]
 fn findings_say_what_was_expected_and_found() {
     let value =
-        with_subjects(json!([{"name": "other.tar.gz", "digest": {"sha256": "11".repeat(32)}}]));
+        with_subjects(&json!([{"name": "other.tar.gz", "digest": {"sha256": "11".repeat(32)}}]));
     let finding = read(&value).unwrap().check_subject(&artifact());
     assert_eq!(finding.expected.unwrap(), format!("sha256:{}", sha(Algorithm::Sha256)));
     assert_eq!(finding.found.unwrap(), format!("sha256:{} (other.tar.gz)", "11".repeat(32)));
     let many: Vec<Value> = (0..9)
         .map(|n| json!({"name": format!("f{n}"), "digest": {"sha256": "11".repeat(32)}}))
         .collect();
-    let finding = read(&with_subjects(json!(many))).unwrap().check_subject(&artifact());
+    let finding = read(&with_subjects(&json!(many))).unwrap().check_subject(&artifact());
     assert_eq!(finding.found.unwrap(), "f0, f1, f2 and 6 more");
     let statement = statement(&github_attestation("refs/tags/v1"));
     let wanted = "https://slsa.dev/provenance/v0.2";
@@ -276,7 +277,7 @@ proptest! {
         let digest = |content: &[u8]| dsops_release_verify::Digest::of(Algorithm::Sha256, content).hex();
         let subjects: Vec<Value> =
             names.iter().map(|name| json!({"digest": {"sha256": digest(name)}})).collect();
-        let statement = read(&with_subjects(json!(subjects))).unwrap();
+        let statement = read(&with_subjects(&json!(subjects))).unwrap();
         let artifact = Artifact::read("x", other.as_slice(), &[]).unwrap();
         let matches = matches!(statement.covers(&artifact), SubjectMatch::Matches(_));
         prop_assert_eq!(matches, names.contains(&other));

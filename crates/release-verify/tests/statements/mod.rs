@@ -1,5 +1,5 @@
 //! Statements and certificates of our own making, in the shapes that builders write.
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(dead_code, clippy::unwrap_used, reason = "for tests, and each test program uses its part")]
 
 use dsops_release_verify::statement::{PAYLOAD_TYPE, Statement};
 use dsops_release_verify::{
