@@ -1,9 +1,10 @@
 //! Our own verifier, asked as the others are.
 
 use dsops_release_verify::evidence::ManagedKey;
+use dsops_release_verify::statement::Statement;
 use dsops_release_verify::{
-    Algorithm, Artifact, Bundle, Content, IdentityRule, Leniency, Origin, Pattern, SignerPolicy,
-    SignerRule, State, TrustRoots, TrustedKey, Verifier,
+    Algorithm, Artifact, Bundle, Content, Finding, IdentityRule, Leniency, Origin, Pattern,
+    SignerPolicy, SignerRule, State, TrustRoots, TrustedKey, Verifier,
 };
 
 /// Whose signature is wanted.
@@ -43,7 +44,9 @@ pub fn judge(bundle: &str, root: &str, file: &[u8], wanted: &Wanted<'_>) -> Resu
     let mut is_verified = false;
     if let Some(signature) = outcome.authenticated {
         let judgement = SignerPolicy::new(rule).judge(std::slice::from_ref(&signature));
-        is_verified = judgement.accepts(0) && is_about(&signature.content, &artifact);
+        let about = about(&signature.content, &artifact);
+        is_verified = judgement.accepts(0) && about.state == State::Passed;
+        findings.push(about);
         findings.extend(judgement.findings);
     }
     let failed: Vec<_> = findings
@@ -55,15 +58,14 @@ pub fn judge(bundle: &str, root: &str, file: &[u8], wanted: &Wanted<'_>) -> Resu
 }
 
 /// Whether what was signed is the file: itself, or a statement with it as a subject.
-fn is_about(content: &Content, artifact: &Artifact) -> bool {
+fn about(content: &Content, artifact: &Artifact) -> Finding {
+    let other = || Finding::failed("signature/content", "signed is something else");
     match content {
-        Content::Artifact(digest) => digest == artifact.sha256(),
-        Content::Statement { payload, .. } => {
-            let statement: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
-            let subjects = statement["subject"].as_array().cloned().unwrap_or_default();
-            let wanted = artifact.sha256().hex();
-            subjects.iter().any(|subject| subject["digest"]["sha256"] == wanted.as_str())
+        Content::Artifact(digest) if digest == artifact.sha256() => {
+            Finding::passed("signature/content", "signed is the file")
         }
-        _ => false,
+        Content::Statement { payload_type, payload } => Statement::read(payload_type, payload)
+            .map_or_else(|_| other(), |statement| statement.check_subject(artifact)),
+        _ => other(),
     }
 }
