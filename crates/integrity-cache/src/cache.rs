@@ -128,6 +128,15 @@ impl Cache {
         }
     }
 
+    /// The highest time that a store has seen, milliseconds since 1970; 0 when there was none. A
+    /// clock that is far behind it counts as this.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn time_floor_ms(&self) -> Result<i64, Error> {
+        Ok(self.inner.marks()?.time_floor_ms)
+    }
+
     /// Forgets the highest time that was seen, after a clock was wrong for a while.
     ///
     /// # Errors

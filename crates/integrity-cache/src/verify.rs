@@ -102,7 +102,10 @@ pub(crate) fn check_body(
         if read < stored {
             return Ok(Err(MissReason::Torn));
         }
-        if let Err(reason) = chunks.open(index, &mut buffer) {
+        let opened = chunks.open(index, &mut buffer);
+        // It may be a secret: gone before the next call to the system.
+        zeroize::Zeroize::zeroize(&mut *buffer);
+        if let Err(reason) = opened {
             return Ok(Err(reason));
         }
     }

@@ -14,6 +14,7 @@
 //!   at a time as each store takes; [`check()`] asks only what is there, [`check_stores`] how the
 //!   stores do.
 //! - [`Store`] and [`StoreFactory`] are what a store implements; [`store`] has a whole one.
+//! - [`cache`] is what is kept of answers between runs, and when it is used.
 //! - [`transform`] is what is done to a value between its store and the program.
 //! - [`yaml`] is the document tree with exact places that all of this, and any store that edits
 //!   documents, reads from.

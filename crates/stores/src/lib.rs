@@ -9,6 +9,8 @@
 //! | `env` | in the environment of `dsops` | `prefix` |
 //! | `sops` | in a SOPS file beside `dsops.yaml` | `path`, `age_key_file` |
 //!
+//! [`cache`] keeps what stores answered, where their settings ask for it.
+//!
 //! Guaranteed: a value goes into protected memory as it is decrypted or read, and is in no error.
 //! A store hands out nothing from a file that was tampered with. Files are replaced whole or not at
 //! all, and no concurrent change is lost.

@@ -1,6 +1,7 @@
 //! A project with what a configuration can ask for: transforms, fields, documents in every format
-//! of sops, identities of every kind. Its runs are watched like those of the plain project.
+//! of sops, identities of every kind, answers that are kept. Its runs are watched like those of the plain project.
 
+mod cached;
 mod commands;
 
 use std::{
@@ -158,6 +159,8 @@ impl Features {
         cases.extend(self.given_values());
         cases.extend(self.identities()?);
         cases.extend(self.low_memlock());
+        // While the store is what it is: its content is part of what answers are kept under.
+        cases.extend(cached::all(self)?);
         cases.extend(commands::all(self)?);
         Ok(cases)
     }

@@ -3,6 +3,8 @@
 mod manage;
 mod show;
 
+pub use show::bytes;
+
 use std::path::PathBuf;
 
 use clap::ValueHint;

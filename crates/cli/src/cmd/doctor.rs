@@ -1,5 +1,6 @@
 //! `dsops doctor`: what protects secrets here, and whether configuration and stores would work.
 
+mod cache;
 mod git;
 mod project;
 mod system;

@@ -12,7 +12,7 @@ use dsops_resolver::{
 use dsops_stores::sops::{self, Keyring};
 use dsops_stores::{CREDENTIAL_VARIABLES, Registry};
 
-use super::{Finding, Outcome, git};
+use super::{Finding, Outcome, cache, git};
 use crate::context::{Context, all_powers, concerns_fetching};
 use crate::embedded;
 use crate::report::{Report, Severity};
@@ -74,6 +74,7 @@ pub fn findings(cx: &Context) -> Vec<Finding> {
         ));
     }
     findings.extend(credentials(cx, &config));
+    findings.extend(cache::findings(cx, &config));
     findings.extend(clock(&config));
     findings.extend(git::findings(config.base_dir(), &key_files(cx, &config)));
     findings
