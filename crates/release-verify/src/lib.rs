@@ -19,6 +19,7 @@ mod verify;
 
 pub mod auditable;
 pub mod github;
+pub mod oci;
 pub mod registry;
 pub mod sbom;
 pub mod statement;

@@ -6,9 +6,13 @@
 mod faulty;
 mod http;
 #[cfg(feature = "sigstore")]
+mod image_registry;
+#[cfg(feature = "sigstore")]
 pub mod sigstore;
 mod virtual_time;
 
 pub use faulty::{Behaviour, Faulty, Log, Open, Script};
 pub use http::{HttpAnswer, HttpHandler, HttpRequest, HttpServer, serve};
+#[cfg(feature = "sigstore")]
+pub use image_registry::{Door, ImageRegistry, Referrers};
 pub use virtual_time::VirtualTime;

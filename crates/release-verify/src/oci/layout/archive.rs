@@ -1,0 +1,88 @@
+//! A layout in a tar archive, read where it lies: nothing is unpacked, so no name in it leads
+//! anywhere.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::{Files, OciError, io_error};
+
+/// How many entries an archive may have.
+const ENTRY_LIMIT: usize = 100_000;
+
+pub(super) struct Archive {
+    path: PathBuf,
+    file: Mutex<File>,
+    /// Where each file begins, and how long it is.
+    places: HashMap<String, (u64, u64)>,
+}
+
+impl Archive {
+    pub(super) fn open(path: &Path) -> Result<Self, OciError> {
+        let io = |source| OciError::Io { path: path.to_owned(), source };
+        let none = |why| OciError::NotAnImage { path: path.to_owned(), why };
+        if !std::fs::metadata(path).map_err(io)?.is_file() {
+            return Err(none("it is neither a folder nor a regular file"));
+        }
+        let mut file = File::open(path).map_err(io)?;
+        let mut start = Vec::new();
+        (&mut file).take(6).read_to_end(&mut start).map_err(io)?;
+        if start.starts_with(b"\x1f\x8b") || start.starts_with(b"\x28\xb5\x2f\xfd") {
+            return Err(none("it is compressed; unpack it with gzip or zstd first"));
+        }
+        file.rewind().map_err(io)?;
+        let places = places(&file, path)?;
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file), places })
+    }
+}
+
+fn places(file: &File, path: &Path) -> Result<HashMap<String, (u64, u64)>, OciError> {
+    let none = |why| OciError::NotAnImage { path: path.to_owned(), why };
+    let mut archive = tar::Archive::new(file);
+    let mut places = HashMap::new();
+    let entries = archive.entries_with_seek().map_err(io_error(path.to_owned()))?;
+    for (count, entry) in entries.enumerate() {
+        if count >= ENTRY_LIMIT {
+            let what = "the entries of the archive";
+            return Err(OciError::TooMany { what, limit: ENTRY_LIMIT });
+        }
+        let entry = entry.map_err(|_| none("it is not a tar archive, or it is damaged"))?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        // Other names are of no interest: layouts have only these.
+        let Ok(name) = String::from_utf8(entry.path_bytes().into_owned()) else { continue };
+        let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
+        let place = (entry.raw_file_position(), entry.size());
+        if places.insert(name, place).is_some_and(|before| before != place) {
+            // Unpacked, the last one would count; another reader may take the first.
+            return Err(none("it holds two files of one name"));
+        }
+    }
+    Ok(places)
+}
+
+impl Files for Archive {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn read(&self, path: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, OciError> {
+        let Some((start, len)) = self.places.get(path).copied() else { return Ok(None) };
+        if len > limit_bytes {
+            return Err(OciError::TooLarge { what: path.to_owned(), limit_bytes });
+        }
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(start))
+            .and_then(|_| (&mut *file).take(len).read_to_end(&mut bytes))
+            .map_err(io_error(self.path.clone()))?;
+        if bytes.len() as u64 != len {
+            let found = bytes.len() as u64;
+            return Err(OciError::WrongSize { what: path.to_owned(), expected: len, found });
+        }
+        Ok(Some(bytes))
+    }
+}

@@ -1,0 +1,321 @@
+//! Images in a registry: read only (OCI distribution specification 1.1).
+
+mod challenge;
+mod login;
+mod token;
+
+use std::sync::{Mutex, PoisonError};
+
+use dsops_secure_mem::SecretBytes;
+use dsops_transport::{Client, Redirects, Response, Url};
+
+use super::manifest::{
+    DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Document, MANIFEST_LIMIT_BYTES, OCI_INDEX,
+    OCI_MANIFEST,
+};
+use super::source::{Fetch, Fetched, Source};
+use super::{OciError, Reference};
+use crate::Digest;
+pub use challenge::Challenge;
+pub use login::{DockerConfig, Keychain, Login};
+
+/// How many pages a list of referrers may have.
+const PAGE_LIMIT: usize = 32;
+/// How many referrers an image may have.
+const REFERRER_LIMIT: usize = 5_000;
+/// How often a blob's request may be redirected.
+const BLOB_REDIRECTS: u32 = 5;
+
+/// How requests show who asks.
+enum Access {
+    /// Not at all.
+    Anonymous,
+    /// By user name and password, with a colon between them.
+    Basic(SecretBytes),
+    /// By a token.
+    Bearer(SecretBytes),
+}
+
+/// One page of a list of referrers.
+struct Page {
+    manifests: Vec<Descriptor>,
+    next: Option<Url>,
+}
+
+/// A repository in a registry.
+///
+/// Every request stays on the registry's own host, but for two: the token is fetched where the
+/// registry says, over `https`; and a blob may be sent by another server, which sees no
+/// credentials and is believed only as far as the digest goes.
+pub struct Registry<'a> {
+    client: &'a Client,
+    keychain: &'a dyn Keychain,
+    reference: Reference,
+    base: Url,
+    access: Mutex<Access>,
+}
+
+impl<'a> Registry<'a> {
+    /// The repository of a reference. Nothing is asked yet.
+    ///
+    /// A registry on this machine's loopback is spoken to by `http`, which the client has to
+    /// allow; all others by `https`.
+    ///
+    /// # Errors
+    /// When the registry's host is none.
+    pub fn new(
+        client: &'a Client,
+        keychain: &'a dyn Keychain,
+        reference: &Reference,
+    ) -> Result<Self, OciError> {
+        let host = reference.api_host();
+        let https = Url::parse(&format!("https://{host}/"))?;
+        let scheme = if https.is_loopback() { "http" } else { "https" };
+        let base = Url::parse(&format!("{scheme}://{host}/v2/{}/", reference.repository()))?;
+        let access = Mutex::new(Access::Anonymous);
+        Ok(Self { client, keychain, reference: reference.clone(), base, access })
+    }
+
+    /// Asks once what the reference names: its digest, or else its tag, or else `latest`.
+    ///
+    /// # Errors
+    /// [`OciError::NotFound`], and everything that goes wrong on the way.
+    pub fn resolve(&self) -> Result<Fetched, OciError> {
+        let fetch = Fetch(self);
+        if let Some(digest) = self.reference.digest() {
+            return fetch.manifest(digest);
+        }
+        let tag = self.reference.tag().unwrap_or("latest");
+        let what = || format!("{}:{tag}", self.name());
+        fetch.tagged(tag)?.ok_or_else(|| OciError::NotFound { what: what() })
+    }
+
+    fn url(&self, path: &str) -> Result<Url, OciError> {
+        Ok(self.base.join(path)?)
+    }
+
+    fn manifest_by(&self, name: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, OciError> {
+        let accept = [OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST].join(", ");
+        let url = self.url(&format!("manifests/{name}"))?;
+        let answer = self.get(&url, &accept, Redirects::SameOrigin)?;
+        if answer.status() == 404 {
+            return Ok(None);
+        }
+        let answer = answer.require_success()?;
+        let what = format!("manifest {name}");
+        let is_index = match media_type(&answer).as_deref() {
+            Some(OCI_INDEX | DOCKER_INDEX) => true,
+            Some(OCI_MANIFEST | DOCKER_MANIFEST) => false,
+            other => {
+                let problem = format!("sent as `{}`", other.unwrap_or("nothing"));
+                return Err(OciError::malformed(what, problem));
+            }
+        };
+        let announced = answer.header("docker-content-digest").and_then(Digest::parse);
+        let bytes = answer.bytes(limit_bytes)?;
+        if let Some(expected) = announced {
+            super::manifest::check(&what, &expected, None, &bytes)?;
+        }
+        if matches!(Document::read(&bytes, &what)?, Document::Index(_)) != is_index {
+            return Err(OciError::malformed(what, "sent as another kind than it is"));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// A `GET` with whatever access we have; when that is not enough, it is got and the request
+    /// made once more.
+    fn get(&self, url: &Url, accept: &str, redirects: Redirects) -> Result<Response, OciError> {
+        let answer = self.get_as(url, accept, redirects, &self.access())?;
+        if answer.status() != 401 {
+            return Ok(answer);
+        }
+        let access = self.gain_access(&answer)?;
+        let answer = self.get_as(url, accept, redirects, &access)?;
+        *self.access.lock().unwrap_or_else(PoisonError::into_inner) = access;
+        Ok(answer)
+    }
+
+    /// What was good for the last request.
+    fn access(&self) -> Access {
+        let kept = self.access.lock().unwrap_or_else(PoisonError::into_inner);
+        let copy = |secret: &SecretBytes| SecretBytes::copy_from(&secret.try_expose()?);
+        // Without a copy the request is refused, and access is gained again.
+        match &*kept {
+            Access::Anonymous => Access::Anonymous,
+            Access::Basic(both) => copy(both).map_or(Access::Anonymous, Access::Basic),
+            Access::Bearer(token) => copy(token).map_or(Access::Anonymous, Access::Bearer),
+        }
+    }
+
+    fn get_as(
+        &self,
+        url: &Url,
+        accept: &str,
+        redirects: Redirects,
+        access: &Access,
+    ) -> Result<Response, OciError> {
+        let request = self.client.get(url).header("accept", accept)?;
+        let request = match access {
+            Access::Anonymous => request,
+            Access::Bearer(token) => request.bearer(token)?,
+            Access::Basic(both) => request.basic(both)?,
+        };
+        Ok(request.redirects(redirects, BLOB_REDIRECTS).send()?)
+    }
+
+    fn gain_access(&self, answer: &Response) -> Result<Access, OciError> {
+        let challenges: Vec<Challenge> =
+            answer.headers("www-authenticate").flat_map(Challenge::read_all).collect();
+        let of = |scheme: &str| challenges.iter().find(|challenge| challenge.is(scheme));
+        let login = self.login()?;
+        if let Some(challenge) = of("bearer") {
+            let repository = self.reference.repository();
+            return token::fetch(self.client, challenge, repository, login.as_ref())
+                .map(Access::Bearer);
+        }
+        match (of("basic"), login) {
+            (Some(_), Some(Login::Password(both))) => Ok(Access::Basic(both)),
+            (Some(_), _) => Err(answer.status_error().into()),
+            (None, _) => Err(OciError::Challenge {
+                registry: self.reference.registry().to_owned(),
+                challenge: answer.header("www-authenticate").unwrap_or_default().to_owned(),
+            }),
+        }
+    }
+
+    fn login(&self) -> Result<Option<Login>, OciError> {
+        self.keychain.login(self.reference.registry(), self.reference.repository())
+    }
+
+    /// One page of referrers, and where the next one is. `None` when the registry has no such list.
+    fn page(&self, url: &Url) -> Result<Option<Page>, OciError> {
+        let answer = self.get(url, OCI_INDEX, Redirects::SameOrigin)?;
+        // The specification says 404; others were seen from registries that do not know the path.
+        if matches!(answer.status(), 400 | 404 | 405) {
+            return Ok(None);
+        }
+        let answer = answer.require_success()?;
+        if media_type(&answer).as_deref() != Some(OCI_INDEX) {
+            return Ok(None);
+        }
+        let next = answer.header("link").and_then(next_link).map(|link| url.join(&link));
+        let next = next.transpose()?;
+        let bytes = answer.bytes(MANIFEST_LIMIT_BYTES)?;
+        match Document::read(&bytes, "the list of referrers")? {
+            Document::Index(index) => Ok(Some(Page { manifests: index.manifests, next })),
+            Document::Manifest(_) => {
+                Err(OciError::malformed("the list of referrers", "not an index"))
+            }
+        }
+    }
+}
+
+impl Source for Registry<'_> {
+    fn name(&self) -> String {
+        format!("{}/{}", self.reference.registry(), self.reference.repository())
+    }
+
+    fn manifest(&self, digest: &Digest, limit_bytes: u64) -> Result<Option<Vec<u8>>, OciError> {
+        self.manifest_by(&digest.to_string(), limit_bytes)
+    }
+
+    fn tagged(&self, tag: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, OciError> {
+        self.manifest_by(tag, limit_bytes)
+    }
+
+    fn blob(&self, digest: &Digest, limit_bytes: u64) -> Result<Vec<u8>, OciError> {
+        let url = self.url(&format!("blobs/{digest}"))?;
+        let answer = self.get(&url, "*/*", Redirects::Anywhere)?;
+        if answer.status() == 404 {
+            return Err(OciError::NotFound { what: format!("blob {digest}") });
+        }
+        Ok(answer.require_success()?.bytes(limit_bytes)?)
+    }
+
+    fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, OciError> {
+        let mut url = self.url(&format!("referrers/{subject}"))?;
+        let own = url.path().to_owned();
+        let mut seen = Vec::new();
+        let mut found = Vec::new();
+        loop {
+            let Some(Page { manifests, next }) = self.page(&url)? else {
+                return self.referrers_by_tag(subject);
+            };
+            found.extend(manifests);
+            if found.len() > REFERRER_LIMIT {
+                return Err(OciError::TooMany { what: "the referrers", limit: REFERRER_LIMIT });
+            }
+            let Some(next) = next else { return Ok(found) };
+            if !next.same_origin(&self.base) || next.path() != own {
+                let problem = format!("its next page is {next}");
+                return Err(OciError::malformed("the list of referrers", problem));
+            }
+            seen.push(url);
+            if seen.contains(&next) {
+                return Err(OciError::malformed(
+                    "the list of referrers",
+                    "its pages go in circles",
+                ));
+            }
+            if seen.len() >= PAGE_LIMIT {
+                let what = "the pages of the list of referrers";
+                return Err(OciError::TooMany { what, limit: PAGE_LIMIT });
+            }
+            url = next;
+        }
+    }
+}
+
+impl Registry<'_> {
+    /// The list that clients keep themselves where the registry does not (distribution
+    /// specification, "Referrers Tag Schema").
+    fn referrers_by_tag(&self, subject: &Digest) -> Result<Vec<Descriptor>, OciError> {
+        let tag = format!("{}-{}", subject.algorithm().name(), subject.hex());
+        match Fetch(self).tagged(&tag)?.map(|fetched| fetched.document) {
+            Some(Document::Index(index)) => Ok(index.manifests),
+            Some(Document::Manifest(_)) => Err(OciError::malformed(
+                format!("the list of referrers, tag `{tag}`"),
+                "not an index",
+            )),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Registry<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("reference", &self.reference).finish_non_exhaustive()
+    }
+}
+
+/// The media type of an answer, without parameters, in lower case.
+fn media_type(answer: &Response) -> Option<String> {
+    let whole = answer.header("content-type")?;
+    Some(whole.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// The target of a link to the next page (RFC 8288).
+fn next_link(header: &str) -> Option<String> {
+    header.split(',').find_map(|link| {
+        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+        let is_next = parameters.split(';').any(|parameter| {
+            let parameter = parameter.trim().to_ascii_lowercase();
+            matches!(parameter.as_str(), "rel=\"next\"" | "rel=next")
+        });
+        is_next.then(|| target.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links() {
+        assert_eq!(next_link(r#"</v2/x?n=1>; rel="next""#).as_deref(), Some("/v2/x?n=1"));
+        assert_eq!(next_link("</a>; rel=prev, </b>;foo=1; rel=next").as_deref(), Some("/b"));
+        for none in ["", "<", "</a>", r#"</a>; rel="prev""#, "/a; rel=next"] {
+            assert_eq!(next_link(none), None, "{none}");
+        }
+    }
+}

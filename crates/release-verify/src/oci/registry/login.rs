@@ -1,0 +1,329 @@
+//! Credentials for registries, as `docker login` and `podman login` keep them.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use base64ct::{Base64, Encoding as _};
+use dsops_secure_mem::{SecretBytes, Writer};
+
+use super::super::OciError;
+
+/// The largest configuration that is read.
+const CONFIG_BYTES: usize = 1024 * 1024;
+/// The largest answer of a helper that is read.
+const HELPER_BYTES: usize = 64 * 1024;
+/// How long a helper may take; some ask their user.
+const HELPER_TIME: Duration = Duration::from_mins(1);
+/// The user name that means that the password is an identity token.
+const TOKEN_USER: &str = "<token>";
+/// The key under which Docker keeps what is for Docker Hub.
+const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+
+/// How to log in to a registry.
+#[derive(Debug)]
+pub enum Login {
+    /// User name, colon, password.
+    Password(SecretBytes),
+    /// A token that is exchanged for others.
+    IdentityToken(SecretBytes),
+}
+
+/// Who knows how to log in.
+pub trait Keychain: Send + Sync {
+    /// The credentials for a repository; `None` to ask without any.
+    ///
+    /// # Errors
+    /// When there are some and they cannot be had.
+    fn login(&self, registry: &str, repository: &str) -> Result<Option<Login>, OciError>;
+}
+
+/// Nobody: all registries are asked without credentials.
+impl Keychain for () {
+    fn login(&self, _registry: &str, _repository: &str) -> Result<Option<Login>, OciError> {
+        Ok(None)
+    }
+}
+
+/// The file `config.json` of Docker, or `auth.json` of podman.
+///
+/// Its text stays in protected memory, and is read again for each question: it holds passwords in
+/// base64.
+pub struct DockerConfig {
+    text: SecretBytes,
+}
+
+#[derive(serde::Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Config<'a> {
+    #[serde(borrow)]
+    auths: BTreeMap<&'a str, Entry<'a>>,
+    #[serde(borrow)]
+    cred_helpers: BTreeMap<&'a str, &'a str>,
+    #[serde(borrow)]
+    creds_store: Option<&'a str>,
+}
+
+#[derive(serde::Deserialize, Default)]
+#[serde(default)]
+struct Entry<'a> {
+    #[serde(borrow)]
+    auth: Option<&'a str>,
+    #[serde(borrow)]
+    username: Option<&'a str>,
+    #[serde(borrow)]
+    password: Option<&'a str>,
+    #[serde(borrow)]
+    identitytoken: Option<&'a str>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Helped<'a> {
+    #[serde(borrow)]
+    username: &'a str,
+    #[serde(borrow)]
+    secret: &'a str,
+}
+
+impl DockerConfig {
+    /// Reads the text of the file.
+    ///
+    /// # Errors
+    /// [`OciError::Malformed`], without any of the text; [`OciError::TooLarge`].
+    pub fn read(text: SecretBytes) -> Result<Self, OciError> {
+        if text.len() > CONFIG_BYTES {
+            let what = "the configuration of Docker".to_owned();
+            return Err(OciError::TooLarge { what, limit_bytes: CONFIG_BYTES as u64 });
+        }
+        parse::<Config<'_>>(&text.expose()).map(|_| ())?;
+        Ok(Self { text })
+    }
+}
+
+impl Keychain for DockerConfig {
+    /// # Security
+    /// Runs `docker-credential-NAME get` for the helper that the configuration names for this
+    /// registry, or for all. It gets the registry's name on its standard input.
+    fn login(&self, registry: &str, repository: &str) -> Result<Option<Login>, OciError> {
+        let text = self.text.expose();
+        let config: Config<'_> = parse(&text)?;
+        let is_here = |key: &&str| host_of(key) == registry;
+        let helper =
+            config.cred_helpers.iter().find(|(key, _)| is_here(key)).map(|(_, name)| *name);
+        if let Some(helper) = helper.or(config.creds_store).filter(|name| !name.is_empty()) {
+            let key = if registry == "docker.io" { DOCKER_HUB_KEY } else { registry };
+            if let Some(login) = ask_helper(helper, key, registry)? {
+                return Ok(Some(login));
+            }
+        }
+        let whole = format!("{registry}/{repository}");
+        let entry = config
+            .auths
+            .iter()
+            .filter(|(key, _)| is_here(key) && covers(key, &whole))
+            .max_by_key(|(key, _)| key.len());
+        entry.map_or(Ok(None), |(_, entry)| entry.login(registry))
+    }
+}
+
+impl Entry<'_> {
+    fn login(&self, registry: &str) -> Result<Option<Login>, OciError> {
+        let fail = |problem: &str| OciError::Credentials {
+            registry: registry.to_owned(),
+            problem: problem.to_owned(),
+        };
+        if let Some(token) = self.identitytoken.filter(|token| !token.is_empty()) {
+            return copied(token.as_bytes(), registry)
+                .map(|token| Some(Login::IdentityToken(token)));
+        }
+        if let Some(auth) = self.auth.filter(|auth| !auth.is_empty()) {
+            let both = SecretBytes::build(auth.len(), |room| {
+                let decoded = Base64::decode(auth, room).map(<[u8]>::len);
+                // Nothing decoded is an empty secret, which has no colon.
+                Ok::<usize, dsops_secure_mem::Error>(decoded.unwrap_or(0))
+            })
+            .map_err(|error| fail(&error.to_string()))?;
+            let has_colon = both.expose().contains(&b':');
+            return if has_colon {
+                Ok(Some(Login::Password(both)))
+            } else {
+                Err(fail(
+                    "its entry in the configuration of Docker is not base64 of user and password",
+                ))
+            };
+        }
+        match (self.username, self.password) {
+            (Some(user), Some(password)) => joined(user, password, registry).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl std::fmt::Debug for DockerConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DockerConfig(REDACTED)")
+    }
+}
+
+/// The text is not shown: `serde_json` would quote it.
+fn parse<'a, T: serde::Deserialize<'a>>(text: &'a [u8]) -> Result<T, OciError> {
+    serde_json::from_slice(text).map_err(|error| {
+        let problem = format!("line {}, column {}", error.line(), error.column());
+        OciError::malformed("the configuration of Docker", problem)
+    })
+}
+
+/// The registry of a key, which may be a URL or begin a repository's name.
+fn host_of(key: &str) -> &str {
+    let key = key.strip_prefix("https://").or(key.strip_prefix("http://")).unwrap_or(key);
+    match key.split('/').next().unwrap_or_default() {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io",
+        host => host,
+    }
+}
+
+/// Whether a key is for a repository: podman's may name a part of a registry.
+fn covers(key: &str, repository: &str) -> bool {
+    let is_url = key.contains("://");
+    is_url
+        || !key.contains('/')
+        || repository.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn copied(bytes: &[u8], registry: &str) -> Result<SecretBytes, OciError> {
+    SecretBytes::copy_from(bytes).map_err(|error| OciError::Credentials {
+        registry: registry.to_owned(),
+        problem: error.to_string(),
+    })
+}
+
+fn joined(user: &str, password: &str, registry: &str) -> Result<Login, OciError> {
+    if user == TOKEN_USER {
+        return copied(password.as_bytes(), registry).map(Login::IdentityToken);
+    }
+    let mut both = Writer::new();
+    let whole = write!(both, "{user}:{password}")
+        .and_then(|()| both.finish().map_err(std::io::Error::other));
+    whole.map(Login::Password).map_err(|error| OciError::Credentials {
+        registry: registry.to_owned(),
+        problem: error.to_string(),
+    })
+}
+
+fn ask_helper(name: &str, key: &str, registry: &str) -> Result<Option<Login>, OciError> {
+    let fail = |problem: String| OciError::Credentials { registry: registry.to_owned(), problem };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if !name.bytes().all(is_plain) {
+        return Err(fail(
+            "the helper's name in the configuration of Docker is not a name".to_owned(),
+        ));
+    }
+    let program = format!("docker-credential-{name}");
+    let mut child = Command::new(&program)
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| fail(format!("`{program}` cannot be run: {error}")))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A helper that does not read its input will not answer either.
+        let _ = stdin.write_all(key.as_bytes());
+    }
+    let Some(mut stdout) = child.stdout.take() else {
+        return Err(fail(format!("`{program}` has no output")));
+    };
+    let (tell, told) = mpsc::sync_channel(1);
+    let reader = std::thread::spawn(move || {
+        let _ = tell.send(SecretBytes::from_reader(&mut stdout, HELPER_BYTES));
+    });
+    let answer = told.recv_timeout(HELPER_TIME);
+    if answer.is_err() {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|error| fail(format!("`{program}`: {error}")))?;
+    let Ok(answer) = answer else {
+        return Err(fail(format!("`{program}` did not answer in time")));
+    };
+    let _ = reader.join();
+    let answer = answer.map_err(|error| fail(format!("`{program}`: {error}")))?;
+    if !status.success() {
+        // This is how helpers say that they have none.
+        let text = answer.expose();
+        let missing = text.windows(9).any(|part| part.eq_ignore_ascii_case(b"not found"));
+        return if missing { Ok(None) } else { Err(fail(format!("`{program}` failed: {status}"))) };
+    }
+    let text = answer.expose();
+    let helped: Helped<'_> = serde_json::from_slice(&text)
+        .map_err(|_| fail(format!("`{program}` did not answer in its protocol's JSON")))?;
+    if helped.secret.is_empty() {
+        return Ok(None);
+    }
+    joined(helped.username, helped.secret, registry).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(config: &str, registry: &str, repository: &str) -> Result<Option<String>, OciError> {
+        let config = DockerConfig::read(SecretBytes::copy_from(config.as_bytes()).unwrap())?;
+        Ok(config.login(registry, repository)?.map(|login| match login {
+            Login::Password(both) => String::from_utf8(both.expose().to_vec()).unwrap(),
+            Login::IdentityToken(token) => {
+                format!("token {}", String::from_utf8_lossy(&token.expose()))
+            }
+        }))
+    }
+
+    #[test]
+    fn entries() {
+        let config = r#"{"auths":{
+            "https://index.docker.io/v1/":{"auth":"aHViOnBhc3M="},
+            "ghcr.io":{"auth":"bWU6cGFzczp3b3Jk","email":"x"},
+            "quay.io":{"auth":"YTpi"},
+            "quay.io/team":{"auth":"dGVhbTpi"},
+            "acr.example":{"auth":"MDAwMDo=","identitytoken":"refresh"},
+            "plain.example:5000":{"username":"u","password":"p"},
+            "empty.example":{}
+        },"HttpHeaders":{}}"#;
+        for (registry, repository, wanted) in [
+            ("docker.io", "library/alpine", Some("hub:pass")),
+            ("ghcr.io", "a/b", Some("me:pass:word")),
+            ("quay.io", "other/app", Some("a:b")),
+            ("quay.io", "team/app", Some("team:b")),
+            ("quay.io", "teamwork/app", Some("a:b")),
+            ("acr.example", "a", Some("token refresh")),
+            ("plain.example:5000", "a", Some("u:p")),
+            ("empty.example", "a", None),
+            ("ghcr.io.evil.example", "a", None),
+            ("plain.example", "a", None),
+        ] {
+            assert_eq!(
+                login(config, registry, repository).unwrap().as_deref(),
+                wanted,
+                "{registry}"
+            );
+        }
+        assert_eq!(login("{}", "ghcr.io", "a").unwrap(), None);
+    }
+
+    #[test]
+    fn configurations_that_are_refused_without_showing_them() {
+        for bad in [
+            r#"{"auths":{"a":{"auth":"hunter2"#,
+            r#"{"auths":{"a":"hunter2"}}"#,
+            r#"{"auths":{"a":{"auth":"hunter2!"}}}"#,
+            r#"{"auths":{"a":{"auth":"aHVudGVyMg=="}}}"#,
+            r#"{"credHelpers":{"a":"../hunter2"}}"#,
+            r#"{"credsStore":"no-such-helper-7f3a"}"#,
+        ] {
+            let error = login(bad, "a", "b").unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVy"), "{shown}");
+        }
+    }
+}

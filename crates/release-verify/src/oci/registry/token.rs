@@ -1,0 +1,127 @@
+//! Tokens for pulling (Docker Registry v2 authentication; OAuth 2 for identity tokens).
+
+use std::io::Write as _;
+
+use dsops_secure_mem::{SecretBytes, Writer};
+use dsops_transport::{Client, Url};
+
+use super::super::OciError;
+use super::{Challenge, Login};
+
+/// The largest answer that is read.
+const ANSWER_BYTES: usize = 64 * 1024;
+
+/// What a token server answers. Borrowed: the token stays where it is.
+#[derive(serde::Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    token: Option<&'a str>,
+    #[serde(borrow)]
+    access_token: Option<&'a str>,
+}
+
+/// Asks the token server that a challenge names for a token that may pull from `repository`, and
+/// nothing else, whatever scope the challenge suggests.
+///
+/// # Security
+/// The registry chooses the server that sees its credentials; that is how the protocol works. The
+/// transport lets them out over `https` only (or to this machine's loopback).
+pub(super) fn fetch(
+    client: &Client,
+    challenge: &Challenge,
+    repository: &str,
+    login: Option<&Login>,
+) -> Result<SecretBytes, OciError> {
+    let malformed = |problem: &str| OciError::malformed("the registry's challenge", problem);
+    let realm = challenge.parameter("realm").ok_or_else(|| malformed("no realm"))?;
+    let realm = Url::parse(realm)?;
+    let service = challenge.parameter("service").unwrap_or_default();
+    let scope = format!("repository:{repository}:pull");
+    let answer = if let Some(Login::IdentityToken(refresh)) = login {
+        let body = refresh_form(refresh, service, &scope)?;
+        client
+            .post(&realm)
+            .idempotent(true)
+            .secret_body("application/x-www-form-urlencoded", &body)?
+            .send()?
+    } else {
+        let separator = if realm.query().is_some() { '&' } else { '?' };
+        let url = Url::parse(&format!(
+            "{}{separator}service={}&scope={}",
+            realm.as_text(),
+            escaped(service.as_bytes()),
+            escaped(scope.as_bytes())
+        ))?;
+        let request = client.get(&url);
+        match login {
+            Some(Login::Password(both)) => request.basic(both)?.send()?,
+            _ => request.send()?,
+        }
+    };
+    let body = answer.require_success()?.secret(ANSWER_BYTES)?;
+    let text = body.expose();
+    // The error would quote the text.
+    let answer: Answer<'_> = serde_json::from_slice(&text).map_err(|_| {
+        OciError::malformed("the token server's answer", "not the JSON it should be")
+    })?;
+    let token = answer
+        .token
+        .or(answer.access_token)
+        .filter(|token| !token.is_empty())
+        .ok_or_else(|| OciError::malformed("the token server's answer", "no token"))?;
+    copied(token.as_bytes())
+}
+
+fn copied(bytes: &[u8]) -> Result<SecretBytes, OciError> {
+    SecretBytes::copy_from(bytes).map_err(|error| memory(&error))
+}
+
+fn memory(error: &dsops_secure_mem::Error) -> OciError {
+    OciError::Credentials { registry: "the registry".to_owned(), problem: error.to_string() }
+}
+
+fn refresh_form(
+    refresh: &SecretBytes,
+    service: &str,
+    scope: &str,
+) -> Result<SecretBytes, OciError> {
+    let mut form = Writer::new();
+    let mut write = || {
+        write!(
+            form,
+            "grant_type=refresh_token&client_id=dsops&service={}&scope={}&refresh_token=",
+            escaped(service.as_bytes()),
+            escaped(scope.as_bytes())
+        )?;
+        for byte in &*refresh.expose() {
+            if is_plain(*byte) {
+                form.write_all(&[*byte])?;
+            } else {
+                write!(form, "%{byte:02X}")?;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    write().map_err(|error| OciError::Credentials {
+        registry: "the registry".to_owned(),
+        problem: error.to_string(),
+    })?;
+    form.finish().map_err(|error| memory(&error))
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        if is_plain(*byte) {
+            text.push(char::from(*byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
+}
