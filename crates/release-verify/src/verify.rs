@@ -118,6 +118,14 @@ impl ReleaseVerifier {
         Self { sigstore, keys, demands, options }
     }
 
+    pub(crate) fn sigstore(&self) -> &Verifier {
+        &self.sigstore
+    }
+
+    pub(crate) fn leniency(&self) -> Leniency {
+        self.options.leniency
+    }
+
     /// What must be shown.
     pub fn demands(&self) -> &Demands {
         &self.demands

@@ -1,11 +1,10 @@
 //! An image that was resolved: by which digest it is known, and which digests stand for it.
 
 use super::OciError;
-use super::evidence::{Found, Piece, find};
+use super::evidence::{Piece, find};
 use super::manifest::{Descriptor, Document, Platform};
 use super::source::{Fetch, Fetched, Source};
-use crate::sigstore::Outcome;
-use crate::{Digest, Finding, Leniency, Origin, State, Verifier};
+use crate::{Artifact, Digest, Evidence, Finding, Origin, ReleaseVerifier, Report, State, Verdict};
 
 /// An image in a source, pinned: a manifest, and the index that lists it when it was chosen from one.
 pub struct Image<'a> {
@@ -71,43 +70,29 @@ impl<'a> Image<'a> {
         matches!(self.manifest.document, Document::Index(_))
     }
 
-    /// What was pinned, as findings for a report: the digest, and through which index it was
-    /// reached.
-    pub fn findings(&self) -> Vec<Finding> {
-        let origin = Origin::new(self.source.name());
-        let mut findings = vec![
-            Finding::passed("image/digest", "the manifest is the one its digest names")
-                .compared(self.digest().to_string(), self.digest().to_string())
-                .at(&origin),
-        ];
-        match &self.index {
-            Some((index, platform)) => findings.push(
-                Finding::passed("image/platform", format!("the index names it for {platform}"))
-                    .compared(index.digest.to_string(), index.digest.to_string())
-                    .at(&origin),
-            ),
-            None if self.is_index() => findings.push(
-                Finding::new(
-                    "image/platform",
-                    State::Note,
-                    "it is an index: the verdict is on all its platforms together",
-                )
-                .at(&origin),
-            ),
-            None => {}
-        }
-        findings
+    /// What stands for the image: its manifest, and the index that lists it.
+    fn levels(&self) -> impl Iterator<Item = (&'static str, &Fetched)> {
+        let own = if self.is_index() { "index" } else { "manifest" };
+        let index = self.index.as_ref().map(|(index, _)| ("index", index));
+        std::iter::once((own, &self.manifest)).chain(index)
     }
 
-    /// What is said of the image and, when it was chosen from an index, of that: each with the
-    /// digest it is about.
-    pub fn evidence(&self, leniency: Leniency) -> Vec<(Digest, Found)> {
-        let of_index = self.index.as_ref().map(|(index, _)| &index.digest);
-        [Some(self.digest()), of_index]
-            .into_iter()
-            .flatten()
-            .map(|digest| (digest.clone(), find(self.source, digest, leniency)))
-            .collect()
+    fn findings(&self) -> Vec<Finding> {
+        let origin = Origin::new(self.source.name());
+        let digest = self.digest().to_string();
+        let mut findings = vec![
+            Finding::passed("image/digest", "the manifest is the one its digest names")
+                .compared(digest.clone(), digest)
+                .at(&origin),
+        ];
+        if let Some((index, platform)) = &self.index {
+            let message = format!("the index {} names it for {platform}", index.digest);
+            findings.push(Finding::passed("image/platform", message).at(&origin));
+        } else if self.is_index() {
+            let message = "it is an index: the verdict is on all its platforms together";
+            findings.push(Finding::new("image/platform", State::Note, message).at(&origin));
+        }
+        findings
     }
 }
 
@@ -117,22 +102,76 @@ impl std::fmt::Debug for Image<'_> {
     }
 }
 
-impl Piece {
-    /// Where it was read.
-    pub fn origin(&self) -> &Origin {
-        match self {
-            Self::Bundle(bundle) => bundle.origin(),
-            Self::Simple(simple) => simple.origin(),
-            Self::Broken(origin, _) => origin,
+impl ReleaseVerifier {
+    /// The verdict on an image, by the evidence that lies beside it in its source.
+    ///
+    /// When the image was chosen from an index, evidence about the index stands for it as well; the
+    /// report says which of the two was signed. A source that sends other bytes than it was asked
+    /// for fails the image, whatever else is in order.
+    pub fn verify_image(&self, image: &Image<'_>) -> Report {
+        let mut reports: Vec<Report> = image
+            .levels()
+            .map(|(level, fetched)| self.verify_level(image.source, level, fetched))
+            .collect();
+        let best = reports
+            .iter()
+            .position(|report| report.verdict == Verdict::Verified)
+            .or_else(|| reports.iter().position(|report| report.verdict == Verdict::Failed))
+            .unwrap_or(0);
+        let decisive = reports.remove(best);
+        let mut findings = image.findings();
+        // What is missing on the other level is not missing; a lie is a lie on any.
+        for finding in reports.into_iter().flat_map(|report| report.findings) {
+            let is_lie = finding.state == State::Failed && is_lie(&finding);
+            let keeps = is_lie || decisive.verdict != Verdict::Verified;
+            let state = match finding.state {
+                State::Failed | State::Undecided | State::Passed if !keeps => State::Note,
+                state => state,
+            };
+            findings.push(Finding { state, ..finding });
         }
+        findings.extend(decisive.findings);
+        let artifact = Artifact::from_digest(image.name(), image.manifest.sha256.clone())
+            .expect("it is a SHA-256");
+        Report::conclude(artifact, findings, decisive.signers)
     }
 
-    /// What a signature of cosign 2 comes to; bundles are for the engine, which also reads what
-    /// their statements say.
-    pub fn outcome(&self, verifier: &Verifier, image: &Digest) -> Option<Outcome> {
-        match self {
-            Self::Simple(simple) => Some(simple.authenticate(verifier, image)),
-            Self::Bundle(_) | Self::Broken(..) => None,
+    fn verify_level(&self, source: &dyn Source, level: &str, fetched: &Fetched) -> Report {
+        let found = find(source, &fetched.digest, self.leniency());
+        let evidence: Vec<Evidence> = found
+            .pieces
+            .into_iter()
+            .map(|piece| match piece {
+                Piece::Bundle(bundle) => Evidence::bundle(*bundle),
+                Piece::Simple(simple) => {
+                    let outcome = simple.authenticate(self.sigstore(), &fetched.digest);
+                    Evidence::outcome(simple.origin().clone(), outcome)
+                }
+                Piece::Broken(origin, finding) => Evidence::broken(finding, origin),
+            })
+            .collect();
+        let name = format!("{}@{}", source.name(), fetched.digest);
+        let artifact =
+            Artifact::from_digest(name, fetched.sha256.clone()).expect("it is a SHA-256");
+        let report = self.verify_artifact(&artifact, &evidence);
+        let is_verified = report.verdict == Verdict::Verified;
+        let mut findings = found.findings;
+        if is_verified {
+            // Evidence that could not be had was not needed; what is wrong with the source was.
+            for finding in &mut findings {
+                if matches!(finding.state, State::Failed | State::Undecided) && !is_lie(finding) {
+                    finding.state = State::Warning;
+                }
+            }
+            findings
+                .push(Finding::passed("image/signed", format!("what is signed is the {level}")));
         }
+        findings.extend(report.findings);
+        Report::conclude(report.artifact, findings, report.signers)
     }
+}
+
+/// Whether a finding says that the source sends something else than it was asked for.
+fn is_lie(finding: &Finding) -> bool {
+    matches!(finding.code, "image/digest" | "image/size" | "image/referrer")
 }

@@ -50,8 +50,10 @@ pub trait Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fetched {
-    /// The digest of the bytes.
+    /// The digest it was asked for by.
     pub digest: Digest,
+    /// The SHA-256 of its bytes; most often the same.
+    pub sha256: Digest,
     /// What they say.
     pub document: Document,
 }
@@ -67,7 +69,8 @@ impl Fetch<'_> {
             .manifest(digest, MANIFEST_LIMIT_BYTES)?
             .ok_or_else(|| OciError::NotFound { what: what.clone() })?;
         check(&what, digest, None, &bytes)?;
-        Ok(Fetched { digest: digest.clone(), document: Document::read(&bytes, &what)? })
+        let document = Document::read(&bytes, &what)?;
+        Ok(Fetched { digest: digest.clone(), sha256: digest_of(&bytes), document })
     }
 
     /// The manifest of a descriptor, with the size it announces.
@@ -83,14 +86,15 @@ impl Fetch<'_> {
             .ok_or_else(|| OciError::NotFound { what: what.clone() })?;
         check(&what, &descriptor.digest, Some(descriptor.size), &bytes)?;
         let document = Document::read(&bytes, &what)?;
-        Ok(Fetched { digest: descriptor.digest.clone(), document })
+        Ok(Fetched { digest: descriptor.digest.clone(), sha256: digest_of(&bytes), document })
     }
 
     /// What a tag names; it is known by its SHA-256 from now on.
     pub(crate) fn tagged(&self, tag: &str) -> Result<Option<Fetched>, OciError> {
         let Some(bytes) = self.0.tagged(tag, MANIFEST_LIMIT_BYTES)? else { return Ok(None) };
         let document = Document::read(&bytes, &format!("the manifest of tag `{tag}`"))?;
-        Ok(Some(Fetched { digest: digest_of(&bytes), document }))
+        let sha256 = digest_of(&bytes);
+        Ok(Some(Fetched { digest: sha256.clone(), sha256, document }))
     }
 
     pub(crate) fn blob(
