@@ -5,15 +5,16 @@
 //! the binary itself is the artifact.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 
 use auditable_extract::{Error as ExtractError, raw_auditable_data};
 
 use crate::json::{self, Fields, Json, JsonError};
 use crate::sbom::Sbom;
-use crate::{Finding, State};
+use crate::{Algorithm, Artifact, Digest, Finding, State};
 
 /// Binaries up to this size are looked at.
-pub const LIMIT_BYTES: usize = 512 << 20;
+pub const LIMIT_BYTES: usize = 256 << 20;
 
 /// The list is unpacked up to this size.
 const LIMIT_LIST_BYTES: usize = 8 << 20;
@@ -45,9 +46,9 @@ pub enum AuditableError {
 }
 
 impl AuditableError {
-    /// This as a finding, `sbom/binary`: the list could not be compared.
+    /// This as a finding, `sbom/binary`: a warning, as comparing is more than was asked for.
     pub fn finding(&self) -> Finding {
-        Finding::undecided(CODE, self.to_string())
+        Finding::new(CODE, State::Warning, self.to_string())
     }
 }
 
@@ -190,6 +191,34 @@ impl LinkedCrates {
     }
 }
 
+/// Holds an artifact that is read once more against a list of ingredients. Nothing when it is no
+/// binary with a list of crates, or is not the same any more as when it was verified.
+pub(crate) fn check_again(
+    artifact: &Artifact,
+    open: &dyn Fn() -> io::Result<Box<dyn Read>>,
+    sbom: &Sbom,
+) -> Vec<Finding> {
+    let read = || -> io::Result<Option<Vec<u8>>> {
+        let mut source = open()?;
+        let mut binary = Vec::new();
+        source.by_ref().take(4).read_to_end(&mut binary)?;
+        // ELF, PE, Mach-O of 64 and of 32 bits: anything else is not read to its end.
+        let known: [&[u8]; 4] = [b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"];
+        if !known.iter().any(|magic| binary.starts_with(magic)) {
+            return Ok(None);
+        }
+        source.take(LIMIT_BYTES as u64).read_to_end(&mut binary)?;
+        let own = Digest::of(Algorithm::Sha256, &binary);
+        Ok(Some(binary).filter(|_| own == *artifact.sha256()))
+    };
+    let Ok(Some(binary)) = read() else { return Vec::new() };
+    match LinkedCrates::from_binary(&binary) {
+        Ok(None) => Vec::new(),
+        Ok(Some(linked)) => linked.check(sbom),
+        Err(error) => vec![error.finding()],
+    }
+}
+
 fn counted(count: usize) -> String {
     format!("{count} {}", if count == 1 { "crate" } else { "crates" })
 }
@@ -213,6 +242,8 @@ fn crate_of_purl(purl: &str) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use dsops_testkit::binaries;
+
     use super::*;
 
     /// A list as `cargo auditable` writes it.
@@ -273,7 +304,7 @@ mod tests {
     #[test]
     fn a_binary_with_a_list() {
         let linked = LinkedCrates::from_list(LIST).unwrap();
-        for binary in [elf(&packed(LIST)), pe(&packed(LIST))] {
+        for binary in [elf(&packed(LIST)), pe(&packed(LIST)), mach_o(&packed(LIST))] {
             assert_eq!(LinkedCrates::from_binary(&binary), Ok(Some(linked.clone())));
             for end in 0..binary.len() {
                 // Cut anywhere, it is an error or nothing; never a panic, never the list.
@@ -286,58 +317,40 @@ mod tests {
         assert!(LinkedCrates::from_list(twice).is_err());
     }
 
+    #[test]
+    fn a_binary_is_read_again_only_when_it_is_one() {
+        let missing = sbom(&[("cc", "1.0.0")]);
+        let again = |content: &[u8], verified: &[u8]| {
+            let artifact = Artifact::read("demo", verified, &[]).unwrap();
+            let content = content.to_vec();
+            let open =
+                || -> io::Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(content.clone()))) };
+            check_again(&artifact, &open, &missing)
+        };
+        let binary = elf(&packed(LIST));
+        let findings = again(&binary, &binary);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].found.as_deref(), Some("time 0.3.1"));
+        assert!(again(&binary, b"something else").is_empty());
+        assert!(again(b"text", b"text").is_empty());
+        assert!(again(b"", b"").is_empty());
+        let damaged = elf(b"no list");
+        assert_eq!(again(&damaged, &damaged)[0].state, State::Warning);
+    }
+
+    fn elf(content: &[u8]) -> Vec<u8> {
+        binaries::elf(".dep-v0", content)
+    }
+
+    fn pe(content: &[u8]) -> Vec<u8> {
+        binaries::pe(".dep-v0", content)
+    }
+
+    fn mach_o(content: &[u8]) -> Vec<u8> {
+        binaries::mach_o("__DATA", ".dep-v0", content)
+    }
+
     fn packed(list: &[u8]) -> Vec<u8> {
         miniz_oxide::deflate::compress_to_vec_zlib(list, 6)
-    }
-
-    /// A 64-bit ELF file with nothing but a table of sections, `.dep-v0` and their names.
-    fn elf(content: &[u8]) -> Vec<u8> {
-        const HEADER: u64 = 64;
-        let names = b"\0.dep-v0\0.shstrtab\0";
-        let names_at = HEADER + content.len() as u64;
-        let table_at = names_at + names.len() as u64;
-        let section = |name: u32, kind: u32, at: u64, size: u64| {
-            let mut entry = Vec::new();
-            entry.extend(name.to_le_bytes());
-            entry.extend(kind.to_le_bytes());
-            entry.extend([0; 16]);
-            entry.extend(at.to_le_bytes());
-            entry.extend(size.to_le_bytes());
-            entry.extend([0; 24]);
-            entry
-        };
-        let mut file = b"\x7fELF\x02\x01\x01".to_vec();
-        file.resize(16, 0);
-        file.extend([2, 0, 62, 0, 1, 0, 0, 0]);
-        file.extend([0; 16]);
-        file.extend(table_at.to_le_bytes());
-        file.extend([0, 0, 0, 0, 64, 0, 56, 0, 0, 0, 64, 0, 3, 0, 2, 0]);
-        file.extend(content);
-        file.extend(names);
-        file.extend(section(0, 0, 0, 0));
-        file.extend(section(1, 1, HEADER, content.len() as u64));
-        file.extend(section(9, 3, names_at, names.len() as u64));
-        file
-    }
-
-    /// A PE file with nothing but one section, `.dep-v0`.
-    fn pe(content: &[u8]) -> Vec<u8> {
-        const PE_AT: u32 = 64;
-        const CONTENT_AT: u32 = PE_AT + 24 + 40;
-        let size = u32::try_from(content.len()).unwrap();
-        let mut file = b"MZ".to_vec();
-        file.resize(0x3c, 0);
-        file.extend(PE_AT.to_le_bytes());
-        file.extend(b"PE\0\0");
-        file.extend([0x64, 0x86, 1, 0]);
-        file.extend([0; 16]);
-        file.extend(b".dep-v0\0");
-        file.extend(size.to_le_bytes());
-        file.extend([0; 4]);
-        file.extend(size.to_le_bytes());
-        file.extend(CONTENT_AT.to_le_bytes());
-        file.extend([0; 16]);
-        file.extend(content);
-        file
     }
 }

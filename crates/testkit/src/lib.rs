@@ -3,6 +3,7 @@
 //!
 //! For tests only; no crate may depend on it otherwise.
 
+pub mod binaries;
 mod faulty;
 mod http;
 #[cfg(feature = "sigstore")]

@@ -6,9 +6,11 @@ use std::time::SystemTime;
 use super::conclude::{Judged, Standing};
 use super::piece::{Body, Evidence, SharedBundle, unreadable};
 use super::{Demands, Requirement};
+use crate::auditable;
 use crate::discover::Of;
 use crate::evidence::{EvidenceError, Key, Signature};
 use crate::sbom;
+
 use crate::sigstore::{Outcome, Verifier};
 use crate::statement::{PredicateKind, Provenance, Statement, SubjectMatch};
 use crate::{Artifact, Authenticated, Content, Finding, Origin, State, check_claims};
@@ -121,12 +123,12 @@ impl Judge<'_> {
                             return judged;
                         }
                         judged.serves = self::serves(&statement);
-                        judged.said = self.said(&statement, &authenticated, target.artifact);
+                        judged.said = self.said(&statement, &authenticated, target);
                     }
                 }
             }
             (Content::Statement { .. }, Some(statement)) => {
-                judged.said = self.said(statement, &authenticated, target.artifact);
+                judged.said = self.said(statement, &authenticated, target);
             }
             (Content::Bytes(_), _) => {
                 let finding = Finding::undecided(
@@ -146,8 +148,9 @@ impl Judge<'_> {
         &self,
         statement: &Statement,
         authenticated: &Authenticated,
-        artifact: &Artifact,
+        target: &Target<'_>,
     ) -> Vec<Finding> {
+        let artifact = target.artifact;
         let (signer, origin) = (&authenticated.signer, &authenticated.origin);
         let plain = || {
             let mut findings = vec![statement.check_subject(artifact)];
@@ -172,6 +175,9 @@ impl Judge<'_> {
             }
             (kind, ..) if kind.is_sbom() => {
                 let mut findings = sbom::check_statement(statement, artifact, origin);
+                if let Ok(document) = sbom::Sbom::from_statement(statement) {
+                    findings.extend(auditable::check_again(artifact, target.open, &document));
+                }
                 if let crate::Signer::Certificate(identity) = signer {
                     findings.extend(check_claims(identity));
                 }

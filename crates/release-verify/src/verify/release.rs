@@ -10,6 +10,7 @@ use super::judge::{Judge, Target};
 use super::list::List;
 use super::piece::{self, Evidence};
 use super::{ReleaseVerifier, Requirement};
+use crate::auditable;
 use crate::discover::{DiscoverError, Of, Role, Scan, open_regular, role};
 use crate::evidence::{Checksums, Key};
 use crate::sbom::{self, Authority, Sbom, SbomError};
@@ -166,9 +167,10 @@ impl Release {
             list.judge(target.path, target.artifact, &|name| self.scan.has(name))
         }));
         judged.extend(
-            self.sboms.iter().filter(|(path, _)| path.as_str() != target.path).filter_map(
-                |(path, sbom)| sbom.judge(&self.shown(path), target.artifact, target.path),
-            ),
+            self.sboms
+                .iter()
+                .filter(|(path, _)| path.as_str() != target.path)
+                .filter_map(|(path, sbom)| sbom.judge(&self.shown(path), target)),
         );
         judged
     }
@@ -295,7 +297,8 @@ impl Release {
 
 impl Document {
     /// What this list of components is to an artifact: evidence when it is of it.
-    fn judge(&self, shown: &str, artifact: &Artifact, path: &str) -> Option<Judged> {
+    fn judge(&self, shown: &str, target: &Target<'_>) -> Option<Judged> {
+        let (artifact, path) = (target.artifact, target.path);
         let origin = Origin::new(shown);
         let named = matches!(&self.of, Of::File(name) if name == path);
         if matches!(self.of, Of::File(_)) && !named {
@@ -308,7 +311,12 @@ impl Document {
                     Verdict::Verified => Authority::Document,
                     _ => Authority::Nobody,
                 };
-                content.check(artifact, authority)
+                let mut findings = content.check(artifact, authority);
+                // Read again only for a list that counts.
+                if !findings.iter().any(is_bad) {
+                    findings.extend(auditable::check_again(artifact, target.open, content));
+                }
+                findings
             }
         };
         let names_it = findings
