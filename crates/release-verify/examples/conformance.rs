@@ -41,7 +41,7 @@ struct Request<'a> {
     subject: Option<&'a str>,
 }
 
-fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
+pub(crate) fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
     let mut arguments = arguments.iter().map(String::as_str);
     if arguments.next() != Some("verify-bundle") {
         return Err("only verify-bundle is known".into());

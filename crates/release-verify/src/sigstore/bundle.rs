@@ -297,7 +297,13 @@ fn read(json: &Json, origin: &Origin, leniency: Leniency) -> Result<Bundle, Json
     let envelope = fields.optional_object("dsseEnvelope")?;
     let content = match (message, envelope) {
         (Some(message), None) => read_message(message, lenient)?,
-        (None, Some(envelope)) => read_envelope(envelope, lenient)?,
+        (None, Some(envelope)) => {
+            let name = match &who {
+                Material::Certificates { .. } => "",
+                Material::Key { hint } => hint,
+            };
+            read_envelope(envelope, Some(name), lenient)?
+        }
         (None, None) => {
             return Err(JsonError::new("", "neither `messageSignature` nor `dsseEnvelope`"));
         }
@@ -335,6 +341,13 @@ fn read_material(
                 return Err(chain.error("certificates", "empty"));
             }
             chain.end(lenient)?;
+            for (index, certificate) in certificates.iter().enumerate() {
+                if certificates[..index].contains(certificate) {
+                    return Err(
+                        material.error("x509CertificateChain", "a certificate occurs twice")
+                    );
+                }
+            }
             let leaf = certificates.remove(0);
             Ok(Material::Certificates { leaf, intermediates: certificates })
         }
@@ -450,8 +463,11 @@ fn read_message(mut fields: Fields<'_>, lenient: bool) -> Result<SignedContent, 
     Ok(SignedContent::Message { digest: Some(digest), signature })
 }
 
+/// Reads a DSSE envelope. The signature's key id is not signed, and not used; where `name` is
+/// given, it has to be empty or that.
 pub(super) fn read_envelope(
     mut fields: Fields<'_>,
+    name: Option<&str>,
     lenient: bool,
 ) -> Result<SignedContent, JsonError> {
     let payload = fields.bytes("payload")?;
@@ -461,8 +477,10 @@ pub(super) fn read_envelope(
         return Err(fields.error("signatures", "not exactly one"));
     };
     let bytes = signature.bytes("sig")?;
-    // Signed by nobody, and not used.
-    signature.optional_text("keyid")?;
+    let key_id = signature.optional_text("keyid")?.unwrap_or_default();
+    if !key_id.is_empty() && name.is_some_and(|name| name != key_id) {
+        return Err(signature.error("keyid", "not the signer's"));
+    }
     signatures.remove(0).end(lenient)?;
     fields.end(lenient)?;
     Ok(SignedContent::Envelope { payload_type, payload, signature: bytes })

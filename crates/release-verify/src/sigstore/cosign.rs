@@ -50,7 +50,7 @@ fn convert(parts: &CosignParts<'_>, origin: &Origin) -> Result<Bundle, JsonError
         (None, Some(envelope)) => {
             let json =
                 parse(envelope).map_err(|error| JsonError::new("envelope", error.problem))?;
-            super::bundle::read_envelope(Fields::of(&json, "envelope")?, false)?
+            super::bundle::read_envelope(Fields::of(&json, "envelope")?, None, false)?
         }
         _ => return Err(JsonError::new("signature", "not exactly one signature or envelope")),
     };

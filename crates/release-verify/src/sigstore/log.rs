@@ -134,14 +134,17 @@ impl<'a> Checkpoint<'a> {
         if lines.any(str::is_empty) || signed.chars().any(|c| c.is_control() && c != '\n') {
             return Err(malformed("empty lines or control characters"));
         }
-        let signatures = signatures
-            .strip_suffix('\n')
-            .unwrap_or(signatures)
+        let lines = signatures.strip_suffix('\n').ok_or_else(|| malformed("cut short"))?;
+        let signatures = lines
             .split('\n')
             .map(note_signature)
             .collect::<Option<Vec<_>>>()
             .filter(|signatures| signatures.len() <= SIGNATURES)
             .ok_or_else(|| malformed("its signatures"))?;
+        let again = |(index, line)| lines.split('\n').take(index).any(|other| other == line);
+        if lines.split('\n').enumerate().any(again) {
+            return Err(malformed("a signature occurs twice"));
+        }
         Ok(Self { signed, origin, size, root, signatures })
     }
 
@@ -225,9 +228,12 @@ mod tests {
             ("— ", "- "),
             ("— rekor.sigstore.dev ", "— "),
             ("6TMs\n", "6TMs\n\n"),
+            ("6TMs\n", "6TMs"),
         ] {
             assert!(Checkpoint::read(&NOTE.replace(from, to)).is_err(), "{from:?} to {to:?}");
         }
         assert!(Checkpoint::read("").is_err());
+        let (body, signature) = NOTE.split_once("\n\n").unwrap();
+        assert!(Checkpoint::read(&format!("{body}\n\n{signature}{signature}")).is_err());
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use cms::content_info::ContentInfo;
+use cms::content_info::{CmsVersion, ContentInfo};
 use cms::signed_data::{SignedData, SignerIdentifier, SignerInfo};
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::ID_KP_TIME_STAMPING;
@@ -72,6 +72,8 @@ struct Token {
     /// The bytes of `info` as they were signed.
     content: Vec<u8>,
     signer: SignerInfo,
+    /// Certificates that came with it. Nothing rests on them.
+    certificates: Vec<Vec<u8>>,
 }
 
 struct TstInfo {
@@ -102,7 +104,24 @@ impl Token {
         let [signer] = signed.signer_infos.0.as_slice() else {
             return Err("it has not exactly one signer".to_owned());
         };
-        Ok(Self { info, content, signer: signer.clone() })
+        // What nobody signs must at least repeat what somebody does (RFC 5652, section 5.1).
+        let version = match signer.sid {
+            SignerIdentifier::IssuerAndSerialNumber(_) => CmsVersion::V1,
+            SignerIdentifier::SubjectKeyIdentifier(_) => CmsVersion::V3,
+        };
+        if signed.digest_algorithms.as_slice() != [signer.digest_alg.clone()]
+            || signed.version != CmsVersion::V3
+            || signer.version != version
+            || signed.crls.is_some()
+            || signer.unsigned_attrs.is_some()
+        {
+            return Err("it has parts that a timestamp has not".to_owned());
+        }
+        let mut certificates = Vec::new();
+        for choice in signed.certificates.iter().flat_map(|set| set.0.iter()) {
+            certificates.push(choice.to_der().map_err(malformed)?);
+        }
+        Ok(Self { info, content, signer: signer.clone(), certificates })
     }
 
     /// Whether `authority` signed it; false when another did.
@@ -151,6 +170,11 @@ impl Token {
             return Err("its signature is not the authority's".to_owned());
         }
         self.in_use(authority)?;
+        // They are not used, but one that is not the authority's has no business there.
+        let known = |der: &Vec<u8>| authority.chain.iter().any(|own| own.der.as_ref() == der);
+        if !self.certificates.iter().all(known) {
+            return Err("it comes with a certificate that is not the authority's".to_owned());
+        }
         Ok(true)
     }
 

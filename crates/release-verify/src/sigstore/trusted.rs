@@ -32,8 +32,8 @@ impl TrustedKey {
         Ok(Self { key, id, hint: None, from: None, until: None })
     }
 
-    /// The same key, for bundles with that hint. Without one, the key is tried when the hint is
-    /// empty or the key's own id, in hex or base64.
+    /// The same key, for bundles with that hint. Without one, the key is for bundles whose hint is
+    /// empty or the key's own id: its SHA-256 in hex or base64, as cosign and npm write it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -60,10 +60,11 @@ impl TrustedKey {
             Some(own) => own == hint,
             None => {
                 let id = self.key.id();
+                let base64 = crate::json::to_base64(id.as_bytes());
+                let npm = hint.strip_prefix("SHA256:");
                 hint.is_empty()
-                    || hint == id.hex()
-                    || hint == id.to_string()
-                    || hint == crate::json::to_base64(id.as_bytes())
+                    || [id.hex(), id.to_string(), base64.clone()].iter().any(|own| own == hint)
+                    || npm.is_some_and(|hint| hint == base64.trim_end_matches('='))
             }
         }
     }
@@ -107,6 +108,8 @@ mod tests {
             key.answers_to(&id.hex()) && key.answers_to(&crate::json::to_base64(id.as_bytes()))
         );
         assert!(!key.answers_to("SHA256:other"));
+        let npm = format!("SHA256:{}", crate::json::to_base64(id.as_bytes()).trim_end_matches('='));
+        assert!(key.answers_to(&npm));
         let named = key.with_hint("SHA256:jl3b");
         assert!(named.answers_to("SHA256:jl3b"));
         assert!(!named.answers_to("") && !named.answers_to(named.id()));

@@ -177,11 +177,7 @@ impl Verifier {
         bytes: Option<&[u8]>,
     ) -> Outcome {
         let mut checks = Checks::new(bundle.origin());
-        let mut keys: Vec<_> = self.keys.iter().filter(|key| key.answers_to(hint)).collect();
-        // A hint is nobody's word; with one key there is nothing to choose from.
-        if keys.is_empty() && self.keys.len() == 1 && self.keys[0].hint.is_none() {
-            keys.push(&self.keys[0]);
-        }
+        let keys: Vec<_> = self.keys.iter().filter(|key| key.answers_to(hint)).collect();
         let mut first: Option<Checks<'_>> = None;
         for key in keys {
             let logged = LoggedVerifier::Key(&key.key);
