@@ -17,6 +17,7 @@ mod trusted;
 mod verify;
 
 pub use bundle::{BUNDLE_LIMIT_BYTES, Bundle, BundleError, Leniency};
+pub(crate) use certificate::are_a_chain;
 pub use cosign::CosignParts;
 pub use trusted::{KeyKindError, TrustedKey};
 pub use verify::{Outcome, Thresholds, Verifier};

@@ -8,6 +8,7 @@
 
 mod read;
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
@@ -47,6 +48,10 @@ impl TrustRoots {
                 .expect("the snapshot was read by a test of this crate");
             root.name = name.to_owned();
             root.date = date;
+            // Verified by a test of this crate, so that not every run pays for it.
+            for authority in root.authorities.iter().chain(&root.timestampers) {
+                authority.sound.get_or_init(|| true);
+            }
             root
         };
         Self {
@@ -207,6 +212,23 @@ pub(crate) struct Authority {
     /// From the issuing certificate (or the timestamping one) to the root.
     pub(crate) chain: Vec<AuthorityCertificate>,
     pub(crate) window: Window,
+    /// Whether each certificate of the chain is signed by the next; found out at first use.
+    sound: OnceLock<bool>,
+}
+
+impl Authority {
+    pub(crate) fn new(name: String, chain: Vec<AuthorityCertificate>, window: Window) -> Self {
+        Self { name, chain, window, sound: OnceLock::new() }
+    }
+
+    /// Whether each certificate of the chain is signed by the next one, and the last by itself: a
+    /// root that was damaged is found out so. One that stands alone may be signed by anybody.
+    pub(crate) fn is_sound(&self) -> bool {
+        *self.sound.get_or_init(|| {
+            let ders: Vec<&[u8]> = self.chain.iter().map(|cert| cert.der.as_ref()).collect();
+            crate::sigstore::are_a_chain(&ders)
+        })
+    }
 }
 
 /// A certificate of an authority.
@@ -228,6 +250,20 @@ mod tests {
         assert_eq!(counts, [("sigstore.dev", [2, 2, 2, 1]), ("github.com", [6, 0, 0, 6])]);
         let github = roots.iter().nth(1).unwrap();
         assert!(!github.needs_log() && !github.needs_sct());
+    }
+
+    #[test]
+    fn the_embedded_chains_are_sound() {
+        use sigstore_trust_root::{SIGSTORE_GITHUB_TRUSTED_ROOT, SIGSTORE_PRODUCTION_TRUSTED_ROOT};
+        for text in [SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_GITHUB_TRUSTED_ROOT] {
+            let root = read::root(text.as_bytes(), false).unwrap();
+            for authority in root.authorities.iter().chain(&root.timestampers) {
+                assert!(authority.is_sound(), "{}", authority.name);
+                let turned = authority.chain.iter().rev().cloned().collect();
+                let turned = Authority::new(String::new(), turned, authority.window);
+                assert!(authority.chain.len() == 1 || !turned.is_sound());
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,11 @@
 use std::time::SystemTime;
 
 use const_oid::ObjectIdentifier;
-use const_oid::db::rfc5912::ID_KP_CODE_SIGNING;
+use const_oid::db::rfc5912::{
+    ECDSA_WITH_SHA_256, ECDSA_WITH_SHA_384, ECDSA_WITH_SHA_512, ID_KP_CODE_SIGNING,
+    SHA_256_WITH_RSA_ENCRYPTION, SHA_384_WITH_RSA_ENCRYPTION, SHA_512_WITH_RSA_ENCRYPTION,
+};
+use const_oid::db::rfc8410::ID_ED_25519;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sigstore_verify::crypto::WEBPKI_VERIFICATION_ALGS;
 use webpki::{EndEntityCert, KeyUsage as Usage};
@@ -17,7 +21,7 @@ use x509_cert::ext::pkix::{KeyUsage, SubjectAltName};
 
 use super::key::{PublicKey, tlv};
 use crate::trust::{TrustRoot, Window};
-use crate::{CertificateIdentity, SubjectName};
+use crate::{Algorithm, CertificateIdentity, SubjectName};
 
 /// The arc of Fulcio's extensions.
 const FULCIO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1");
@@ -206,6 +210,10 @@ pub(crate) fn chain(
                 ));
                 continue;
             }
+            if !authority.is_sound() {
+                why = Some("the authority's own certificates are damaged".to_owned());
+                continue;
+            }
             let spki = match path.intermediate_certificates().next() {
                 Some(issuer) => issuer.subject_public_key_info().as_ref().to_vec(),
                 // An anchor holds the content of the sequence only.
@@ -245,4 +253,46 @@ impl Leaf {
             subject.is_some_and(|subject| names.contains(&subject))
         })
     }
+}
+
+/// Whether each certificate is signed by the next one, and the last by itself. One that stands
+/// alone may be signed by anybody.
+pub(crate) fn are_a_chain(ders: &[&[u8]]) -> bool {
+    let Ok(certificates) =
+        ders.iter().map(|der| Certificate::from_der(der)).collect::<Result<Vec<_>, _>>()
+    else {
+        return false;
+    };
+    certificates.iter().enumerate().all(|(index, certificate)| {
+        let tbs = &certificate.tbs_certificate;
+        match certificates.get(index + 1) {
+            Some(next) => {
+                tbs.issuer == next.tbs_certificate.subject && is_signed(certificate, next)
+            }
+            // A certificate that stands alone may be trusted without its issuer.
+            None if certificates.len() == 1 && tbs.issuer != tbs.subject => true,
+            None => is_signed(certificate, certificate),
+        }
+    })
+}
+
+/// Whether `issuer`'s key signed `certificate`.
+fn is_signed(certificate: &Certificate, issuer: &Certificate) -> bool {
+    let hash = match certificate.signature_algorithm.oid {
+        ECDSA_WITH_SHA_256 | SHA_256_WITH_RSA_ENCRYPTION => Algorithm::Sha256,
+        ECDSA_WITH_SHA_384 | SHA_384_WITH_RSA_ENCRYPTION => Algorithm::Sha384,
+        ECDSA_WITH_SHA_512 | SHA_512_WITH_RSA_ENCRYPTION => Algorithm::Sha512,
+        // Signs the message; the hash is not looked at.
+        ID_ED_25519 => Algorithm::Sha512,
+        _ => return false,
+    };
+    let key = issuer.tbs_certificate.subject_public_key_info.to_der().ok();
+    let key = key.as_deref().and_then(PublicKey::from_spki);
+    let (Some(key), Ok(message)) = (key, certificate.tbs_certificate.to_der()) else {
+        return false;
+    };
+    certificate
+        .signature
+        .as_bytes()
+        .is_some_and(|signature| key.verifies_with(hash, &message, signature))
 }

@@ -194,6 +194,9 @@ impl Token {
                 old.window.words()
             ));
         }
+        if !authority.is_sound() {
+            return Err("the authority's own certificates are damaged".to_owned());
+        }
         let seconds = time
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_err(|_| "its time is before 1970".to_owned())?;

@@ -180,7 +180,7 @@ fn authorities(
     name: &'static str,
     lenient: bool,
 ) -> Result<Vec<Authority>, JsonError> {
-    let mut authorities = Vec::new();
+    let mut authorities: Vec<Authority> = Vec::new();
     for mut entry in fields.objects(name, LIMIT)? {
         // For display only: the certificates say who it is.
         if let Some(mut subject) = entry.optional_object("subject")? {
@@ -190,9 +190,12 @@ fn authorities(
         }
         let uri = entry.optional_text("uri")?.unwrap_or_default().to_owned();
         let mut cert_chain = entry.object("certChain")?;
-        let mut chain = Vec::new();
+        let mut chain: Vec<AuthorityCertificate> = Vec::new();
         for mut certificate in cert_chain.objects("certificates", 10)? {
             let der = certificate.bytes("rawBytes")?;
+            if chain.iter().any(|other| other.der.as_ref() == der) {
+                return Err(certificate.error("rawBytes", "occurs twice"));
+            }
             chain.push(
                 authority_certificate(der).map_err(|error| certificate.error("rawBytes", error))?,
             );
@@ -205,7 +208,14 @@ fn authorities(
         let window = window(&mut entry)?;
         entry.optional("operator");
         entry.end(lenient)?;
-        authorities.push(Authority { name: uri, chain, window });
+        // A root merged from two may name an authority twice.
+        let same = |other: &Authority| {
+            other.window == window
+                && other.chain.iter().map(|cert| &cert.der).eq(chain.iter().map(|cert| &cert.der))
+        };
+        if !authorities.iter().any(same) {
+            authorities.push(Authority::new(uri, chain, window));
+        }
     }
     Ok(authorities)
 }

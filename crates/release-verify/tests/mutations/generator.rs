@@ -32,7 +32,7 @@ pub fn mutants(document: &Value, others: &[&Value]) -> Vec<Mutant> {
         for (what, other) in replacements(value) {
             add(&what, replaced(document, &path, &other).to_string());
         }
-        for other in others {
+        for other in others.iter().filter(|_| !path.is_empty()) {
             match at(other, &path) {
                 Some(other) if other != value => {
                     add("another's", replaced(document, &path, other).to_string());
@@ -93,7 +93,6 @@ fn replacements(value: &Value) -> Vec<(String, Value)> {
             add("a number", json!(7));
             add("a list", json!([text]));
             add("empty", json!(""));
-            add("blank behind", json!(format!("{text} ")));
             add("newline behind", json!(format!("{text}\n")));
             add("blank before", json!(format!(" {text}")));
             add("letter behind", json!(format!("{text}A")));
@@ -155,11 +154,12 @@ fn encoded(text: &str, bytes: &[u8], add: &mut impl FnMut(&str, Value)) {
             add("stray bits", json!(format!("{}{last}{padding}", &body[..body.len() - 1])));
         }
     }
-    // Every byte of short ones; a coprime stride through long ones.
-    let stride = if bytes.len() <= 128 { 1 } else { 5 };
-    for index in (0..bytes.len()).step_by(stride) {
+    // In bytes from the first to the last, at even distances.
+    const SAMPLES: usize = 10;
+    for sample in 0..SAMPLES {
+        let index = sample * (bytes.len() - 1) / (SAMPLES - 1);
         let mut other = bytes.to_vec();
-        other[index] ^= 1 << (index % 8);
+        other[index] ^= 1 << (sample % 8);
         add("a bit", json!(Base64::encode_string(&other)));
     }
 }
@@ -167,24 +167,29 @@ fn encoded(text: &str, bytes: &[u8], add: &mut impl FnMut(&str, Value)) {
 /// Changes to lines of text.
 fn lines(text: &str, add: &mut impl FnMut(&str, Value)) {
     let lines: Vec<&str> = text.split('\n').collect();
+    let place = |index: usize| if lines[index].starts_with('—') { "signature" } else { "line" };
     for index in 0..lines.len() {
+        let place = place(index);
         let mut fewer = lines.clone();
         fewer.remove(index);
-        add("line removed", json!(fewer.join("\n")));
+        add(&format!("{place} removed"), json!(fewer.join("\n")));
         let mut more = lines.clone();
         more.insert(index, lines[index]);
-        add("line twice", json!(more.join("\n")));
+        add(&format!("{place} twice"), json!(more.join("\n")));
         let mut blank = lines.clone();
         let padded = format!("{} ", lines[index]);
         blank[index] = &padded;
-        add("blank behind a line", json!(blank.join("\n")));
+        add(&format!("blank behind a {place}"), json!(blank.join("\n")));
     }
-    for (index, c) in text.char_indices() {
-        if c.is_ascii_alphanumeric() {
-            let mut other = text.to_owned();
-            let flipped = if c == 'A' { "B" } else { "A" };
-            other.replace_range(index..=index, flipped);
-            add("a character", json!(other));
+    for (number, line) in lines.iter().enumerate() {
+        // A prime stride, so that each part of a line is met.
+        for (index, c) in line.char_indices().filter(|(_, c)| c.is_ascii_alphanumeric()).step_by(11)
+        {
+            let mut changed = (*line).to_owned();
+            changed.replace_range(index..=index, if c == 'A' { "B" } else { "A" });
+            let mut other = lines.clone();
+            other[number] = &changed;
+            add(&format!("a character of a {}", place(number)), json!(other.join("\n")));
         }
     }
 }
