@@ -24,6 +24,8 @@
 //! layers ([`cosign`]), [`minisign`] and signify, SSH signatures ([`sshsig`]), and the repository that
 //! gives out trusted roots ([`tuf`]).
 //!
+//! Clients that sign find a world on loopback by [`server`].
+//!
 //! The keys of a world are derived from its label and its clock stands still, so names, times and log
 //! indices are the same in each run. ECDSA signatures, and with them certificates, are not; RSA keys are
 //! new in each process.
@@ -45,6 +47,7 @@ pub mod merkle;
 pub mod minisign;
 pub mod note;
 pub mod rekor;
+pub mod server;
 pub mod signing;
 pub mod sshsig;
 pub mod tsa;
@@ -60,6 +63,7 @@ pub use identity::Identity;
 pub use key::{Algorithm, Key};
 pub use minisign::Minisign;
 pub use rekor::{Entry, Proof, Rekor};
+pub use server::Services;
 pub use signing::{Signed, Signing, Version};
 pub use sshsig::SshSig;
 pub use tsa::{Stamp, Tsa};

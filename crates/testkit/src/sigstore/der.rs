@@ -1,4 +1,5 @@
-//! Writes DER (X.690), and on purpose nothing checks what is written: broken certificates are wanted too.
+//! Writes DER (X.690), and on purpose nothing checks what is written: broken certificates are wanted
+//! too. Reads as little of it as requests need.
 
 use std::time::SystemTime;
 
@@ -15,6 +16,22 @@ pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     }
     out.extend_from_slice(content);
     out
+}
+
+/// Splits DER into the first element's tag and content, and what follows it.
+pub fn split(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let [tag, short, rest @ ..] = der else { return None };
+    let (length, rest) = if *short < 0x80 {
+        (usize::from(*short), rest)
+    } else {
+        let (bytes, rest) = rest.split_at_checked(usize::from(short & 0x7f))?;
+        if bytes.len() > 4 {
+            return None;
+        }
+        (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((*tag, content, rest))
 }
 
 /// `SEQUENCE` of ready elements.
@@ -149,6 +166,16 @@ mod tests {
         assert_eq!(integer(&[0, 0, 1]), [2, 1, 1]);
         assert_eq!(integer(&[0x80]), [2, 2, 0, 0x80]);
         assert_eq!(oid("1.3.6.1.4.1.57264.1.24")[2..], [0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 24]);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for length in [0, 127, 128, 70_000] {
+            let content = vec![7; length];
+            let der = [element(4, &content), null()].concat();
+            assert_eq!(split(&der), Some((4, &content[..], &null()[..])));
+            assert_eq!(split(&der[..length]), None);
+        }
     }
 
     #[test]

@@ -56,9 +56,10 @@ impl Fulcio {
             &leaf.key,
             leaf.not_before,
             leaf.not_before + leaf.lifetime,
-        )
-        .leaf(usage, &self.intermediate_key);
+        );
+        template.spki = leaf.spki.clone().unwrap_or(template.spki);
         template.serial = leaf.serial.clone().unwrap_or(template.serial);
+        let mut template = template.leaf(usage, &self.intermediate_key);
         if !leaf.identity.names.is_empty() {
             template = template.with(alternative_names(&leaf.identity.names));
         }
@@ -95,6 +96,8 @@ impl Fulcio {
 pub struct Leaf {
     /// The signer's.
     pub key: Key,
+    /// The key it is for, if not the signer's own.
+    pub spki: Option<Vec<u8>>,
     /// Whom it names.
     pub identity: Identity,
     /// First second of its validity.
@@ -114,6 +117,7 @@ impl Leaf {
     pub fn new(key: &Key, identity: Identity, not_before: SystemTime) -> Self {
         Self {
             key: key.clone(),
+            spki: None,
             identity,
             not_before,
             lifetime: Duration::from_mins(10),

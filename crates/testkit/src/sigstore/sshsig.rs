@@ -2,8 +2,8 @@
 
 use aws_lc_rs::digest::{SHA256, SHA512, digest};
 
-use super::base64;
 use super::key::{Algorithm, Key};
+use super::{base64, der};
 
 /// An SSH signature that is yet to be made.
 #[derive(Clone, Debug)]
@@ -100,25 +100,14 @@ fn signature_blob(key: &Key, signed: &[u8]) -> Vec<u8> {
 }
 
 /// The two integers of a DER sequence, as SSH wants them: both formats agree about the sign.
-fn integers(der: &[u8]) -> [Vec<u8>; 2] {
-    let (content, _) = content(der);
-    let (first, rest) = self::content(content);
-    let (second, _) = self::content(rest);
-    [first.to_vec(), second.to_vec()]
-}
-
-/// The content of the element our own code wrote first, and what follows it.
-fn content(der: &[u8]) -> (&[u8], &[u8]) {
-    let (length, start) = match der[1] {
-        long @ 0x81.. => {
-            let count = usize::from(long & 0x7f);
-            let length =
-                der[2..2 + count].iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
-            (length, 2 + count)
-        }
-        short => (usize::from(short), 2),
+fn integers(sequence: &[u8]) -> [Vec<u8>; 2] {
+    let both = || {
+        let (_, content, _) = der::split(sequence)?;
+        let (_, first, rest) = der::split(content)?;
+        let (_, second, _) = der::split(rest)?;
+        Some([first.to_vec(), second.to_vec()])
     };
-    der[start..].split_at(length)
+    both().expect("the library writes DER")
 }
 
 /// With its length in four bytes before it.

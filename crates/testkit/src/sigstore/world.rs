@@ -34,17 +34,22 @@ pub struct World {
 impl World {
     /// An instance like the public one: certificate log, both kinds of Rekor, two timestamp authorities.
     pub fn new(label: &str) -> Self {
-        Self::of(label, "sigstore.dev", false)
+        Self::at(label, usual_time())
+    }
+
+    /// The same at another time, in whole seconds; everything was set up a year before.
+    pub fn at(label: &str, now: SystemTime) -> Self {
+        let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        Self::of(label, "sigstore.dev", now, false)
     }
 
     /// An instance like GitHub's for private repositories: timestamps, and no log at all.
     pub fn private(label: &str) -> Self {
-        Self::of(label, "GitHub, Inc.", true)
+        Self::of(label, "GitHub, Inc.", usual_time(), true)
     }
 
-    fn of(label: &str, organization: &'static str, is_private: bool) -> Self {
-        // 2025-06-01T12:00:00Z, and everything was set up a year before.
-        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(485_772);
+    fn of(label: &str, organization: &'static str, now: SystemTime, is_private: bool) -> Self {
         let start = now - Duration::from_hours(24 * 365);
         Self {
             label: label.to_owned(),
@@ -97,4 +102,9 @@ impl World {
             "timestampAuthorities": self.tsas.iter().map(Tsa::trusted).collect::<Vec<_>>(),
         })
     }
+}
+
+/// 2025-06-01T12:00:00Z.
+fn usual_time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_hours(485_772)
 }
