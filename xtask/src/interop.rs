@@ -14,6 +14,10 @@ pub const SOPS_VARIABLE: &str = "DSOPS_TEST_SOPS";
 /// Names the `age` to test against.
 pub const AGE_VARIABLE: &str = "DSOPS_TEST_AGE";
 
+/// Programs of the system that tests start, by the variables that name them. Debian's packages have the same names.
+pub const PROGRAMS: &[(&str, &str)] =
+    &[("DSOPS_TEST_REGISTRY", "docker-registry"), ("DSOPS_TEST_SKOPEO", "skopeo")];
+
 /// When set to 1, a test that lacks the other implementation fails instead of saying "not run".
 pub const REQUIRE_VARIABLE: &str = "DSOPS_TEST_REQUIRE_INTEROP";
 
@@ -45,7 +49,14 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
         Ok(age) => drop(cargo.env(AGE_VARIABLE, age)),
         Err(error) => process::report_part_not_run("age", tools::reason(&error)),
     }
+    for (variable, program) in PROGRAMS {
+        match process::on_path(program) {
+            Some(path) => drop(cargo.env(variable, path)),
+            None => process::report_part_not_run(program, "it is not installed"),
+        }
+    }
     cargo.current_dir(&root).args(["test", "--no-fail-fast"]);
+    cargo.args(["--features", "dsops-release-verify/oci"]);
     let mut any = false;
     for (package, folder) in PACKAGES {
         let tests = tests(&root.join(folder).join("tests"))?;

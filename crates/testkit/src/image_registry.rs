@@ -98,6 +98,9 @@ impl ImageRegistry {
 
     /// Keeps a manifest or an index and answers its digest. Where there is no API for referrers, one with a
     /// subject is put into the tag that stands in for it, as clients do.
+    ///
+    /// # Panics
+    /// Never: the list of referrers is a list.
     pub fn push(&self, repository: &str, tag: Option<&str>, document: &Value) -> String {
         let bytes = document.to_string().into_bytes();
         let digest = digest(&bytes);

@@ -1,5 +1,7 @@
 //! The client against servers on this machine that answer well, badly, slowly and never.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -189,16 +191,18 @@ fn headers_that_are_not_the_callers() {
 #[test]
 fn bodies_over_the_limit() {
     for chunked in [false, true] {
-        let server = HttpServer::start(move |_| match chunked {
-            false => HttpAnswer::new(200, vec![b'x'; 5000]),
-            true => HttpAnswer::script(|stream| {
+        let server = HttpServer::start(move |_| {
+            if !chunked {
+                return HttpAnswer::new(200, vec![b'x'; 5000]);
+            }
+            HttpAnswer::script(|stream| {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
                 loop {
                     stream.write_all(b"1000\r\n")?;
                     stream.write_all(&[b'x'; 4096])?;
                     stream.write_all(b"\r\n")?;
                 }
-            }),
+            })
         });
         let get = || client().get(&url(&server, "/")).send().unwrap();
         for error in [

@@ -1,5 +1,7 @@
 //! The client against servers that speak TLS: whom it believes, tunnels, limits of time.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};

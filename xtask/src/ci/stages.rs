@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::interop::{REQUIRE_VARIABLE, SOPS_VARIABLE};
+use crate::interop::{PROGRAMS, REQUIRE_VARIABLE, SOPS_VARIABLE};
 use crate::{process, tools, workspace};
 
 /// One check.
@@ -129,6 +129,11 @@ pub const ALL: &[Stage] = &[
             command.args(["--tests", "--", "--show-output"]);
             if let Some(sops) = tools::installed_sops() {
                 command.env(SOPS_VARIABLE, sops).env(REQUIRE_VARIABLE, "1");
+            }
+            for (variable, program) in PROGRAMS {
+                if let Some(path) = process::on_path(program) {
+                    command.env(variable, path);
+                }
             }
             for packages in [tools::packages::READERS, tools::packages::SIGSTORE] {
                 if let Some(folder) = packages.installed() {

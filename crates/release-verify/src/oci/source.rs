@@ -62,6 +62,7 @@ pub struct Fetched {
 pub(crate) struct Fetch<'a>(pub(crate) &'a dyn Source);
 
 impl Fetch<'_> {
+    #[cfg(feature = "oci")]
     pub(crate) fn manifest(&self, digest: &Digest) -> Result<Fetched, OciError> {
         let what = format!("manifest {digest}");
         let bytes = self
