@@ -148,6 +148,16 @@ fn is_temporary_name(name: &str, of: &str) -> bool {
         })
 }
 
+/// Repeats what a signal interrupted.
+pub(crate) fn uninterrupted<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match act() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 /// Whether an error of a write says that there is no room.
 pub(crate) fn is_no_space(error: &io::Error) -> bool {
     matches!(

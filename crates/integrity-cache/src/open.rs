@@ -235,7 +235,7 @@ impl Builder {
         let Some(path) = &self.state_dir else { return Ok(None) };
         make_private(path).map_err(Error::io("make", path))?;
         let inside =
-            (|| Ok::<_, io::Error>(path.canonicalize()?.starts_with(self.dir.canonicalize()?)))();
+            fs::uninterrupted(|| Ok(path.canonicalize()?.starts_with(self.dir.canonicalize()?)));
         if inside.map_err(Error::io("open", path))? {
             return Err(Error::config("the state directory is inside the cache"));
         }
@@ -493,5 +493,12 @@ fn make_private(path: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    match fs::uninterrupted(|| builder.create(path)) {
+        // An interrupted look makes the library take a folder for something else.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let found = fs::uninterrupted(|| path.metadata())?;
+            if found.is_dir() { Ok(()) } else { Err(error) }
+        }
+        other => other,
+    }
 }

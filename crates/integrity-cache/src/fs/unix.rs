@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs::File,
-    io::{self, Write as _},
+    io,
     os::{
         fd::{AsFd, OwnedFd},
         unix::ffi::OsStringExt as _,
@@ -17,6 +17,8 @@ use rustix::{
     fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, Timespec, Timestamps},
     io::{Errno, retry_on_intr},
 };
+
+use zeroize::Zeroizing;
 
 use super::{
     Kind, LOCK_POLL, Opened, PATIENCE, Published, Stat, is_temporary_name, temporary_name,
@@ -66,12 +68,13 @@ impl Dir {
     }
 
     pub(crate) fn stat(&self) -> io::Result<Stat> {
-        Ok(stat(&fs::fstat(&self.fd)?))
+        Ok(stat(&retry_on_intr(|| fs::fstat(&self.fd))?))
     }
 
     /// What a name in this directory is; links are not followed.
     pub(crate) fn stat_at(&self, name: &str) -> io::Result<Stat> {
-        Ok(stat(&fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?))
+        let found = retry_on_intr(|| fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW))?;
+        Ok(stat(&found))
     }
 
     /// Opens a file below this directory for reading. What stands in its place instead never
@@ -87,7 +90,7 @@ impl Dir {
             }
             Err(error) => return Err(error.into()),
         };
-        let stat = stat(&fs::fstat(&fd)?);
+        let stat = stat(&retry_on_intr(|| fs::fstat(&fd))?);
         Ok(match stat.kind {
             Kind::File => Opened::File(fd.into(), stat),
             _ => Opened::Unsafe(Unsafe::Type, Some(stat)),
@@ -139,7 +142,7 @@ impl Dir {
     pub(crate) fn open_or_create(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | ALWAYS;
         let fd = retry_on_intr(|| fs::openat(&self.fd, name, flags, PRIVATE_FILE))?;
-        match stat(&fs::fstat(&fd)?).kind {
+        match stat(&retry_on_intr(|| fs::fstat(&fd))?).kind {
             Kind::File => Ok(fd.into()),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
@@ -161,7 +164,7 @@ impl Dir {
 
     /// Removes an empty directory.
     pub(crate) fn remove_sub(&self, name: &str) -> io::Result<()> {
-        Ok(fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
+        Ok(retry_on_intr(|| fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR))?)
     }
 
     /// All names in this directory.
@@ -212,9 +215,9 @@ impl Dir {
         if let Some(published) = self.publish_unnamed(name, bytes)? {
             return Ok(published);
         }
-        let (temporary, mut file) = self.temporary(name)?;
+        let (temporary, file) = self.temporary(name)?;
         let result = (|| {
-            file.write_all(bytes)?;
+            write_at(&file, bytes, 0)?;
             file.sync_all()?;
             self.move_new(&temporary, name, bytes)
         })();
@@ -233,8 +236,8 @@ impl Dir {
         use std::os::fd::AsRawFd as _;
         let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
         let Ok(fd) = fs::openat(&self.fd, ".", flags, PRIVATE_FILE) else { return Ok(None) };
-        let mut file = File::from(fd);
-        file.write_all(bytes)?;
+        let file = File::from(fd);
+        write_at(&file, bytes, 0)?;
         file.sync_all()?;
         let own = format!("/proc/self/fd/{}", file.as_raw_fd());
         match fs::linkat(fs::CWD, own, &self.fd, name, AtFlags::SYMLINK_FOLLOW) {
@@ -265,8 +268,8 @@ impl Dir {
         }
         // Neither: written under its name. Who reads it meanwhile sees it short and waits.
         match self.create_new(name) {
-            Ok(mut file) => {
-                file.write_all(bytes)?;
+            Ok(file) => {
+                write_at(&file, bytes, 0)?;
                 file.sync_all()?;
                 Ok(Published::New)
             }
@@ -277,9 +280,9 @@ impl Dir {
 
     /// Replaces a file: at every moment the name leads to the old content or the new, whole.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let (temporary, mut file) = self.temporary(name)?;
+        let (temporary, file) = self.temporary(name)?;
         let result = (|| {
-            file.write_all(bytes)?;
+            write_at(&file, bytes, 0)?;
             file.sync_all()?;
             self.rename_to(&temporary, self, name)
         })();
@@ -325,7 +328,7 @@ impl Dir {
             // NFS, SMB, CIFS, SMB2, 9p, FUSE, AFS.
             const MAGIC: [u64; 7] =
                 [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x6573_5546, 0x5346_414f];
-            fs::fstatfs(&self.fd)
+            retry_on_intr(|| fs::fstatfs(&self.fd))
                 .is_ok_and(|stat| MAGIC.contains(&(u64::from_ne_bytes(stat.f_type.to_ne_bytes()))))
         }
         #[cfg(not(target_os = "linux"))]
@@ -348,7 +351,7 @@ pub(crate) fn claim(file: &File) -> io::Result<bool> {
     if retry_on_intr(lock) == Err(Errno::WOULDBLOCK) {
         return Ok(false);
     }
-    Ok(fs::fstat(file)?.st_nlink > 0)
+    Ok(retry_on_intr(|| fs::fstat(file))?.st_nlink > 0)
 }
 
 /// Takes a lock; `false` where the file system has none.
@@ -375,7 +378,7 @@ pub(crate) fn lock(fd: impl AsFd, exclusive: bool, patience: Duration) -> io::Re
 }
 
 pub(crate) fn stat_file(file: &File) -> io::Result<Stat> {
-    Ok(stat(&fs::fstat(file)?))
+    Ok(stat(&retry_on_intr(|| fs::fstat(file))?))
 }
 
 /// Reads at a place, as much as there is.
@@ -391,10 +394,22 @@ pub(crate) fn read_at(file: &File, mut buffer: &mut [u8], mut at: u64) -> io::Re
                 done += len;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_unreachable(&error) => {
+                let mut ordinary = Zeroizing::new(vec![0; buffer.len()]);
+                let len = read_at(file, &mut ordinary, at)?;
+                buffer[..len].copy_from_slice(&ordinary[..len]);
+                return Ok(done + len);
+            }
             Err(error) => return Err(error),
         }
     }
     Ok(done)
+}
+
+/// Whether the system cannot reach our memory: some file systems (FUSE with direct I/O) want to pin
+/// it, which secret memory does not allow. Then the bytes pass through memory that is wiped.
+fn is_unreachable(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::FAULT)
 }
 
 /// Reads the start of a file, as much as there is, without clearing the memory for it first.
@@ -414,7 +429,13 @@ pub(crate) fn read_start(file: &File, len: usize) -> io::Result<Vec<u8>> {
 }
 
 pub(crate) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
+    use std::os::unix::fs::FileExt as _;
+    match file.write_all_at(bytes, at) {
+        Err(error) if is_unreachable(&error) => {
+            file.write_all_at(&Zeroizing::new(bytes.to_vec()), at)
+        }
+        other => other,
+    }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "other systems have none")]
