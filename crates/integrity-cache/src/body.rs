@@ -146,7 +146,7 @@ impl Chunks {
                 *table = read;
                 Ok(())
             }
-            _ => Err(rejected(is_zero(&read))),
+            _ => Err(rejected(&read)),
         }
     }
 
@@ -174,7 +174,7 @@ impl Chunks {
                 if hash.leaf(index, last, stored)[..] == table[at..at + DIGEST] {
                     return Ok(());
                 }
-                Err(rejected(!stored.is_empty() && is_zero(stored)))
+                Err(rejected(stored))
             }
             Form::Sealed(cipher) => {
                 let (chunk, tag) =
@@ -182,15 +182,18 @@ impl Chunks {
                 cipher
                     .open_in_place_separate_tag(nonce(index, last), Aad::empty(), &*tag, chunk)
                     .map(|_| ())
-                    .map_err(|_| rejected(is_zero(tag)))
+                    .map_err(|_| rejected(tag))
             }
         }
     }
 }
 
-/// Zeros are what a power cut leaves of blocks that were never written.
-fn rejected(unwritten: bool) -> MissReason {
-    if unwritten { MissReason::Torn } else { MissReason::Tampered(Part::Body) }
+/// Zeros at either end are what a power cut leaves of sectors that were never written.
+fn rejected(bytes: &[u8]) -> MissReason {
+    const SECTOR: usize = 512;
+    let sector = bytes.len().min(SECTOR);
+    let unwritten = is_zero(&bytes[..sector]) || is_zero(&bytes[bytes.len() - sector..]);
+    if unwritten && !bytes.is_empty() { MissReason::Torn } else { MissReason::Tampered(Part::Body) }
 }
 
 /// The form that a policy asks for.

@@ -1,6 +1,6 @@
 //! Rows 27, 41 to 44 and 62 of the attack table in `docs/integrity-cache.md`: many processes, many threads, and a model.
 #![cfg(unix)]
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, missing_docs)]
+#![allow(clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used, missing_docs)]
 
 mod common;
 
@@ -25,6 +25,13 @@ use proptest::prelude::*;
 
 const ROLE: &str = "DSOPS_CACHE_TEST_ROLE";
 const ROOT: &str = "DSOPS_CACHE_TEST_ROOT";
+
+/// Asks for more rounds than a test run has time for.
+const ROUNDS: &str = "DSOPS_CACHE_ROUNDS";
+
+fn rounds(usual: u32) -> u32 {
+    env::var(ROUNDS).map_or(usual, |rounds| rounds.parse().unwrap())
+}
 
 /// Runs this program again, for one test only, in a role.
 fn child(test: &str, role: &str, root: &Path) -> Child {
@@ -61,9 +68,13 @@ fn row_27_processes_that_start_a_cache_together_make_one() {
         put(&namespace, &role, role.as_bytes());
         return;
     }
-    for round in 0..10 {
+    for round in 0..rounds(10) {
         let root = folder();
-        let count = if round == 0 { 24 } else { 8 };
+        let count = match env::var_os(ROUNDS) {
+            Some(_) => 64,
+            None if round == 0 => 24,
+            None => 8,
+        };
         let test = "row_27_processes_that_start_a_cache_together_make_one";
         let children = (0..count).map(|at| child(test, &at.to_string(), root.path())).collect();
         fs::write(root.path().join("go"), "").unwrap();
@@ -74,6 +85,41 @@ fn row_27_processes_that_start_a_cache_together_make_one() {
         }
         let states = fs::read_dir(root.path().join("state")).unwrap().count();
         assert_eq!(states, 2, "one key and the state of one cache, round {round}");
+    }
+}
+
+#[test]
+fn row_27_and_28_without_links_too() {
+    let test = "row_27_processes_that_start_a_cache_together_make_one";
+    if Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("not run: strace is not installed");
+        return;
+    }
+    for errno in ["EPERM", "EOPNOTSUPP", "EXDEV", "EINVAL", "ENOSYS", "EMLINK", "EIO", "EACCES"] {
+        for calls in ["linkat", "linkat,renameat2"] {
+            let root = folder();
+            let start = |at: u32| {
+                Command::new("strace")
+                    .args(["-f", "-qq", "-o", "/dev/null", "-e"])
+                    .arg(format!("inject={calls}:error={errno}"))
+                    .arg(env::current_exe().unwrap())
+                    .args(["--exact", test, "--test-threads=1"])
+                    .env(ROLE, at.to_string())
+                    .env(ROOT, root.path())
+                    .stdout(std::process::Stdio::null())
+                    .spawn()
+                    .unwrap()
+            };
+            let children = (0..4).map(start).collect();
+            fs::write(root.path().join("go"), "").unwrap();
+            all_well(children);
+            let namespace = open_at(root.path()).namespace("ns").unwrap();
+            (0..4).for_each(|at: u32| {
+                assert_hit(&namespace, &at.to_string(), at.to_string().as_bytes());
+            });
+            let states = fs::read_dir(root.path().join("state")).unwrap().count();
+            assert_eq!(states, 2, "{calls} {errno}: one key and the state of one cache");
+        }
     }
 }
 
@@ -117,7 +163,7 @@ fn row_41_no_fresh_entry_is_lost_to_readers_and_maintenance() {
                 cache.maintain(Duration::from_mins(1)).unwrap();
             }
         });
-        for round in 0..3000u32 {
+        for round in 0..rounds(3000) {
             let _ = namespace.put(&key("k"), short, b"expires at once").unwrap();
             if round % 16 == 0 {
                 thread::sleep(Duration::from_millis(2));
