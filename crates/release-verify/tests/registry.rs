@@ -242,6 +242,33 @@ fn names_of_npm_packages() {
     }
 }
 
+#[test]
+fn the_first_bundles_of_npm_brought_the_root() {
+    use dsops_release_verify::{TrustRoots, Verifier};
+    use dsops_testkit::sigstore::Version;
+    let world = World::new("npm");
+    let root = world.trusted_root();
+    let chain = root.pointer("/certificateAuthorities/0/certChain/certificates").unwrap();
+    let own = chain.as_array().unwrap().last().unwrap();
+    let roots =
+        TrustRoots::load(root.to_string().as_bytes(), &Origin::new("root.json"), None).unwrap();
+    let verifier = Verifier::new(roots);
+    let others = World::new("others").trusted_root();
+    let other = others.pointer("/certificateAuthorities/0/certChain/certificates").unwrap();
+    let other = other.as_array().unwrap().last().unwrap();
+    for (version, root, good) in
+        [(Version::V01, own, true), (Version::V01, other, true), (Version::V02, own, false)]
+    {
+        let bundle = world.attest(&npm_v1(TAG)).version(version).bundle();
+        let pointer = "/verificationMaterial/x509CertificateChain/certificates/-";
+        let bundle = edit(bundle, pointer, Some(root.clone()));
+        let bundle =
+            Bundle::read(bundle.to_string().as_bytes(), &origin(), Leniency::default()).unwrap();
+        let outcome = verifier.authenticate(&bundle, &artifact(), None);
+        assert_eq!(outcome.authenticated.is_some(), good, "{:?}", outcome.findings);
+    }
+}
+
 const WHEEL: &str = "octo_tool-1.2.3-py3-none-any.whl";
 
 fn index_statement(name: &str) -> Value {

@@ -349,6 +349,11 @@ fn read_material(
                 }
             }
             let leaf = certificates.remove(0);
+            if version == Version::V01 {
+                // Before the rule that a bundle brings no root, npm's did. Nothing is built on it:
+                // roots come from the roots of trust.
+                certificates.retain(|der| !super::certificate::is_self_issued(der));
+            }
             Ok(Material::Certificates { leaf, intermediates: certificates })
         }
         (None, Some(mut single), None) if version == Version::V03 => {
