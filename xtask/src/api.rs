@@ -23,6 +23,8 @@ const CRATES: &[(&str, &str)] = &[
     ("dsops-resolver", "dsops_resolver"),
     ("dsops-execenv", "dsops_execenv"),
     ("dsops-stores", "dsops_stores"),
+    ("dsops-release-verify", "dsops_release_verify"),
+    ("dsops-transport", "dsops_transport"),
 ];
 
 /// Builds the documentation, in which a warning is an error, and compares; `--update` writes.

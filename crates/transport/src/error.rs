@@ -299,7 +299,12 @@ impl Error {
 
     /// The same for what comes out of a body's reader.
     pub(crate) fn from_read(error: io::Error) -> Self {
-        Self::from_ureq(ureq::Error::from(error), Phase::Body)
+        let mut error = Self::from_ureq(ureq::Error::from(error), Phase::Body);
+        // The connection does not know how far the answer was read.
+        if error.0.phase == Phase::Response {
+            error.0.phase = Phase::Body;
+        }
+        error
     }
 }
 

@@ -293,6 +293,7 @@ fn without_secrets(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn text(url: &str) -> String {
         Url::parse(url).unwrap().as_text()
@@ -367,6 +368,24 @@ mod tests {
         }
         for remote in ["http://localhost.example/", "http://128.0.0.1/", "http://0.0.0.0/"] {
             assert!(!url(remote).is_loopback());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_written_and_read_again(text in "(https?://)?[a-zA-Z0-9.:/?#@%\\[\\]_-]{0,60}") {
+            if let Ok(url) = Url::parse(&text) {
+                prop_assert_eq!(Url::parse(&url.as_text()).unwrap(), url);
+            }
+        }
+
+        #[test]
+        fn a_path_never_leaves_its_server(path in "[a-z./]{0,40}") {
+            let base = Url::parse("https://example.org/v2/app/").unwrap();
+            prop_assume!(!path.starts_with("//"));
+            let joined = base.join(&path).unwrap();
+            prop_assert!(joined.same_origin(&base));
+            prop_assert!(!joined.path().split('/').any(|part| part == ".." || part == "."));
         }
     }
 }

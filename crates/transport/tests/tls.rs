@@ -214,6 +214,7 @@ fn a_body_without_length_needs_the_servers_end() {
             Ok(body) => assert!(signed && body == b"hello"),
             Err(error) => {
                 assert!(!signed && matches!(error.kind(), ErrorKind::Truncated), "{error:?}");
+                assert_eq!(error.phase(), Phase::Body);
             }
         }
     }
