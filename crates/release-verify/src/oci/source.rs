@@ -6,8 +6,8 @@ use crate::Digest;
 
 /// A repository of images: in a registry, a folder or an archive.
 ///
-/// What it hands out is not trusted: [`Fetch`] compares every byte with the digest it was asked
-/// for by.
+/// What it hands out is not trusted: whoever reads from it compares every byte with the digest that
+/// it was asked for by.
 pub trait Source {
     /// What it is called, for people: `ghcr.io/owner/app`, `./image.tar`.
     fn name(&self) -> String;
