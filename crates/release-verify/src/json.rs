@@ -42,6 +42,9 @@ impl JsonError {
     }
 }
 
+/// How many values a document may have, about: what bounds the memory it takes.
+const VALUES: usize = 4_000_000;
+
 /// Reads one document and nothing behind it but white space.
 pub(crate) fn parse(text: &[u8]) -> Result<Json, JsonError> {
     if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
@@ -55,6 +58,12 @@ pub(crate) fn parse(text: &[u8]) -> Result<Json, JsonError> {
             "",
             "the text starts with a byte order mark, which JSON forbids",
         ));
+    }
+    // A value takes more memory than the two bytes it can be written with. Texts with many commas
+    // count as more than they are; a limit need not be exact.
+    let more = |byte: &&u8| matches!(**byte, b',' | b'[' | b'{');
+    if text.len() > VALUES && text.iter().filter(more).count() > VALUES {
+        return Err(JsonError::new("", format!("more than {VALUES} values")));
     }
     serde_json::from_slice(text).map_err(|error| JsonError::new("", error.to_string()))
 }
@@ -353,6 +362,10 @@ mod tests {
         assert!(parse(b"\xef\xbb\xbf{}").unwrap_err().problem.contains("byte order mark"));
         assert!(parse(b"{} {}").is_err());
         assert!(parse("[".repeat(10_000).as_bytes()).is_err());
+        let many = format!("[{}0]", "0,".repeat(VALUES));
+        assert!(parse(many.as_bytes()).unwrap_err().problem.contains("values"));
+        let long = format!("\"{}\"", " ".repeat(VALUES));
+        assert!(parse(long.as_bytes()).is_ok());
     }
 
     #[test]
