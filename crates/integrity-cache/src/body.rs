@@ -96,6 +96,8 @@ pub(crate) struct Chunks {
     payload_len: u64,
     count: u64,
     start: u64,
+    /// Whether opening a chunk must leave nothing behind.
+    sensitive: bool,
     form: Form,
 }
 
@@ -120,6 +122,7 @@ impl Chunks {
             payload_len: header.payload_len,
             count: chunks(header.payload_len),
             start: (header.len() + header.auth.tag_len()) as u64,
+            sensitive: header.sensitive,
             form,
         }
     }
@@ -167,6 +170,16 @@ impl Chunks {
 
     /// Verifies a chunk, and decrypts it where it lies.
     pub(crate) fn open(&self, index: u64, stored: &mut [u8]) -> Result<(), MissReason> {
+        let opened = self.open_here(index, stored);
+        if self.sensitive {
+            // The cipher leaves the end of the chunk in a vector register.
+            dsops_secure_mem::scrub_stack();
+        }
+        opened
+    }
+
+    #[inline(never)]
+    fn open_here(&self, index: u64, stored: &mut [u8]) -> Result<(), MissReason> {
         let last = index + 1 == self.count;
         match &self.form {
             Form::Clear { hash, table } => {

@@ -153,6 +153,7 @@ impl EntryWriter {
         match &mut self.form {
             Form::Sealed(cipher) => {
                 let tag = body::seal(cipher, self.chunks, last, chunk);
+                scrub(self.namespace.policy.sensitive);
                 self.buffer.extend_from_slice(&tag);
             }
             Form::Clear { hash, table } => {
@@ -176,6 +177,7 @@ impl EntryWriter {
             Form::Sealed(cipher) => {
                 self.buffer.resize(self.room + CHUNK + AEAD_TAG, 0);
                 body::seal_to(cipher, index, chunk, &mut self.buffer[self.room..]);
+                scrub(self.namespace.policy.sensitive);
                 self.write_pending()
             }
             Form::Clear { hash, table } => {
@@ -334,6 +336,13 @@ fn append(temporary: &mut Option<Temporary>, bytes: &[u8]) -> Result<(), Error> 
 enum Form {
     Clear { hash: Hash, table: Vec<u8> },
     Sealed(LessSafeKey),
+}
+
+/// Leaves nothing of a secret where the cipher and the copy before it had it.
+fn scrub(sensitive: bool) {
+    if sensitive {
+        dsops_secure_mem::scrub_stack();
+    }
 }
 
 /// A file in the shard that is removed unless it was published. Its lock says that the writer lives.
