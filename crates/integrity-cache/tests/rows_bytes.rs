@@ -10,7 +10,9 @@ use std::{
 };
 
 use common::*;
-use dsops_integrity_cache::{Body, Cache, KeySource, Lookup, MissReason, Part, Unsafe};
+use dsops_integrity_cache::{
+    Body, Cache, Key, KeySource, Lookup, MissReason, Part, PutOutcome, Unsafe,
+};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -543,4 +545,54 @@ fn a_namespace_can_ask_for_an_error_instead_of_a_suspicious_miss() {
     let error = namespace.get(&key("k")).unwrap_err();
     let dsops_integrity_cache::Error::Tampered { reason, .. } = &error else { panic!("{error}") };
     assert_eq!(*reason, MissReason::Unsafe(Unsafe::Symlink));
+}
+
+#[test]
+fn row_64_long_headers_are_read_whole() {
+    let place = Place::new();
+    let cache = place.open_known();
+    let namespace = cache.namespace("ns").unwrap();
+    for (len, value) in [(300, 1), (330, 10), (3000, 10), (4000, 70_000)] {
+        let key = Key::new().part("long", "x".repeat(len));
+        let _ = namespace.put(&key, None, &payload(value)).unwrap();
+        let metadata = namespace.metadata(&key).unwrap().hit().unwrap();
+        assert_eq!(metadata.size_bytes, value as u64, "{len}");
+        assert!(namespace.reader(&key).unwrap().hit().is_some(), "{len}");
+    }
+    let done = cache.maintain(std::time::Duration::from_mins(1)).unwrap();
+    assert_eq!((done.left.entries, done.torn), (4, 0));
+    assert_eq!(cache.verify(true).unwrap().sound, 4);
+}
+
+#[test]
+fn row_64_a_limit_is_what_still_fits() {
+    let place = Place::new();
+    let limits = dsops_integrity_cache::Limits::default().with(|l| l.max_entry_bytes = 1000);
+    let namespace = place.builder().key(known()).limits(limits).open().unwrap();
+    let namespace = namespace.namespace("ns").unwrap();
+    put(&namespace, "k", &payload(1000));
+    assert_hit(&namespace, "k", &payload(1000));
+    let outcome = namespace.put(&key("l"), None, &payload(1001)).unwrap();
+    assert_eq!(outcome, PutOutcome::Skipped(dsops_integrity_cache::SkipReason::TooLarge));
+}
+
+#[test]
+fn row_64_a_deep_look_finds_what_a_header_does_not_tell() {
+    for body in BODIES.iter().copied() {
+        for len in [5, 70_000] {
+            let place = Place::new();
+            let cache = place.open_known();
+            put(&cache.namespace_with("ns", policy(body)).unwrap(), "k", &payload(len));
+            let path = place.entry();
+            let mut bytes = fs::read(&path).unwrap();
+            let body_at = header_len(&bytes);
+            bytes[body_at + 1] ^= 1;
+            fs::write(&path, &bytes).unwrap();
+            let shallow = cache.verify(false).unwrap();
+            assert_eq!((shallow.sound, shallow.problems.len()), (1, 0));
+            let deep = cache.verify(true).unwrap();
+            assert_eq!((deep.sound, deep.problems.len()), (0, 1), "{body:?} {len}");
+            assert_eq!(deep.problems[0].1, MissReason::Tampered(Part::Body));
+        }
+    }
 }
