@@ -25,6 +25,7 @@ pub const REQUIRE_VARIABLE: &str = "DSOPS_TEST_REQUIRE_INTEROP";
 const PACKAGES: &[(&str, &str)] = &[
     ("dsops-stores", "crates/stores"),
     ("dsops-formats", "crates/formats"),
+    ("dsops-integrity-cache", "crates/integrity-cache"),
     ("dsops-release-verify", "crates/release-verify"),
     ("dsops", "crates/cli"),
 ];
@@ -71,9 +72,11 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     if !any {
         bail!("there is no interop test");
     }
+    // The object stores are a feature.
+    cargo.args(["--features", "dsops-integrity-cache/remote"]);
     // Without this a test that says "not run" would look like a pass.
     cargo.args(["--", "--show-output"]);
-    for packages in [tools::packages::READERS, tools::packages::SIGSTORE] {
+    for packages in [tools::packages::READERS, tools::packages::SIGSTORE, tools::packages::MOTO] {
         match packages.install() {
             Ok(folder) => drop(cargo.env(packages.variable, folder)),
             Err(error) => process::report_part_not_run(packages.name, tools::reason(&error)),

@@ -102,9 +102,7 @@ impl Cache {
             open::read_superblock(&self.inner.path, &self.inner.base)?.ok_or_else(|| {
                 Error::NotACache { path: self.inner.path.clone(), why: "it was removed" }
             })?;
-        let mut bytes = [&superblock.encode()[..], &tag].concat();
-        bytes.resize(Superblock::LEN, 0);
-        Ok(bytes)
+        Ok(open::identity(&superblock, &tag))
     }
 
     /// What this handle and its clones have done.

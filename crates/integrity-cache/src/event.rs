@@ -16,7 +16,7 @@ use crate::{
 /// The same kind of event is reported once in this time; what falls between is counted.
 const QUIET: Duration = Duration::from_secs(1);
 /// Kinds of events that are no misses.
-const OTHER_KINDS: usize = 6;
+const OTHER_KINDS: usize = 8;
 
 /// Something that an operator may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,11 @@ pub enum EventKind {
     LedgerDamaged,
     /// The file system is a network file system: locks and single-flight may not hold there.
     NetworkFileSystem,
+    /// The remote tier did not answer; it is left alone for a while.
+    RemoteFailed,
+    /// The remote tier holds another cache, or something that is none; it is not used. A cache that
+    /// is to share it has to be made while it can be reached: in an empty directory, with its key.
+    RemoteForeign,
     /// An entry's owner, mode or link count is not as we made it; its bytes are authentic.
     OddMetadata,
 }
@@ -105,6 +110,8 @@ impl EventKind {
             Self::LedgerDamaged => CODES.len() + 3,
             Self::NetworkFileSystem => CODES.len() + 4,
             Self::OddMetadata => CODES.len() + 5,
+            Self::RemoteFailed => CODES.len() + 6,
+            Self::RemoteForeign => CODES.len() + 7,
         }
     }
 
@@ -113,7 +120,8 @@ impl EventKind {
             Self::Rejected(reason) if reason.is_suspicious() => Severity::Alarm,
             Self::Rejected(_) | Self::NetworkFileSystem | Self::OddMetadata => Severity::Notice,
             Self::Skipped(_) | Self::ClockWentBack | Self::LedgerDamaged => Severity::Warning,
-            Self::ForeignSuperblock => Severity::Alarm,
+            Self::RemoteFailed => Severity::Warning,
+            Self::ForeignSuperblock | Self::RemoteForeign => Severity::Alarm,
         }
     }
 }
@@ -136,6 +144,10 @@ pub(crate) struct AtomicCounters {
     pub(crate) written_bytes: AtomicU64,
     pub(crate) evicted: AtomicU64,
     pub(crate) quarantined: AtomicU64,
+    pub(crate) remote_hits: AtomicU64,
+    pub(crate) remote_stored: AtomicU64,
+    pub(crate) remote_rejected: AtomicU64,
+    pub(crate) remote_failed: AtomicU64,
 }
 
 /// What this handle and its clones have done.
@@ -158,6 +170,14 @@ pub struct Counters {
     pub evicted: u64,
     /// Files moved to quarantine.
     pub quarantined: u64,
+    /// Entries brought from a remote tier.
+    pub remote_hits: u64,
+    /// Entries sent to a remote tier.
+    pub remote_stored: u64,
+    /// What a remote tier sent and could not be taken.
+    pub remote_rejected: u64,
+    /// How often a remote tier did not answer.
+    pub remote_failed: u64,
 }
 
 impl Observer {
@@ -211,6 +231,10 @@ impl Observer {
             written_bytes: c.written_bytes.load(Relaxed),
             evicted: c.evicted.load(Relaxed),
             quarantined: c.quarantined.load(Relaxed),
+            remote_hits: c.remote_hits.load(Relaxed),
+            remote_stored: c.remote_stored.load(Relaxed),
+            remote_rejected: c.remote_rejected.load(Relaxed),
+            remote_failed: c.remote_failed.load(Relaxed),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// How long others' computing is waited for, before it is done here too.
-const LONGEST_FLIGHT: Duration = Duration::from_mins(10);
+pub(crate) const LONGEST_FLIGHT: Duration = Duration::from_mins(10);
 
 /// Why [`Namespace::get_or_try_put`] has no value.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,7 @@ impl Namespace {
 }
 
 /// The right to compute one entry, held as long as the process lives.
-struct Flight {
+pub(crate) struct Flight {
     dir: Dir,
     name: String,
     _lock: File,
@@ -70,7 +70,7 @@ struct Flight {
 
 impl Flight {
     /// Waits for the right; `None` where there are no locks, or nobody came back for very long.
-    fn board(namespace: &Namespace, key: &Key) -> Result<Option<Self>, Error> {
+    pub(crate) fn board(namespace: &Namespace, key: &Key) -> Result<Option<Self>, Error> {
         let inner = &namespace.inner;
         let keys = inner.keys();
         let entry = keys[0].name(&namespace.name, &key.canonical())?;

@@ -71,6 +71,8 @@
 //! and modes; `docs/integrity-cache.md` lists what that costs, and describes the format.
 #![cfg_attr(not(unix), allow(dead_code))]
 
+#[cfg(feature = "remote")]
+pub use crate::remote::object_store::ObjectStoreRemote;
 pub use crate::{
     cache::Cache,
     clock::{BootId, Clock, ManualClock, SystemClock},
@@ -85,6 +87,8 @@ pub use crate::{
     open::Builder,
     policy::{Body, Durability, Freshness, Limits, Offenders, Policy},
     reader::VerifiedReader,
+    remote::{Remote, RemoteError},
+    shared::{SharedCache, SharedNamespace},
     writer::EntryWriter,
 };
 
@@ -108,6 +112,8 @@ mod namespace;
 mod open;
 mod policy;
 mod reader;
+mod remote;
+mod shared;
 mod state;
 mod verify;
 mod writer;

@@ -186,6 +186,18 @@ impl Builder {
         }))
     }
 
+    /// The identity of the cache that is here, or one for a new cache, which is not made yet.
+    pub(crate) fn propose(&self) -> Result<Vec<u8>, Error> {
+        let base = self.open_base()?;
+        if let Some((superblock, tag)) = read_superblock(&self.dir, &base)? {
+            return Ok(identity(&superblock, &tag));
+        }
+        let state_base = self.open_state_base()?;
+        let (masters, _) = self.load_key(state_base.as_ref(), false)?;
+        let (superblock, keys) = new_superblock(&self.dir, &masters, self.clock.wall_ms())?;
+        sealed_superblock(&superblock, &keys[0])
+    }
+
     fn open_base(&self) -> Result<Dir, Error> {
         let dir = match Dir::open(&self.dir) {
             Err(error)
@@ -379,15 +391,24 @@ fn make_superblock(
     now_ms: i64,
     observer: &Observer,
 ) -> Result<(Superblock, Vec<KeySet>), Error> {
-    let file = path.join(SUPERBLOCK);
+    let (superblock, keys) = new_superblock(path, masters, now_ms)?;
+    let bytes = sealed_superblock(&superblock, &keys[0])?;
+    publish_superblock(path, base, masters, superblock, keys, &bytes, observer)
+}
+
+/// An identity that no other cache has.
+fn new_superblock(
+    path: &Path,
+    masters: &Masters,
+    now_ms: i64,
+) -> Result<(Superblock, Vec<KeySet>), Error> {
     let mut cache_id = [0; 16];
     getrandom::fill(&mut cache_id)
-        .map_err(|error| Error::io("make random bytes for", &file)(error.into()))?;
+        .map_err(|error| Error::io("make random bytes for", path.join(SUPERBLOCK))(error.into()))?;
     let keys = masters.derive(&cache_id)?;
     let superblock =
         Superblock { auth: keys[0].auth(), cache_id, key_id: keys[0].id, created_ms: now_ms };
-    let bytes = sealed_superblock(&superblock, &keys[0])?;
-    publish_superblock(path, base, masters, superblock, keys, &bytes, observer)
+    Ok((superblock, keys))
 }
 
 /// Publishes the superblock of the cache to join, if our key authenticates it.
@@ -453,13 +474,17 @@ pub(crate) fn read_superblock(
     Ok(Some((superblock, tag.to_vec())))
 }
 
+/// The file's bytes, of its parts.
+pub(crate) fn identity(superblock: &Superblock, tag: &[u8]) -> Vec<u8> {
+    let mut bytes = [&superblock.encode()[..], tag].concat();
+    bytes.resize(Superblock::LEN, 0);
+    bytes
+}
+
 /// The file's bytes.
 pub(crate) fn sealed_superblock(superblock: &Superblock, keys: &KeySet) -> Result<Vec<u8>, Error> {
-    let mut bytes = superblock.encode().to_vec();
-    let tag = keys.sign_superblock(&bytes)?;
-    bytes.extend_from_slice(tag.as_ref());
-    bytes.resize(Superblock::LEN, 0);
-    Ok(bytes)
+    let tag = keys.sign_superblock(&superblock.encode())?;
+    Ok(identity(superblock, tag.as_ref()))
 }
 
 fn open_state(

@@ -23,8 +23,8 @@ pub struct Packages {
     pub variable: &'static str,
     /// Pins those of Python.
     requirements: &'static str,
-    /// Its `package-lock.json` pins those of Node.
-    node: &'static str,
+    /// Its `package-lock.json` pins those of Node; `None` where there are none.
+    node: Option<&'static str>,
 }
 
 /// Read our rendered files.
@@ -32,7 +32,7 @@ pub const READERS: Packages = Packages {
     name: "readers",
     variable: "DSOPS_TEST_READERS",
     requirements: "scripts/requirements-readers.txt",
-    node: "scripts/readers",
+    node: Some("scripts/readers"),
 };
 
 /// Verify Sigstore bundles.
@@ -40,7 +40,15 @@ pub const SIGSTORE: Packages = Packages {
     name: "sigstore",
     variable: "DSOPS_TEST_SIGSTORE",
     requirements: "scripts/requirements-sigstore.txt",
-    node: "scripts/sigstore-peers",
+    node: Some("scripts/sigstore-peers"),
+};
+
+/// A server that speaks as S3 does.
+pub const MOTO: Packages = Packages {
+    name: "moto",
+    variable: "DSOPS_TEST_MOTO",
+    requirements: "scripts/requirements-moto.txt",
+    node: None,
 };
 
 impl Packages {
@@ -52,15 +60,16 @@ impl Packages {
         let folder = self.folder()?;
         make_once(&folder, |fresh| {
             require_pip()?;
-            if !process::is_on_path("npm") {
+            if self.node.is_some() && !process::is_on_path("npm") {
                 return Err(NotRun::because("npm is not installed").into());
             }
             let root = workspace::root();
             pip_into(&root.join(self.requirements), &fresh.join("python"))?;
+            let Some(packages) = self.node else { return Ok(()) };
             let node = fresh.join("node");
             fs::create_dir(&node).context("cannot make a folder for Node packages")?;
             for name in ["package.json", "package-lock.json"] {
-                fs::copy(root.join(self.node).join(name), node.join(name))
+                fs::copy(root.join(packages).join(name), node.join(name))
                     .with_context(|| format!("cannot copy {name}"))?;
             }
             // The lock file holds the hash of each package; none may run a script.
@@ -81,7 +90,8 @@ impl Packages {
     /// Named by what is pinned, so that another version goes elsewhere.
     fn folder(&self) -> anyhow::Result<PathBuf> {
         let mut hasher = DefaultHasher::new();
-        for file in [self.requirements, &format!("{}/package-lock.json", self.node)] {
+        let node = self.node.map(|folder| format!("{folder}/package-lock.json"));
+        for file in [Some(self.requirements), node.as_deref()].into_iter().flatten() {
             let path = workspace::root().join(file);
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
