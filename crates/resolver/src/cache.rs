@@ -112,7 +112,7 @@ impl CacheSettings {
 pub(crate) fn time(node: &Node) -> Option<Duration> {
     match node.scalar()? {
         Scalar::Int(secs) => u64::try_from(secs).ok().map(Duration::from_secs),
-        Scalar::Str(text) => humantime::parse_duration(&text).ok(),
+        Scalar::Str(text) => humantime::parse_duration(text).ok(),
         _ => None,
     }
 }

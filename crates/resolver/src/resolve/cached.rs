@@ -139,7 +139,6 @@ fn look_up<'a>(
 }
 
 /// The part that the cache has in a store; an error when it would have to have one.
-#[expect(clippy::type_complexity, reason = "it has one use")]
 fn part<'a>(
     store: &'a PlannedStore,
     factory: &dyn StoreFactory,
@@ -152,12 +151,13 @@ fn part<'a>(
         Err(StoreError::NotCached { reason, help: Some(help.to_owned()) })
     };
     let Some(settings) = store.settings.cache() else {
-        return match offline {
-            true => refuse(
+        return if offline {
+            refuse(
                 format!("nothing is kept of the store `{name}`"),
                 "give the store `cache: { ttl: … }` in dsops.yaml and run once online, or leave `--offline` out",
-            ),
-            false => Ok(None),
+            )
+        } else {
+            Ok(None)
         };
     };
     if offline && !settings.offline {
@@ -167,9 +167,10 @@ fn part<'a>(
         );
     }
     let Some(cache) = options.cache else {
-        return match offline {
-            true => refuse("there is no cache".to_owned(), "leave `--offline` out"),
-            false => Ok(None),
+        return if offline {
+            refuse("there is no cache".to_owned(), "leave `--offline` out")
+        } else {
+            Ok(None)
         };
     };
     match factory.identity(&store.settings, cx) {

@@ -3,6 +3,7 @@
 //! It is a hint for `doctor` and nothing is decided by it: it is not authenticated, and two processes
 //! that write it at the same moment may lose a line.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -36,7 +37,7 @@ pub(super) fn record(path: &Path, code: &str, entry: Option<&str>) {
     let mut text = format!("{HEAD}\n");
     for Record { at, code, entry } in &records[from..] {
         let secs = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        text += &format!("{secs} {code} {entry}\n");
+        let _ = writeln!(text, "{secs} {code} {entry}");
     }
     let _ = file::publish(path, text.as_bytes(), 0o600);
 }

@@ -64,9 +64,10 @@ pub fn rekey(places: &Places) -> Result<(), CacheError> {
 /// Opens it with its key or, when that is lost, with none that fits: enough to take it away.
 fn open_in_any_case(places: &Places) -> Result<Cache, CacheError> {
     match places.builder().open() {
-        Err(Error::Key { .. }) => Ok(places.builder().key(KeySource::Ephemeral).open()?),
-        // A superblock that was altered; one of another key is not compared.
-        Err(Error::NotACache { .. }) => Ok(places.builder().key(KeySource::Ephemeral).open()?),
+        // A superblock that was altered is no cache either; one of another key is not compared.
+        Err(Error::Key { .. } | Error::NotACache { .. }) => {
+            Ok(places.builder().key(KeySource::Ephemeral).open()?)
+        }
         other => Ok(other?),
     }
 }
