@@ -383,9 +383,13 @@ impl Inner {
     }
 
     fn entries(&self, shard: &str, dir: &Dir) -> Result<Vec<Listed>, Error> {
+        self.listed(shard, dir, self.names(shard, dir)?)
+    }
+
+    fn listed(&self, shard: &str, dir: &Dir, names: Vec<OsString>) -> Result<Vec<Listed>, Error> {
         let path = self.path.join(shard);
         let mut entries = Vec::new();
-        for name in self.names(shard, dir)? {
+        for name in names {
             let Some(name) = name.to_str().filter(|name| fs::is_our_name(name)) else { continue };
             match dir.stat_at(name) {
                 Ok(stat) => {
@@ -493,7 +497,11 @@ impl Inner {
         for shard in shards {
             looked += 1;
             if let Some(dir) = self.shard(shard)? {
-                found.extend(self.entries(shard, &dir)?);
+                let names = self.names(shard, &dir)?;
+                // Counting is cheap, looking at each is not.
+                if goal.bytes < u64::MAX || names.len() as u64 > goal.entries {
+                    found.extend(self.listed(shard, &dir, names)?);
+                }
             }
             if Instant::now() > deadline {
                 break;
