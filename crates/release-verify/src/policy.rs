@@ -4,7 +4,10 @@
 //! or a key. The types leave no way to accept whoever signed.
 
 mod claim;
+mod file;
 mod pattern;
+mod read;
+mod yaml;
 
 use std::fmt;
 
@@ -12,6 +15,7 @@ use crate::github::{self, GithubNameError, GithubRules};
 use crate::{Authenticated, CertificateIdentity, Finding, Signer};
 
 pub use claim::Claim;
+pub use file::{ArtifactRule, POLICY_LIMIT_BYTES, PolicyFile, PolicyFileError};
 pub use pattern::{Pattern, PatternError};
 
 /// A signer that is accepted.

@@ -172,9 +172,9 @@ mod tests {
     #[test]
     fn what_a_policy_does_not_need() {
         for (bad, line, column) in [
-            ("a: &x 1\n", 1, 4),
-            ("a: &x 1\nb: *x\n", 1, 4),
-            ("a: !!str 1\n", 1, 4),
+            ("a: &x 1\n", 1, 7),
+            ("a: b\nb: *x\n", 2, 4),
+            ("a: !!str 1\n", 1, 10),
             ("a: 1\n---\nb: 2\n", 2, 1),
             ("a: 1\na: 2\n", 2, 1),
             ("? [a]\n: 1\n", 1, 3),

@@ -1,0 +1,520 @@
+//! `dsops-verify.yaml`: what a project asks of its releases, as a file that can be checked in.
+//!
+//! ```yaml
+//! version: 1
+//! trusted-roots: [roots/internal.json]   # instead of those that come with dsops
+//! signers:
+//!   ci:
+//!     github: octo/demo@v*
+//!     claims: { runner-environment: github-hosted }
+//!   lead:
+//!     identity: lead@example.org         # or identity-glob, identity-regex
+//!     issuer: https://accounts.google.com
+//!   offline:
+//!     key: keys/release.pub
+//! artifacts:
+//!   - match: ["*.tar.gz", "*.zip"]
+//!     signed-by: [ci, lead]
+//!     threshold: 2
+//!     require: [provenance, sbom]
+//!     provenance: { source: github.com/octo/demo, versioned-tag: v1 }
+//!   - signed-by: [ci, lead, offline]     # everything else
+//! ```
+
+use std::fmt;
+use std::io;
+
+use super::read::{Section, Trouble};
+use super::yaml;
+use super::{Claim, IdentityRule, Pattern, PatternError, SignerPolicy, SignerRule};
+use crate::evidence::{Key, ManagedKey};
+use crate::statement::ProvenanceRules;
+use crate::{Demands, Origin, Requirement, Thresholds, TrustRoots, TrustedKey};
+
+/// How long a policy file may be.
+pub const POLICY_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// A policy file, read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PolicyFile {
+    /// The roots of trust that it names; `None` when it leaves them to the caller.
+    pub trusted_roots: Option<TrustRoots>,
+    /// Keys that make signatures good, for the verdict's engine.
+    pub keys: Vec<Key>,
+    /// Keys with a hint or a time, for the verifier of bundles only.
+    pub trusted_keys: Vec<TrustedKey>,
+    /// What is asked of which artifacts; the first that matches holds.
+    pub rules: Vec<ArtifactRule>,
+}
+
+/// What a policy file asks of some artifacts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ArtifactRule {
+    /// Names it is for; all when there are none.
+    pub names: Vec<Pattern>,
+    /// What has to be shown.
+    pub demands: Demands,
+    /// How much proof that takes.
+    pub thresholds: Thresholds,
+}
+
+/// A policy file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{origin}:{line}:{column}: {problem}")]
+#[non_exhaustive]
+pub struct PolicyFileError {
+    /// The file.
+    pub origin: Origin,
+    /// Where in it, counted from 1.
+    pub line: usize,
+    /// The character in the line, counted from 1.
+    pub column: usize,
+    /// What is wrong there.
+    pub problem: String,
+    /// What may have been meant.
+    pub help: Option<String>,
+}
+
+impl PolicyFile {
+    /// Reads a policy file. The files that it names (keys, roots) are read by `open`, which gets
+    /// their names as they stand there: they mean files beside the policy file.
+    ///
+    /// # Errors
+    /// The first thing wrong, with its place.
+    ///
+    /// # Examples
+    /// ```
+    /// use dsops_release_verify::{Origin, PolicyFile};
+    /// let text = b"version: 1\nsigners: { ci: { github: octo/demo } }\n";
+    /// let policy = PolicyFile::read(text, &Origin::new("dsops-verify.yaml"), |name| {
+    ///     std::fs::read(name)
+    /// })?;
+    /// assert!(policy.rule_for("demo-1.0.tar.gz").is_some());
+    /// # Ok::<(), dsops_release_verify::PolicyFileError>(())
+    /// ```
+    pub fn read(
+        content: &[u8],
+        origin: &Origin,
+        mut open: impl FnMut(&str) -> io::Result<Vec<u8>>,
+    ) -> Result<Self, PolicyFileError> {
+        read(content, &mut open).map_err(|trouble| PolicyFileError {
+            origin: origin.clone(),
+            line: trouble.place.line,
+            column: trouble.place.column,
+            problem: trouble.problem,
+            help: trouble.help,
+        })
+    }
+
+    /// What is asked of the artifact of that name: its path as the user gave it, or below the
+    /// folder of the release. `None` when no rule is for it: then nothing can be decided.
+    pub fn rule_for(&self, name: &str) -> Option<&ArtifactRule> {
+        let last = name.rsplit('/').next().unwrap_or(name);
+        self.rules.iter().find(|rule| {
+            rule.names.is_empty()
+                || rule.names.iter().any(|own| own.matches(name) || own.matches(last))
+        })
+    }
+}
+
+type Open<'a> = &'a mut dyn FnMut(&str) -> io::Result<Vec<u8>>;
+
+/// A signer of the file: its name there, and whom it accepts.
+struct NamedSigner {
+    name: String,
+    rules: Vec<SignerRule>,
+}
+
+fn read(content: &[u8], open: Open<'_>) -> Result<PolicyFile, Trouble> {
+    let start = yaml::Place { line: 1, column: 1 };
+    if content.len() > POLICY_LIMIT_BYTES {
+        return Err(Trouble::at(start, format!("more than {POLICY_LIMIT_BYTES} bytes")));
+    }
+    let text = std::str::from_utf8(content).map_err(|_| Trouble::at(start, "not UTF-8"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let root = yaml::parse(text)
+        .map_err(|(place, problem)| Trouble::at(place, problem))?
+        .ok_or_else(|| Trouble::at(start, "empty: a policy names at least one signer"))?;
+    let mut top = Section::of(&root, "a policy")?;
+    let version = top.text("version")?;
+    if version.text != "1" {
+        return Err(Trouble::at(version.place, "only version 1 is known"));
+    }
+    let mut file = PolicyFile {
+        trusted_roots: None,
+        keys: Vec::new(),
+        trusted_keys: Vec::new(),
+        rules: Vec::new(),
+    };
+    for path in top.texts("trusted-roots")? {
+        let content = open(path.text).map_err(|error| path.trouble(&error))?;
+        let roots = TrustRoots::load(&content, &Origin::new(path.text), None)
+            .map_err(|error| path.trouble(&error))?;
+        file.trusted_roots = Some(match file.trusted_roots.take() {
+            Some(others) => others.and(roots),
+            None => roots,
+        });
+    }
+    let mut signers = Vec::new();
+    for (name, section) in top.required("signers")?.sections()? {
+        let rules = signer(section, &mut file, open)?;
+        signers.push(NamedSigner { name: name.text.to_owned(), rules });
+    }
+    let Some(all) = top.optional("artifacts") else {
+        let policy = policy_of(signers.iter(), 1)
+            .ok_or_else(|| Trouble::at(root.place, "no signer is named"))?;
+        top.end()?;
+        let demands = Demands::new(policy);
+        file.rules.push(ArtifactRule {
+            names: Vec::new(),
+            demands,
+            thresholds: Thresholds::default(),
+        });
+        return Ok(file);
+    };
+    for section in all.items()? {
+        file.rules.push(artifact_rule(section, &signers)?);
+    }
+    if file.rules.is_empty() {
+        return Err(Trouble::at(all.place, "no artifact is named; leave `artifacts` out for all"));
+    }
+    top.end()?;
+    Ok(file)
+}
+
+/// Any of those signers, so many of them; `None` when there is none, or fewer.
+fn policy_of<'a>(
+    signers: impl Iterator<Item = &'a NamedSigner>,
+    threshold: usize,
+) -> Option<SignerPolicy> {
+    let mut rules = signers.flat_map(|signer| signer.rules.iter().cloned());
+    let first = SignerPolicy::new(rules.next()?);
+    rules.fold(first, SignerPolicy::or).at_least(threshold).ok()
+}
+
+fn signer(
+    mut section: Section<'_>,
+    file: &mut PolicyFile,
+    open: Open<'_>,
+) -> Result<Vec<SignerRule>, Trouble> {
+    let place = section.place();
+    if let Some(path) = section.optional_text("key")? {
+        let content = open(path.text).map_err(|error| path.trouble(&error))?;
+        let key = Key::parse(&content).map_err(|error| path.trouble(&error))?;
+        let rules = key.rules();
+        let hint = section.optional_text("hint")?;
+        let from = section.time("valid-from")?;
+        let until = section.time("valid-until")?;
+        section.end()?;
+        if hint.is_none() && from.is_none() && until.is_none() {
+            file.keys.push(key);
+            return Ok(rules);
+        }
+        // Only bundles carry hints and proofs of time.
+        let Key::Managed(key) = &key else {
+            return Err(path.wrong("only a key in PEM or DER can have a hint or a time"));
+        };
+        file.trusted_keys.push(
+            trusted(key, hint.map(|hint| hint.text), from, until)
+                .map_err(|error| path.trouble(&error))?,
+        );
+        return Ok(rules);
+    }
+    let mut rule = if let Some(short) = section.optional_text("github")? {
+        IdentityRule::github(short.text).map_err(|error| short.trouble(&error))?
+    } else {
+        let identity = pattern(&mut section, ["identity", "identity-glob", "identity-regex"])?;
+        let issuer = pattern(&mut section, ["issuer", "issuer-glob", "issuer-regex"])?;
+        match (identity, issuer) {
+            (Some(identity), Some(issuer)) => IdentityRule::new(identity, issuer),
+            (None, _) => {
+                return Err(Trouble::at(place, "a signer needs `identity`, `github` or `key`"));
+            }
+            (Some(_), None) => {
+                return Err(Trouble::at(
+                    place,
+                    "an identity needs an `issuer` that vouches for it",
+                ));
+            }
+        }
+    };
+    if let Some(claims) = section.optional("claims") {
+        for (name, value) in claims.entries()? {
+            let claim = Claim::from_name(name.text)
+                .ok_or_else(|| name.unknown("claim", Claim::all().map(Claim::name)))?;
+            rule = rule.with_claim(claim, claim_pattern(&value)?);
+        }
+    }
+    section.end()?;
+    Ok(vec![SignerRule::Certificate(rule)])
+}
+
+fn trusted(
+    key: &ManagedKey,
+    hint: Option<&str>,
+    from: Option<std::time::SystemTime>,
+    until: Option<std::time::SystemTime>,
+) -> Result<TrustedKey, crate::KeyKindError> {
+    let key = TrustedKey::new(key)?.valid(from, until);
+    Ok(match hint {
+        Some(hint) => key.with_hint(hint),
+        None => key,
+    })
+}
+
+/// A text, exactly, by wildcards or as a regular expression: at most one of the three.
+fn pattern(
+    section: &mut Section<'_>,
+    [exact, glob, regex]: [&'static str; 3],
+) -> Result<Option<Pattern>, Trouble> {
+    let mut found = None;
+    for (name, kind) in [
+        (exact, Pattern::exact as fn(String) -> Result<Pattern, PatternError>),
+        (glob, Pattern::glob),
+        (regex, Pattern::regex),
+    ] {
+        if let Some(text) = section.optional_text(name)? {
+            if found.is_some() {
+                return Err(text.wrong("one of the three forms is enough"));
+            }
+            found = Some(kind(text.text.to_owned()).map_err(|error| text.trouble(&error))?);
+        }
+    }
+    Ok(found)
+}
+
+/// A text, or `{glob: …}` or `{regex: …}`.
+fn claim_pattern(value: &super::read::Field<'_>) -> Result<Pattern, Trouble> {
+    if let Ok(text) = value.text() {
+        return Pattern::exact(text.text).map_err(|error| text.trouble(&error));
+    }
+    let mut section = value.section()?;
+    let pattern = pattern(&mut section, ["exact", "glob", "regex"])?;
+    let place = section.place();
+    section.end()?;
+    pattern.ok_or_else(|| Trouble::at(place, "write the value, or `glob:` or `regex:` before it"))
+}
+
+fn artifact_rule(
+    mut section: Section<'_>,
+    signers: &[NamedSigner],
+) -> Result<ArtifactRule, Trouble> {
+    let place = section.place();
+    let names = section
+        .texts("match")?
+        .into_iter()
+        .map(|text| match text.text {
+            // Everything is what a rule without names is for.
+            "*" | "**" => Err(text.wrong("leave `match` out for everything")),
+            glob => Pattern::glob(glob).map_err(|error| text.trouble(&error)),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut wanted = Vec::new();
+    for name in section.texts("signed-by")? {
+        let signer = signers.iter().find(|signer| signer.name == name.text).ok_or_else(|| {
+            name.unknown("signer", signers.iter().map(|signer| signer.name.as_str()))
+        })?;
+        wanted.push(signer);
+    }
+    if wanted.is_empty() {
+        wanted.extend(signers);
+    }
+    let threshold = section.number("threshold")?;
+    let policy = policy_of(wanted.into_iter(), threshold.unwrap_or(1))
+        .ok_or_else(|| Trouble::at(place, "asks for more signers than it names, or for none"))?;
+    let mut demands = Demands::new(policy);
+    for name in section.texts("require")? {
+        let requirement = Requirement::from_name(name.text)
+            .ok_or_else(|| name.unknown("requirement", Requirement::ALL.map(Requirement::name)))?;
+        demands = demands.require(requirement);
+    }
+    if let Some(rules) = section.optional("provenance") {
+        demands = demands.provenance(provenance(rules.section()?)?);
+    }
+    let mut thresholds = Thresholds::default();
+    thresholds.logs = section.number("logs")?.unwrap_or(thresholds.logs);
+    thresholds.scts = section.number("certificate-logs")?.unwrap_or(thresholds.scts);
+    thresholds.times = section.number("timestamps")?.unwrap_or(thresholds.times);
+    thresholds.keys_without_log = section.flag("keys-without-log")?;
+    section.end()?;
+    Ok(ArtifactRule { names, demands, thresholds })
+}
+
+fn provenance(mut section: Section<'_>) -> Result<ProvenanceRules, Trouble> {
+    let source = section.text("source")?;
+    let mut rules = ProvenanceRules::new(source.text).map_err(|error| source.trouble(&error))?;
+    for builder in section.texts("builder")? {
+        rules = rules.builder(builder.text).map_err(|error| builder.trouble(&error))?;
+    }
+    if section.flag("isolated-builders")? {
+        rules = rules.isolated_builders();
+    }
+    if section.flag("hosted-runners-only")? {
+        rules = rules.hosted_runners_only();
+    }
+    type Set = fn(ProvenanceRules, &str) -> Result<ProvenanceRules, crate::statement::RuleError>;
+    let fallible: [(&'static str, Set); 4] = [
+        ("branch", ProvenanceRules::branch),
+        ("tag", ProvenanceRules::tag),
+        ("versioned-tag", ProvenanceRules::versioned_tag),
+        ("commit", ProvenanceRules::commit),
+    ];
+    for (name, set) in fallible {
+        if let Some(text) = section.optional_text(name)? {
+            rules = set(rules, text.text).map_err(|error| text.trouble(&error))?;
+        }
+    }
+    if let Some(text) = section.optional_text("build-type")? {
+        rules = rules.build_type(text.text);
+    }
+    if let Some(text) = section.optional_text("trigger")? {
+        rules = rules.trigger(text.text);
+    }
+    if let Some(text) = section.optional_text("workflow")? {
+        rules = rules.workflow(text.text);
+    }
+    if let Some(inputs) = section.optional("inputs") {
+        for (name, value) in inputs.entries()? {
+            rules = rules.input(name.text, value.text()?.text);
+        }
+    }
+    section.end()?;
+    Ok(rules)
+}
+
+impl fmt::Display for ArtifactRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.names.as_slice() {
+            [] => f.write_str("everything")?,
+            names => {
+                for (index, name) in names.iter().enumerate() {
+                    write!(f, "{}{}", if index == 0 { "" } else { ", " }, name.as_str())?;
+                }
+            }
+        }
+        write!(f, " signed by {} of {}", self.demands.signers().threshold(), self.demands.signers())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+        -----END PUBLIC KEY-----\n";
+
+    fn file(text: &str) -> Result<PolicyFile, PolicyFileError> {
+        PolicyFile::read(text.as_bytes(), &Origin::new("p.yaml"), |name| match name {
+            "keys/release.pub" => Ok(KEY.into()),
+            "roots/public.json" => Ok(sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT.into()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        })
+    }
+
+    const FULL: &str = r#"
+version: 1
+trusted-roots: [roots/public.json]
+signers:
+  ci:
+    github: octo/demo@v*
+    claims: { runner-environment: github-hosted, trigger: { glob: "release*" } }
+  lead:
+    identity: lead@example.org
+    issuer-glob: https://*.example.org
+  offline: { key: keys/release.pub }
+  old: { key: keys/release.pub, hint: old, valid-until: 2025-01-01T00:00:00Z }
+artifacts:
+  - match: ["*.tar.gz", "bin/**"]
+    signed-by: [ci, lead]
+    threshold: 2
+    require: [provenance, sbom]
+    provenance:
+      source: github.com/octo/demo
+      versioned-tag: v1
+      hosted-runners-only: true
+      inputs: { channel: stable }
+    logs: 1
+    timestamps: 2
+  - signed-by: offline
+    keys-without-log: true
+"#;
+
+    #[test]
+    fn everything_a_policy_file_may_hold() {
+        let file = file(FULL).unwrap();
+        assert_eq!(file.trusted_roots.as_ref().unwrap().iter().count(), 1);
+        assert_eq!((file.keys.len(), file.trusted_keys.len()), (1, 1));
+        let rule = file.rule_for("dist/demo-1.0.tar.gz").unwrap();
+        assert_eq!(rule.demands.signers().threshold(), 2);
+        assert_eq!(rule.demands.signers().rules().len(), 2);
+        assert_eq!((rule.thresholds.logs, rule.thresholds.times), (1, 2));
+        let words: Vec<_> = rule.demands.requirements().map(Requirement::name).collect();
+        assert_eq!(words, ["signature", "provenance", "sbom"]);
+        assert!(std::ptr::eq(file.rule_for("bin/a/b").unwrap(), rule));
+        let other = file.rule_for("README.md").unwrap();
+        assert!(other.thresholds.keys_without_log);
+        assert!(matches!(other.demands.signers().rules(), [SignerRule::Key { .. }]));
+    }
+
+    #[test]
+    fn without_artifacts_it_is_for_all_and_any_signer() {
+        let file =
+            file("version: 1\nsigners: { a: { github: o/a }, b: { github: o/b } }\n").unwrap();
+        let rule = file.rule_for("x").unwrap();
+        assert_eq!(
+            (rule.demands.signers().threshold(), rule.demands.signers().rules().len()),
+            (1, 2)
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_shown_with_its_place() {
+        let ok = "version: 1\nsigners:\n  a: { github: o/a }\n";
+        for (text, place, word) in [
+            ("", "1:1", "empty"),
+            ("version: 2\n", "1:10", "version 1"),
+            ("version: 1\n", "1:1", "signers"),
+            ("version: 1\nsigners: {}\n", "1:1", "no signer"),
+            ("version: 1\nsigner: {}\n", "1:1", "signers"),
+            (&format!("{ok}artefacts: []\n"), "4:1", "artifacts"),
+            (&format!("{ok}artifacts: []\n"), "4:12", "no artifact"),
+            ("version: 1\nsigners:\n  a: { identity: x }\n", "3:6", "issuer"),
+            ("version: 1\nsigners:\n  a: { issuer: x }\n", "3:6", "identity"),
+            ("version: 1\nsigners:\n  a: { github: o/a/b }\n", "3:16", "repository"),
+            ("version: 1\nsigners:\n  a: { key: nothing.pub }\n", "3:13", "not found"),
+            (
+                "version: 1\nsigners:\n  a: { github: o/a, claims: { repo: x } }\n",
+                "3:31",
+                "repository",
+            ),
+            (
+                "version: 1\nsigners:\n  a: { identity-regex: \".*\", issuer: x }\n",
+                "3:24",
+                "anything",
+            ),
+            (
+                "version: 1\nsigners:\n  a: { identity: x, identity-glob: y*, issuer: x }\n",
+                "3:36",
+                "three",
+            ),
+            (&format!("{ok}artifacts:\n  - signed-by: [b]\n"), "5:17", "signer"),
+            (&format!("{ok}artifacts:\n  - threshold: 2\n"), "5:5", "more signers"),
+            (&format!("{ok}artifacts:\n  - threshold: 0\n"), "5:5", "more signers"),
+            (&format!("{ok}artifacts:\n  - threshold: x\n"), "5:16", "number"),
+            (&format!("{ok}artifacts:\n  - require: [provenence]\n"), "5:15", "provenance"),
+            (&format!("{ok}artifacts:\n  - match: '**'\n"), "5:12", "leave"),
+            (&format!("{ok}artifacts:\n  - provenance: {{ tag: v1 }}\n"), "5:17", "source"),
+            (&format!("{ok}artifacts:\n  - keys-without-log: yes\n"), "5:23", "true or false"),
+            ("version: 1\nsigners: &x {}\n", "2:13", "anchors"),
+            ("version: 1\nversion: 1\n", "2:1", "twice"),
+        ] {
+            let error = file(text).unwrap_err();
+            let shown = format!("{error} {}", error.help.as_deref().unwrap_or_default());
+            assert!(shown.starts_with(&format!("p.yaml:{place}: ")), "{text:?}: {shown}");
+            assert!(shown.contains(word), "{text:?}: {shown}");
+        }
+    }
+}
