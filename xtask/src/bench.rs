@@ -1,4 +1,4 @@
-//! `cargo xtask bench [exec|memory|cache] [--rounds N] [--markdown]`: measures speed and size, beside the
+//! `cargo xtask bench [exec|verify|memory|cache] [--rounds N] [--markdown]`: measures speed and size, beside the
 //! floor and the peers that are installed. Prints; judges nothing but the goals it names.
 
 pub(crate) mod elf;
@@ -6,6 +6,7 @@ pub(crate) mod exec;
 pub(crate) mod peers;
 pub(crate) mod runner;
 pub(crate) mod table;
+mod verify;
 
 use anyhow::{Context as _, bail};
 
@@ -28,10 +29,10 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
                     args.next().and_then(|n| n.parse().ok()).context("--rounds takes a number")?;
             }
             "--markdown" => markdown = true,
-            "exec" | "memory" | "cache" if what.is_none() => what = Some(arg.as_str()),
+            "exec" | "verify" | "memory" | "cache" if what.is_none() => what = Some(arg.as_str()),
             other => {
                 bail!(
-                    "unknown argument `{other}`: bench [exec|memory|cache] [--rounds N] [--markdown]"
+                    "unknown argument `{other}`: bench [exec|verify|memory|cache] [--rounds N] [--markdown]"
                 )
             }
         }
@@ -39,6 +40,9 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     let is_wanted = |name| what.is_none_or(|what| what == name);
     if is_wanted("exec") {
         print!("{}", table::render(&exec::measure(rounds)?, markdown));
+    }
+    if is_wanted("verify") {
+        print!("{}", table::render(&verify::measure(rounds)?, markdown));
     }
     if is_wanted("memory") {
         package("bench memory", "benches/peers")?;

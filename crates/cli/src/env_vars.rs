@@ -5,7 +5,7 @@ macro_rules! variables {
         $($(#[doc = $doc])+ pub const $name: &str = $variable;)+
 
         /// All of them with what they mean, in the order of the reference.
-        #[cfg(test)]
+        #[cfg(all(test, feature = "verify"))]
         pub const ALL: &[(&str, &str)] = &[$(($variable, concat!($($doc),+))),+];
     };
 }

@@ -53,6 +53,7 @@ fn files() -> BTreeMap<PathBuf, String> {
     let mut files = BTreeMap::new();
     files.insert(PathBuf::from("docs/reference/cli.md"), markdown::command_line(&command));
     files.insert(PathBuf::from("docs/reference/errors.md"), markdown::errors());
+    files.insert(PathBuf::from("docs/reference/verify-codes.md"), markdown::verify_codes());
     let pages = man::pages(&command);
     files.insert(PathBuf::from("crates/cli/man/pages.rs"), man::list(&pages));
     for (name, page) in pages {

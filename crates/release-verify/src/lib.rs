@@ -62,6 +62,7 @@ mod trust;
 mod verify;
 
 pub mod auditable;
+pub mod codes;
 pub mod github;
 pub mod oci;
 pub mod registry;

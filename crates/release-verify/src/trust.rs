@@ -41,7 +41,6 @@ impl TrustRoots {
     /// # Panics
     /// Never: a test reads them.
     pub fn embedded() -> Self {
-        use sigstore_trust_root::{SIGSTORE_GITHUB_TRUSTED_ROOT, SIGSTORE_PRODUCTION_TRUSTED_ROOT};
         let date = humantime::parse_rfc3339(SNAPSHOT).ok();
         let root = |name: &str, text: &str| {
             let mut root = read::root(text.as_bytes(), false)
@@ -54,12 +53,16 @@ impl TrustRoots {
             }
             root
         };
-        Self {
-            roots: vec![
-                root("sigstore.dev", SIGSTORE_PRODUCTION_TRUSTED_ROOT),
-                root("github.com", SIGSTORE_GITHUB_TRUSTED_ROOT),
-            ],
-        }
+        Self { roots: Self::embedded_documents().map(|(name, text)| root(name, text)).into() }
+    }
+
+    /// The same as the JSON documents that they are, each with its name: for other programs.
+    pub fn embedded_documents() -> [(&'static str, &'static str); 2] {
+        use sigstore_trust_root::{SIGSTORE_GITHUB_TRUSTED_ROOT, SIGSTORE_PRODUCTION_TRUSTED_ROOT};
+        [
+            ("sigstore.dev", SIGSTORE_PRODUCTION_TRUSTED_ROOT),
+            ("github.com", SIGSTORE_GITHUB_TRUSTED_ROOT),
+        ]
     }
 
     /// Reads roots from a file's content: one JSON document, or one in each line.

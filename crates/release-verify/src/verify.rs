@@ -11,6 +11,8 @@ mod release;
 use std::io::{self, Read};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use crate::discover::{DiscoverError, Scan, ScanLimits, open_regular};
@@ -37,6 +39,8 @@ pub struct Options {
     pub ssh_namespace: String,
     /// The time of the verdict, by which keys are in use or not.
     pub now: SystemTime,
+    /// Counts the artifacts that are done, for whoever shows progress.
+    pub done: Option<Arc<AtomicUsize>>,
 }
 
 impl Default for Options {
@@ -47,6 +51,7 @@ impl Default for Options {
             leniency: Leniency::default(),
             ssh_namespace: "file".to_owned(),
             now: SystemTime::now(),
+            done: None,
         }
     }
 }
@@ -267,6 +272,9 @@ impl ReleaseVerifier {
             self.demands.clone()
         };
         let judged = release.judge(&self.judge(&demands), &target);
+        if let Some(done) = &self.options.done {
+            done.fetch_add(1, Ordering::Relaxed);
+        }
         let mut notes = release.notes_on(name);
         notes.extend(release.missing_from(name));
         Ok(conclude(artifact.clone(), judged, &demands, notes))

@@ -22,7 +22,7 @@
 //!
 //! Beside bundles there is what came before them and what stands beside them: cosign's own files and
 //! layers ([`cosign`]), [`minisign`] and signify, SSH signatures ([`sshsig`]), and the repository that
-//! gives out trusted roots ([`tuf`]).
+//! gives out trusted roots ([`tuf`]). A folder as a user downloads it is a [`Release`].
 //!
 //! Clients that sign find a world on loopback by [`server`].
 //!
@@ -47,6 +47,7 @@ pub mod merkle;
 pub mod minisign;
 pub mod note;
 pub mod rekor;
+pub mod release;
 pub mod server;
 pub mod signing;
 pub mod sshsig;
@@ -63,6 +64,7 @@ pub use identity::Identity;
 pub use key::{Algorithm, Key};
 pub use minisign::Minisign;
 pub use rekor::{Entry, Proof, Rekor};
+pub use release::Release;
 pub use server::Services;
 pub use signing::{Signed, Signing, Version};
 pub use sshsig::SshSig;

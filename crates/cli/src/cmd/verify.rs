@@ -1,27 +1,65 @@
 //! `dsops verify`: is this what its publisher signed? One verdict with reasons for each artifact.
 
+mod artifacts;
+mod demands;
 mod digest;
+mod explain;
+mod files;
+mod inputs;
 mod json;
 mod outcome;
+mod own;
 mod sarif;
 #[cfg(test)]
 mod schema;
 mod text;
+mod trust;
+mod waiting;
 
-use clap::Subcommand;
+use std::ffi::OsString;
 
-use self::outcome::Outcome;
+use clap::{Subcommand, ValueHint};
+
+use dsops_release_verify::codes;
+
+use self::demands::How;
+use self::outcome::{Found, Outcome};
 use self::text::Detail;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report as Problem};
 use crate::ui;
 
+const EXAMPLES: &str = "\
+Examples:
+  dsops verify app.tar.gz --policy github:acme/app
+  dsops verify dist --policy github:acme/app@v1.2.3 --require sbom,provenance
+  dsops verify app.tar.gz --identity 'https://github.com/acme/app/.github/workflows/release.yml@refs/tags/*' --issuer https://token.actions.githubusercontent.com
+  dsops verify app.tar.gz --key minisign.pub
+  find dist -type f -print0 | dsops verify --policy github:acme/app --files-from - --null
+
+Evidence that lies beside an artifact is found by its name. Nothing uses the network unless `--online`
+is given. A file that is called like one of the commands is `./trust`, `./self` and so on.";
+
 /// What `dsops verify` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(subcommand)]
-    pub action: Action,
+    pub action: Option<Action>,
+    /// Files, folders of release files, `sha256:…`, images; `-` for standard input
+    #[arg(value_name = "ARTIFACT", value_hint = ValueHint::AnyPath)]
+    pub artifacts: Vec<OsString>,
+    /// Verify also what a file lists, one name a line (`-` for standard input)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files_from: Vec<OsString>,
+    /// The names in the list end with a zero byte, as `find -print0` prints them
+    #[arg(long, short = '0', requires = "files_from")]
+    pub null: bool,
+    #[command(flatten)]
+    pub how: How,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// In which form the verdict is printed.
@@ -35,8 +73,15 @@ pub struct Output {
 /// What there is besides verifying artifacts.
 #[derive(Debug, Subcommand)]
 pub enum Action {
+    /// Verify the running dsops against the evidence of its release
+    #[command(name = "self")]
+    Own(own::Args),
+    /// Show what a bundle says, without believing it
+    Explain(explain::Args),
     /// Compare a file with a SHA-256 from somewhere you trust
     Sha256(digest::Args),
+    /// Show and write out whom dsops trusts to vouch for signers
+    Trust(trust::Args),
 }
 
 /// The form of a verdict.
@@ -57,13 +102,31 @@ impl Output {
     }
 }
 
+impl Args {
+    /// Whether there are artifacts or flags of verifying beside a command.
+    fn is_more_than_a_command(&self) -> bool {
+        !self.artifacts.is_empty()
+            || !self.files_from.is_empty()
+            || self.output.sarif
+            || self.how.is_anything_said()
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// What is asked for makes no sense. What the checks find is in the exit code.
 pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     match &args.action {
-        Action::Sha256(own) => digest::run(cx, own, own.output.format(cx)),
+        None => artifacts::run(cx, args),
+        Some(_) if args.is_more_than_a_command() => Err(Failure::usage(
+            "this verifies artifacts, or is one of the commands of `dsops verify`, not both",
+            "a file that is called like a command is `./self`, `./trust` and so on",
+        )),
+        Some(Action::Own(own)) => own::run(cx, own),
+        Some(Action::Explain(own)) => explain::run(cx, own),
+        Some(Action::Sha256(own)) => digest::run(cx, own),
+        Some(Action::Trust(own)) => trust::run(cx, own),
     }
 }
 
@@ -71,26 +134,26 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// Stdout cannot be written.
-pub fn show(cx: &Context, outcomes: &[Outcome], format: Format) -> Result<Exit, Failure> {
+pub fn show(cx: &Context, found: &Found, format: Format) -> Result<Exit, Failure> {
     let text = match format {
-        Format::Json => format!("{:#}\n", json::render(outcomes)),
-        Format::Sarif => format!("{:#}\n", sarif::render(outcomes, &meaning)),
+        Format::Json => format!("{:#}\n", json::render(found)),
+        Format::Sarif => format!("{:#}\n", sarif::render(found, &codes::meaning)),
         Format::Text => {
             let detail = match (cx.ui.quiet, cx.ui.verbose) {
                 (true, _) => Detail::Quiet,
                 (false, true) => Detail::Full,
                 (false, false) => Detail::Normal,
             };
-            text::render(outcomes, detail, cx.ui.paint_data())
+            text::render(found, detail, cx.ui.paint_data())
         }
     };
     ui::print(text.as_bytes())?;
     if format == Format::Text {
-        for problem in outcomes.iter().filter_map(problem) {
+        for problem in found.outcomes.iter().filter_map(problem) {
             cx.ui.report(problem);
         }
     }
-    Ok(outcome::exit(outcomes))
+    Ok(outcome::exit(&found.outcomes))
 }
 
 fn problem(outcome: &Outcome) -> Option<&Problem> {
@@ -98,9 +161,4 @@ fn problem(outcome: &Outcome) -> Option<&Problem> {
         Outcome::Unreadable { problem, .. } => Some(problem),
         Outcome::Judged(_) => None,
     }
-}
-
-/// What a code of a check stands for, in one sentence.
-fn meaning(_code: &str) -> Option<&'static str> {
-    None
 }

@@ -62,7 +62,7 @@ pub fn errors() -> String {
     for (code, meaning) in codes::ALL {
         let _ = writeln!(text, "| `{code}` | {} |", cell(meaning.trim()));
     }
-    text += "\nAn error of the command line itself has `cli/…` or `exec/…`.\n\n\
+    text += "\nAn error of the command line itself has `cli/…`, `exec/…` or `verify/…`.\n\n\
              ## With `--json`\n\n\
              Results are on stdout. Warnings and errors are on stderr, one object on a line. The exit code is the\n\
              same as without `--json`.\n\n\
@@ -72,6 +72,29 @@ pub fn errors() -> String {
              | `errors` | a list of problems that ended the command; then there is also `exit_code` |\n\n\
              A problem has `severity` (`error` or `warning`), `code`, `message`, `place` (`file`, `line`, `column`,\n\
              `width`, or null), `causes` (nearest first) and `help` (or null).\n";
+    text
+}
+
+/// Every code that a check of `dsops verify` can have.
+pub fn verify_codes() -> String {
+    let mut text = format!(
+        "{GENERATED}# Codes of checks\n\n\
+         Each check of `dsops verify` has a code: in brackets behind its sentence, under `code` with `--json`,\n\
+         as the rule with `--sarif`. A code never changes its meaning; new ones may come. How a check ended is its\n\
+         state:\n\n\
+         | state | meaning |\n|---|---|\n\
+         | `passed` | made, and in order |\n\
+         | `note` | nothing was checked here; good to know |\n\
+         | `warning` | in order, but look: an old root of trust, evidence that was not used |\n\
+         | `undecided` | it could not be decided; never a pass |\n\
+         | `failed` | made, and not in order |\n\n\
+         | code | what is in order when it passes |\n|---|---|\n"
+    );
+    for (code, meaning) in dsops_release_verify::codes::ALL {
+        let _ = writeln!(text, "| `{code}` | {} |", cell(meaning));
+    }
+    text += "\nThe form of `--json` is [schema/dsops-verify.schema.json](../../schema/dsops-verify.schema.json); how to verify a\n\
+             release is in [verify-releases.md](../security/verify-releases.md).\n";
     text
 }
 

@@ -5,7 +5,7 @@
 //! 0.1 and 0.2 hold a certificate chain, 0.3 a single certificate; any may hold a key's hint.
 
 use crate::json::{Fields, Json, JsonError, documents, parse};
-use crate::{Algorithm, Digest, Finding, Origin};
+use crate::{Algorithm, CertificateIdentity, Digest, Finding, Origin};
 
 /// How long a bundle may be: attestations of an SBOM hold it whole.
 pub const BUNDLE_LIMIT_BYTES: usize = 32 * 1024 * 1024;
@@ -225,6 +225,16 @@ impl Bundle {
             Material::Certificates { leaf, .. } => Some(leaf),
             Material::Key { .. } => None,
         }
+    }
+
+    /// Whom the certificate names, not verified: for display only, with a word that says so. `None`
+    /// for a bundle signed with a key.
+    ///
+    /// # Errors
+    /// Why the certificate cannot be read.
+    pub fn claimed_identity(&self) -> Option<Result<CertificateIdentity, String>> {
+        let leaf = super::certificate::Leaf::read(self.certificate()?);
+        Some(leaf.map(|leaf| leaf.identity))
     }
 
     /// The hint as to which key signed, not verified; `None` for a bundle with a certificate.

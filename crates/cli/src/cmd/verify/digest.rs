@@ -1,20 +1,18 @@
 //! `dsops verify sha256`: a file against a digest from somewhere you trust, where there is no
 //! signature to check.
 
-use std::ffi::OsString;
-use std::fs::File;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::Path;
 
 use dsops_release_verify::{Algorithm, Artifact, Digest, Finding, Report};
 
-use super::outcome::Outcome;
+use super::Output;
+use super::files;
+use super::inputs::STDIN;
+use super::outcome::{Found, Outcome};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::report::{Failure, Report as Problem};
-
-/// The word for standard input.
-const STDIN: &str = "-";
+use crate::report::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,21 +33,23 @@ pub struct Args {
     #[arg(value_name = "HASH")]
     pub hash: String,
     #[command(flatten)]
-    pub output: super::Output,
+    pub output: Output,
 }
 
 /// Runs the command.
 ///
 /// # Errors
 /// The hash is none.
-pub fn run(cx: &Context, args: &Args, format: super::Format) -> Result<Exit, Failure> {
+pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let expected = expected(&args.hash)?;
+    let format = args.output.format(cx);
     let name = args.file.to_string_lossy();
     let artifact = match read(&args.file) {
         Ok(artifact) => artifact,
         Err(error) => {
-            let problem = unreadable(Path::new(&args.file), &error);
-            return super::show(cx, &[Outcome::Unreadable { name: name.into(), problem }], format);
+            let problem = files::unreadable(&args.file, &error);
+            let outcome = Outcome::Unreadable { name: name.into(), problem };
+            return super::show(cx, &Found::of(outcome), format);
         }
     };
     let same = artifact.sha256() == &expected;
@@ -64,7 +64,7 @@ pub fn run(cx: &Context, args: &Args, format: super::Format) -> Result<Exit, Fai
             ))
     };
     let report = Report::conclude(artifact, vec![finding], Vec::new());
-    super::show(cx, &[Outcome::Judged(report)], format)
+    super::show(cx, &Found::of(Outcome::Judged(report)), format)
 }
 
 /// The digest that a person typed or pasted.
@@ -82,26 +82,11 @@ fn expected(text: &str) -> Result<Digest, Failure> {
     })
 }
 
-fn read(file: &OsString) -> io::Result<Artifact> {
+fn read(file: &OsStr) -> io::Result<Artifact> {
     if file == STDIN {
         return Artifact::read(STDIN, io::stdin().lock(), &[]);
     }
-    let name = file.to_string_lossy();
-    let source = File::open(file)?;
-    // Opening a folder works, reading one says something that helps nobody.
-    if source.metadata()?.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    Artifact::read(name, source, &[])
-}
-
-/// A file that cannot be read, told.
-fn unreadable(path: &Path, error: &io::Error) -> Problem {
-    let report = Problem::error(format!("cannot read {}", path.display())).because(error);
-    match error.kind() {
-        io::ErrorKind::NotFound => report.help("look for a typing error in the name"),
-        _ => report,
-    }
+    Artifact::read(file.to_string_lossy(), files::open(file)?, &[])
 }
 
 #[cfg(test)]

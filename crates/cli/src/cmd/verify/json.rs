@@ -5,14 +5,15 @@ use dsops_release_verify::{
 };
 use serde_json::{Map, Value, json};
 
-use super::outcome::{Outcome, Standing, count, exit, standing};
+use super::outcome::{Found, Outcome, Standing, count, exit, standing};
 use crate::ui;
 
 /// The version of the JSON form.
 pub const JSON_VERSION: u32 = 1;
 
 /// Everything, in the order it was asked for.
-pub fn render(outcomes: &[Outcome]) -> Value {
+pub fn render(found: &Found) -> Value {
+    let outcomes = found.outcomes.as_slice();
     let counts: Map<String, Value> = Standing::ALL
         .into_iter()
         .map(|standing| (standing.word().to_owned(), count(outcomes, standing).into()))
@@ -24,6 +25,7 @@ pub fn render(outcomes: &[Outcome]) -> Value {
         "exit_code": exit(outcomes) as u8,
         "counts": counts,
         "artifacts": outcomes.iter().map(one).collect::<Vec<_>>(),
+        "notes": found.notes.iter().map(finding).collect::<Vec<_>>(),
     })
 }
 

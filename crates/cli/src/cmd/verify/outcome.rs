@@ -1,6 +1,6 @@
 //! What came of everything that was asked about, and the one exit code of it all.
 
-use dsops_release_verify::{Report, Verdict};
+use dsops_release_verify::{Finding, Report, Verdict};
 
 use crate::exit::Exit;
 use crate::report::Report as Problem;
@@ -17,6 +17,22 @@ pub enum Outcome {
         /// Why.
         problem: Problem,
     },
+}
+
+/// All outcomes of a run, in the order in which they were asked for.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// One for each artifact.
+    pub outcomes: Vec<Outcome>,
+    /// What is to be said of folders as a whole: notes only, they decide nothing.
+    pub notes: Vec<Finding>,
+}
+
+impl Found {
+    /// That one outcome.
+    pub fn of(outcome: Outcome) -> Self {
+        Self { outcomes: vec![outcome], notes: Vec::new() }
+    }
 }
 
 /// How an outcome counts.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use dsops_release_verify::{Finding, Report, State};
 use serde_json::{Map, Value, json};
 
-use super::outcome::{Outcome, Standing, exit};
+use super::outcome::{Found, Outcome, Standing, exit};
 use crate::exit::Exit;
 use crate::ui;
 
@@ -20,9 +20,10 @@ const SCHEMA: &str =
 /// Everything, as one run.
 ///
 /// `meaning` says in one sentence what a code stands for.
-pub fn render(outcomes: &[Outcome], meaning: &dyn Fn(&str) -> Option<&'static str>) -> Value {
-    let codes: Vec<&str> =
-        outcomes.iter().flat_map(codes).collect::<BTreeSet<_>>().into_iter().collect();
+pub fn render(found: &Found, meaning: &dyn Fn(&str) -> Option<&'static str>) -> Value {
+    let outcomes = found.outcomes.as_slice();
+    let codes = outcomes.iter().flat_map(codes).chain(found.notes.iter().map(|note| note.code));
+    let codes: Vec<&str> = codes.collect::<BTreeSet<_>>().into_iter().collect();
     let rules: Vec<Value> = codes
         .iter()
         .map(|code| {
@@ -30,11 +31,10 @@ pub fn render(outcomes: &[Outcome], meaning: &dyn Fn(&str) -> Option<&'static st
             json!({ "id": code, "shortDescription": { "text": text } })
         })
         .collect();
-    let results: Vec<Value> = outcomes
-        .iter()
-        .enumerate()
-        .flat_map(|(index, outcome)| results(index, outcome, &codes))
-        .collect();
+    let results = outcomes.iter().enumerate();
+    let results = results.flat_map(|(index, outcome)| self::results(index, outcome, &codes));
+    let results: Vec<Value> =
+        results.chain(found.notes.iter().map(|note| self::note(note, &codes))).collect();
     let code = exit(outcomes);
     json!({
         "$schema": SCHEMA,
@@ -148,6 +148,26 @@ fn results(index: usize, outcome: &Outcome, codes: &[&str]) -> Vec<Value> {
     }
 }
 
+/// What is said of a folder as a whole.
+fn note(note: &Finding, codes: &[&str]) -> Value {
+    let mut entry = Map::new();
+    entry.insert("ruleId".into(), note.code.into());
+    if let Some(rule) = codes.iter().position(|known| *known == note.code) {
+        entry.insert("ruleIndex".into(), rule.into());
+    }
+    entry.insert("level".into(), "note".into());
+    let place = note.origin.as_ref().map(|origin| format!("{origin}: ")).unwrap_or_default();
+    let text = format!("{}{}", ui::one_line(&place), ui::one_line(&note.message));
+    entry.insert("message".into(), json!({ "text": text }));
+    if let Some(origin) = &note.origin {
+        entry.insert(
+            "locations".into(),
+            json!([{ "physicalLocation": { "artifactLocation": { "uri": uri(&origin.name) } } }]),
+        );
+    }
+    entry.into()
+}
+
 fn result(
     codes: &[&str],
     code: &str,
@@ -225,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_passed_is_no_result_and_nothing_else_is_left_out() {
-        let sarif = render(&samples(), &|_| None);
+        let sarif = render(&Found { outcomes: samples(), notes: Vec::new() }, &|_| None);
         let run = &sarif["runs"][0];
         let states: Vec<(&str, &str)> = run["results"]
             .as_array()
@@ -257,7 +277,9 @@ mod tests {
 
     #[test]
     fn rules_and_results_point_at_each_other() {
-        let sarif = render(&samples(), &|code| (code == "trust/age").then_some("old"));
+        let sarif = render(&Found { outcomes: samples(), notes: Vec::new() }, &|code| {
+            (code == "trust/age").then_some("old")
+        });
         let run = &sarif["runs"][0];
         let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
         for result in run["results"].as_array().unwrap() {

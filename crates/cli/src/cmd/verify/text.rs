@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use dsops_release_verify::{Finding, Report, Signer, State, SubjectName};
 
-use super::outcome::{Outcome, Standing, count};
+use super::outcome::{Found, Outcome, Standing, count};
 use crate::ui::{self, Paint, Tint};
 
 /// How much is said.
@@ -20,7 +20,8 @@ pub enum Detail {
 
 /// All outcomes: for several a table, then the checks, then the sum. What could not be read stands
 /// in the table only: why is an error, and told where errors are told.
-pub fn render(outcomes: &[Outcome], detail: Detail, paint: Paint) -> String {
+pub fn render(found: &Found, detail: Detail, paint: Paint) -> String {
+    let outcomes = found.outcomes.as_slice();
     let mut text = String::new();
     let several = outcomes.len() > 1;
     if several && detail != Detail::Quiet {
@@ -34,6 +35,11 @@ pub fn render(outcomes: &[Outcome], detail: Detail, paint: Paint) -> String {
             Detail::Normal => bad || !several || has_warning(report),
             Detail::Quiet => bad || has_warning(report),
         };
+        // Of what is verified among others, only what the reader should look at.
+        let detail = match detail {
+            Detail::Normal if several && !bad => Detail::Quiet,
+            other => other,
+        };
         if shown {
             if !text.is_empty() {
                 text.push('\n');
@@ -41,8 +47,16 @@ pub fn render(outcomes: &[Outcome], detail: Detail, paint: Paint) -> String {
             judged(&mut text, outcome, report, detail, paint);
         }
     }
-    if several && detail != Detail::Quiet {
-        let _ = writeln!(text, "\n{}", sum(outcomes));
+    if detail != Detail::Quiet {
+        if !found.notes.is_empty() {
+            text.push_str("\nof the folder:\n");
+        }
+        for note in &found.notes {
+            finding(&mut text, note, paint);
+        }
+        if several {
+            let _ = writeln!(text, "\n{}", sum(outcomes));
+        }
     }
     text
 }
@@ -161,10 +175,11 @@ fn finding(text: &mut String, found: &Finding, paint: Paint) {
     if let Some(origin) = &found.origin {
         let _ = writeln!(text, "{INDENT}in: {}", ui::one_line(&origin.to_string()));
     }
-    if let Some(expected) = &found.expected {
+    // Nothing expected is nothing to tell.
+    if let Some(expected) = found.expected.as_ref().filter(|text| !text.is_empty()) {
         let _ = writeln!(text, "{INDENT}expected: {}", ui::one_line(expected));
     }
-    if let Some(there) = &found.found {
+    if let Some(there) = found.found.as_ref().filter(|text| !text.is_empty()) {
         let _ = writeln!(text, "{INDENT}found:    {}", ui::one_line(there));
     }
     if let Some(help) = &found.help {
@@ -188,9 +203,9 @@ mod tests {
 
     #[test]
     fn failure_is_told_as_completely_as_success() {
-        let samples = samples();
-        let one = |index: usize| render(&samples[index..=index], Detail::Normal, Paint::NONE);
-        let good = one(0);
+        let [good, bad, ..] = <[Outcome; 4]>::try_from(samples()).unwrap();
+        let one = |outcome| render(&Found::of(outcome), Detail::Normal, Paint::NONE);
+        let good = one(good);
         let sha = "  sha256:";
         assert!(good.starts_with(&format!("verified: good.tar.gz\n{sha}")), "{good}");
         let rest = good.split_once("\n  signed").unwrap().1;
@@ -204,7 +219,7 @@ mod tests {
              help: `dsops verify trust update`\n  \
              note      not used [evidence/ignored]\n            in: x.sig\n"
         );
-        let bad = one(1);
+        let bad = one(bad);
         let rest = bad.split_once("\n  passed").unwrap().1;
         assert_eq!(
             rest,
@@ -219,7 +234,14 @@ mod tests {
 
     #[test]
     fn several_are_a_table_then_what_is_wrong_then_the_sum() {
-        let text = render(&samples(), Detail::Normal, Paint::NONE);
+        let text = render(
+            &Found {
+                outcomes: samples(),
+                notes: vec![Finding::new("evidence/ignored", State::Note, "nobody\u{1b} needs it")],
+            },
+            Detail::Normal,
+            Paint::NONE,
+        );
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("VERDICT    ARTIFACT      WHY"));
         assert!(lines.next().unwrap().starts_with("verified   good.tar.gz   https://github"));
@@ -238,10 +260,10 @@ mod tests {
 
     #[test]
     fn quiet_tells_what_is_not_verified_and_warnings() {
-        let samples = samples();
-        let good = render(&samples[..1], Detail::Quiet, Paint::NONE);
+        let [good, bad, ..] = <[Outcome; 4]>::try_from(samples()).unwrap();
+        let good = render(&Found::of(good), Detail::Quiet, Paint::NONE);
         assert!(good.contains("200 days old") && !good.contains("passed"), "{good}");
-        let bad = render(&samples[1..2], Detail::Quiet, Paint::NONE);
+        let bad = render(&Found::of(bad), Detail::Quiet, Paint::NONE);
         assert!(bad.starts_with("failed: ") && bad.contains("expected: "), "{bad}");
     }
 }

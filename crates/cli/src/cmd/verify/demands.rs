@@ -1,0 +1,240 @@
+//! From flags to what a release must show: who has to have signed, by which root of trust, and what
+//! else has to be there.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use clap::ValueHint;
+use dsops_release_verify::evidence::{AllowedSigners, Key};
+use dsops_release_verify::{
+    BUNDLE_LIMIT_BYTES, Demands, Evidence, IdentityRule, Leniency, Options, Origin, Pattern,
+    ReleaseVerifier, Requirement, SignerPolicy, SignerRule, TRUST_LIMIT_BYTES, TrustRoots,
+    TrustedKey, Verifier,
+};
+
+use super::files;
+use crate::exit::Exit;
+use crate::report::{Failure, Report};
+
+/// Who must have signed, and what must be there.
+#[derive(Debug, clap::Args)]
+pub struct How {
+    /// The name in the signer's certificate: a workflow, a mail address (`*` stands for anything
+    /// but `/`, `**` for anything)
+    #[arg(
+        long, value_name = "NAME", group = "a_name", requires = "an_issuer", conflicts_with_all = ["policy", "key"],
+        aliases = ["certificate-identity", "cert-identity"]
+    )]
+    pub identity: Option<String>,
+    /// The same as a regular expression, which has to match the whole name
+    #[arg(
+        long, value_name = "REGEX", group = "a_name", requires = "an_issuer",
+        conflicts_with_all = ["policy", "key"],
+        aliases = ["certificate-identity-regexp", "identity-regexp"]
+    )]
+    pub identity_regex: Option<String>,
+    /// Who vouched for that name: the address of the identity provider
+    #[arg(
+        long, value_name = "URL", id = "an_issuer", requires = "a_name",
+        aliases = ["certificate-oidc-issuer", "cert-oidc-issuer"]
+    )]
+    pub issuer: Option<String>,
+    /// A policy file, or `github:OWNER/REPO` (`@REF`) for that repository's workflows
+    #[arg(long, value_name = "POLICY", conflicts_with = "key", value_hint = ValueHint::FilePath)]
+    pub policy: Option<OsString>,
+    /// A public key: PEM, DER, minisign, signify, SSH, allowed signers; any of several may sign
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: Vec<OsString>,
+    /// Evidence that does not lie beside the artifact: a Sigstore bundle, a signature
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, alias = "evidence")]
+    pub bundle: Vec<OsString>,
+    /// Whom to trust instead of the roots that come with dsops: a `trusted_root.json` or lines of
+    /// them
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub trusted_root: Option<OsString>,
+    /// What must be there and be signed, besides a signature: checksums, provenance, sbom
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = requirement)]
+    pub require: Vec<Requirement>,
+    /// Do not use the network (it is not used anyway, unless `--online` is given)
+    #[arg(long, conflicts_with = "online")]
+    pub offline: bool,
+    /// Use the network: for images in a registry
+    #[arg(long)]
+    pub online: bool,
+}
+
+impl How {
+    /// Whether any of these flags was given.
+    pub fn is_anything_said(&self) -> bool {
+        let Self { identity, identity_regex, issuer, policy, key, bundle, .. } = self;
+        let lists = [key.is_empty(), bundle.is_empty(), self.require.is_empty()];
+        let texts = [identity.is_none(), identity_regex.is_none(), issuer.is_none()];
+        !(lists.into_iter().chain(texts).all(|empty| empty)
+            && policy.is_none()
+            && self.trusted_root.is_none()
+            && !self.online
+            && !self.offline)
+    }
+
+    /// The engine that verifies as these flags say.
+    ///
+    /// # Errors
+    /// Nobody is named who must have signed; a file cannot be read or is not what it should be.
+    pub fn engine(&self, options: Options) -> Result<ReleaseVerifier, Failure> {
+        self.engine_with(None, options)
+    }
+
+    /// The same, where nobody needs to be named: then that policy holds.
+    ///
+    /// # Errors
+    /// As [`How::engine`].
+    pub fn engine_or(&self, policy: &str, options: Options) -> Result<ReleaseVerifier, Failure> {
+        let is_named = self.issuer.is_some() || self.policy.is_some() || !self.key.is_empty();
+        self.engine_with((!is_named).then(|| OsStr::new(policy)), options)
+    }
+
+    fn engine_with(
+        &self,
+        policy: Option<&OsStr>,
+        options: Options,
+    ) -> Result<ReleaseVerifier, Failure> {
+        let keys = self.key.iter().map(|word| key(word)).collect::<Result<Vec<_>, _>>()?;
+        let demands = self.demands(policy.or(self.policy.as_deref()), &keys)?;
+        let trusted = keys.iter().filter_map(|key| match key {
+            // A key of a kind that signs no bundles is no key of a bundle.
+            Key::Managed(key) => TrustedKey::new(key).ok(),
+            _ => None,
+        });
+        let roots = roots(self.trusted_root.as_deref())?;
+        let sigstore = Verifier::new(roots).with_keys(trusted);
+        Ok(ReleaseVerifier::new(sigstore, keys, demands, options))
+    }
+
+    /// The evidence that was named, for the artifact `of` when there is only that one.
+    ///
+    /// # Errors
+    /// A file cannot be read. What is in it is for the report to judge.
+    pub fn evidence(&self, of: Option<&str>) -> Result<Vec<Evidence>, Failure> {
+        let mut all = Vec::new();
+        for file in &self.bundle {
+            let bytes = files::read(file, BUNDLE_LIMIT_BYTES)
+                .map_err(|error| Failure::new(Exit::Store, files::unreadable(file, &error)))?;
+            let read = Evidence::read(&file.to_string_lossy(), &bytes, Leniency::default());
+            all.extend(read.into_iter().map(|one| match of {
+                Some(name) => one.named(name),
+                None => one,
+            }));
+        }
+        Ok(all)
+    }
+
+    fn demands(&self, policy: Option<&OsStr>, keys: &[Key]) -> Result<Demands, Failure> {
+        let demands = match policy {
+            Some(policy) => of_policy(policy)?,
+            None => Demands::new(self.signers(keys)?),
+        };
+        Ok(self.require.iter().fold(demands, |demands, kind| demands.require(*kind)))
+    }
+
+    /// Who has to have signed, of the flags other than `--policy`.
+    fn signers(&self, keys: &[Key]) -> Result<SignerPolicy, Failure> {
+        let mut rules: Vec<SignerRule> = keys.iter().flat_map(Key::rules).collect();
+        if let Some(issuer) = &self.issuer {
+            let name = match (&self.identity, &self.identity_regex) {
+                (Some(text), _) => exact_or_glob(text),
+                (None, Some(text)) => Pattern::regex(text.as_str()),
+                (None, None) => return Err(nobody()),
+            };
+            let rule = IdentityRule::new(
+                name.map_err(|error| bad_policy(&error))?,
+                exact_or_glob(issuer).map_err(|error| bad_policy(&error))?,
+            );
+            rules.push(SignerRule::Certificate(rule));
+        }
+        let mut rules = rules.into_iter();
+        let first = rules.next().ok_or_else(nobody)?;
+        Ok(rules.fold(SignerPolicy::new(first), SignerPolicy::or))
+    }
+}
+
+/// The roots of trust of a file, or those that come with dsops.
+///
+/// # Errors
+/// The file cannot be read, or is no root of trust.
+pub fn roots(file: Option<&OsStr>) -> Result<TrustRoots, Failure> {
+    let Some(file) = file else { return Ok(TrustRoots::embedded()) };
+    let bytes = files::read(file, TRUST_LIMIT_BYTES)
+        .map_err(|error| Failure::new(Exit::Store, files::unreadable(file, &error)))?;
+    let origin = Origin::new(file.to_string_lossy());
+    TrustRoots::load(&bytes, &origin, None).map_err(|error| {
+        let mut report = Report::error("this is no root of trust").because(&error);
+        report.code = Some("verify/trusted-root");
+        Failure::new(
+            Exit::Config,
+            report.help(
+                "`dsops verify trust export` prints one; Sigstore's is called trusted_root.json",
+            ),
+        )
+    })
+}
+
+/// A requirement by its name.
+fn requirement(word: &str) -> Result<Requirement, String> {
+    Requirement::from_name(word).ok_or_else(|| {
+        let names: Vec<&str> = Requirement::ALL.into_iter().map(Requirement::name).collect();
+        format!("it is one of {}", names.join(", "))
+    })
+}
+
+/// A star is no part of any name that signs, so whoever types one means a wildcard.
+fn exact_or_glob(text: &str) -> Result<Pattern, dsops_release_verify::PatternError> {
+    if text.contains('*') { Pattern::glob(text) } else { Pattern::exact(text) }
+}
+
+/// A public key in a file, or as the one line that minisign and SSH print.
+fn key(word: &OsStr) -> Result<Key, Failure> {
+    let bytes = match files::read(word, AllowedSigners::LIMIT_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            // A line that is a key is no file by accident.
+            let line = word.to_str().and_then(|text| Key::parse(text.as_bytes()).ok());
+            return line.ok_or_else(|| Failure::new(Exit::Store, files::unreadable(word, &error)));
+        }
+    };
+    Key::parse(&bytes).map_err(|error| {
+        let message = format!("{} is no public key that is read here", Path::new(word).display());
+        let mut report = Report::error(message).because(&error);
+        report.code = Some("verify/key");
+        Failure::new(Exit::Config, report)
+    })
+}
+
+fn nobody() -> Failure {
+    let mut failure = Failure::usage(
+        "nobody is named who must have signed",
+        "name the publisher: `--identity` and `--issuer`, `--policy github:OWNER/REPO`, or \
+         `--key FILE`. `dsops verify explain BUNDLE` shows whom a bundle names",
+    );
+    for report in &mut failure.reports {
+        report.code = Some("verify/no-signer");
+    }
+    failure
+}
+
+fn bad_policy(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let mut report = Report::from_error(error);
+    report.code = Some("verify/policy");
+    Failure::new(Exit::Usage, report)
+}
+
+/// The demands of `--policy`.
+fn of_policy(policy: &OsStr) -> Result<Demands, Failure> {
+    if let Some(short) = policy.to_str().and_then(|text| text.strip_prefix("github:")) {
+        let rule = IdentityRule::github(short).map_err(|error| bad_policy(&error))?;
+        return Ok(Demands::new(SignerPolicy::new(SignerRule::Certificate(rule))));
+    }
+    Err(Failure::usage(
+        format!("`{}` is no policy", Path::new(policy).display()),
+        "it is `github:OWNER/REPO` or `github:OWNER/REPO@REF`",
+    ))
+}
