@@ -3,8 +3,8 @@
 
 use std::time::SystemTime;
 
-use dsops_release_verify::evidence::{AllowedSigners, SshKey, SshSignature};
 use dsops_release_verify::Digest;
+use dsops_release_verify::evidence::{AllowedSigners, SshKey, SshSignature};
 use libfuzzer_sys::fuzz_target;
 
 fn base64(bytes: &[u8]) -> String {
@@ -53,8 +53,13 @@ fuzz_target!(|bytes: &[u8]| {
         let signature = [string(kind), bytes.to_vec()].concat();
         // The armour here takes whole groups of three bytes: the namespace fills up.
         for namespace in [&b"file"[..], b"file-", b"file--"] {
-            let parts =
-                [string(&key), string(namespace), string(b""), string(b"sha512"), string(&signature)];
+            let parts = [
+                string(&key),
+                string(namespace),
+                string(b""),
+                string(b"sha512"),
+                string(&signature),
+            ];
             let blob = [b"SSHSIG\0\0\0\x01".to_vec(), parts.concat()].concat();
             if blob.len() % 3 == 0 {
                 verify(&armored(&blob));

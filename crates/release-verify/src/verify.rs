@@ -276,6 +276,9 @@ impl ReleaseVerifier {
             done.fetch_add(1, Ordering::Relaxed);
         }
         let mut notes = release.notes_on(name);
+        if alone {
+            notes.extend(release.notes());
+        }
         notes.extend(release.missing_from(name));
         Ok(conclude(artifact.clone(), judged, &demands, notes))
     }

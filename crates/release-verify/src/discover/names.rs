@@ -21,6 +21,21 @@ pub(crate) enum Role {
     Ignored(Of, &'static str),
 }
 
+impl Role {
+    /// What it is of; `None` for what is no evidence.
+    pub(crate) fn of(&self) -> Option<&Of> {
+        match self {
+            Self::Artifact => None,
+            Self::Bundle(of)
+            | Self::Signature(of)
+            | Self::Certificate(of)
+            | Self::Checksums(of)
+            | Self::Sbom(of)
+            | Self::Ignored(of, _) => Some(of),
+        }
+    }
+}
+
 /// Which artifact evidence is about, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Of {

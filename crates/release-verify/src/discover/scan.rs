@@ -14,11 +14,13 @@ pub struct ScanLimits {
     pub files: usize,
     /// Folders within folders.
     pub depth: usize,
+    /// Bytes of evidence in all; what is beyond is not read, and said to be too large.
+    pub evidence_bytes: u64,
 }
 
 impl Default for ScanLimits {
     fn default() -> Self {
-        Self { files: 100_000, depth: 32 }
+        Self { files: 100_000, depth: 32, evidence_bytes: 512 << 20 }
     }
 }
 
@@ -233,7 +235,7 @@ mod tests {
         for name in ["a", "b", "x/y/z"] {
             touch(&root.path().join(name));
         }
-        let limits = |files, depth| ScanLimits { files, depth };
+        let limits = |files, depth| ScanLimits { files, depth, ..ScanLimits::default() };
         for limits in [limits(2, 9), limits(9, 1)] {
             let error = Scan::new(root.path(), true, limits).unwrap_err();
             assert!(matches!(error, DiscoverError::TooMuch { .. }), "{error}");

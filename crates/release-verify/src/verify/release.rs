@@ -1,6 +1,6 @@
 //! A folder with its evidence read: what is there for which file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::PathBuf;
 
@@ -12,12 +12,14 @@ use super::piece::{self, Evidence};
 use super::{ReleaseVerifier, Requirement};
 use crate::auditable;
 use crate::discover::{DiscoverError, Of, Role, Scan, open_regular, role};
-use crate::evidence::{Checksums, Key};
+use crate::evidence::{Checksums, EvidenceError, Key};
 use crate::sbom::{self, Authority, Sbom, SbomError};
 use crate::{Algorithm, Artifact, Digest, Finding, Origin, State, Verdict};
 
 pub(super) struct Release {
     scan: Scan,
+    /// Evidence that is not read, as there is too much in all.
+    beyond: BTreeSet<String>,
     /// By path below the folder, every file's role; names in it are such paths too.
     roles: BTreeMap<String, Role>,
     /// Evidence that names one file, by that file.
@@ -40,7 +42,7 @@ struct Document {
 struct Task<'a> {
     path: &'a str,
     of: Of,
-    certificate: Option<String>,
+    certificate: Option<&'a str>,
 }
 
 impl Release {
@@ -55,6 +57,14 @@ impl Release {
             (Of::File(name), Some(only)) => only.contains(&name.as_str()) || lists_too(name),
             _ => true,
         };
+        let certificates: BTreeMap<&str, &str> = roles
+            .iter()
+            .filter_map(|(path, role)| match role {
+                Role::Certificate(Of::File(name)) => Some((name.as_str(), path.as_str())),
+                _ => None,
+            })
+            .collect();
+        let beyond = beyond(&scan, &roles, engine.options.limits.evidence_bytes, wanted);
         let tasks: Vec<Task<'_>> = roles
             .iter()
             .filter_map(|(path, role)| match role {
@@ -62,19 +72,22 @@ impl Release {
                     Some(Task { path, of: of.clone(), certificate: None })
                 }
                 Role::Signature(of) if wanted(of) => {
-                    let certificate = roles.iter().find_map(|(path, role)| match role {
-                        Role::Certificate(own) if own == of => Some(path.clone()),
+                    let certificate = match of {
+                        Of::File(name) => certificates.get(name.as_str()).copied(),
                         _ => None,
-                    });
+                    };
                     Some(Task { path, of: of.clone(), certificate })
                 }
                 _ => None,
             })
             .collect();
-        let read =
-            batch::each(&tasks, engine.options.threads, |task| read_evidence(engine, &scan, task));
+        let read = batch::each(&tasks, engine.options.threads, |task| {
+            let files = Files { scan: &scan, beyond: &beyond };
+            read_evidence(engine, &files, task)
+        });
         let mut release = Self {
             scan,
+            beyond,
             roles: BTreeMap::new(),
             named: BTreeMap::new(),
             any: Vec::new(),
@@ -179,17 +192,20 @@ impl Release {
         self.named.get(path).into_iter().flatten().chain(&self.any)
     }
 
-    /// Evidence of kinds that are not read, which is of this file.
+    /// Evidence of this file that was not read, and why.
     pub(super) fn notes_on(&self, path: &str) -> Vec<Finding> {
-        self.roles
-            .iter()
-            .filter_map(|(own, role)| match role {
-                Role::Ignored(Of::File(of), why) if of == path => {
-                    Some(ignored(&Origin::new(self.shown(own)), why))
-                }
-                _ => None,
-            })
-            .collect()
+        let of_this = |of: &Of| matches!(of, Of::File(of) if of == path);
+        let kinds = self.roles.iter().filter_map(|(own, role)| match role {
+            Role::Ignored(of, why) if of_this(of) => {
+                Some(ignored(&Origin::new(self.shown(own)), why))
+            }
+            _ => None,
+        });
+        let refused = self.scan.refused.iter().filter_map(|(own, error)| {
+            let of = role_of(&self.scan, own).of()?.clone();
+            of_this(&of).then(|| ignored(&Origin::new(self.shown(own)), &error.to_string()))
+        });
+        kinds.chain(refused).collect()
     }
 
     /// Evidence that was not used and is of no file in particular.
@@ -290,8 +306,8 @@ impl Release {
         self.for_file(path).map(|evidence| judge.judge(evidence, &target)).collect()
     }
 
-    fn bytes(&self, path: &str, limit: usize) -> Result<Vec<u8>, crate::evidence::EvidenceError> {
-        read_limited(&self.scan, path, limit)
+    fn bytes(&self, path: &str, limit: usize) -> Result<Vec<u8>, EvidenceError> {
+        Files { scan: &self.scan, beyond: &self.beyond }.read(path, limit)
     }
 }
 
@@ -360,22 +376,22 @@ fn role_of(scan: &Scan, path: &str) -> Role {
     }
 }
 
-fn read_evidence(engine: &ReleaseVerifier, scan: &Scan, task: &Task<'_>) -> Vec<Evidence> {
-    let shown = scan.root.join(task.path).display().to_string();
-    let broken = |error: &crate::evidence::EvidenceError| {
+fn read_evidence(engine: &ReleaseVerifier, files: &Files<'_>, task: &Task<'_>) -> Vec<Evidence> {
+    let shown = files.scan.root.join(task.path).display().to_string();
+    let broken = |error: &EvidenceError| {
         let mut evidence = Evidence::broken(piece::unreadable(error), Origin::new(shown.clone()));
         evidence.of = task.of.clone();
         vec![evidence]
     };
-    let bytes = match read_limited(scan, task.path, piece::LIMIT_BYTES) {
+    let bytes = match files.read(task.path, piece::LIMIT_BYTES) {
         Ok(bytes) => bytes,
         Err(error) => return broken(&error),
     };
     let by_key = engine.keys.iter().any(|key| matches!(key, Key::Managed(_)));
-    if let Some(certificate) = &task.certificate
+    if let Some(certificate) = task.certificate
         && !by_key
     {
-        return match read_limited(scan, certificate, piece::LIMIT_BYTES) {
+        return match files.read(certificate, piece::LIMIT_BYTES) {
             Ok(certificate) => {
                 vec![Evidence::read_pair(task.of.clone(), &shown, &bytes, &certificate)]
             }
@@ -385,21 +401,52 @@ fn read_evidence(engine: &ReleaseVerifier, scan: &Scan, task: &Task<'_>) -> Vec<
     Evidence::read_as(&task.of, &shown, &bytes, engine.options.leniency)
 }
 
-fn read_limited(
-    scan: &Scan,
-    path: &str,
-    limit_bytes: usize,
-) -> Result<Vec<u8>, crate::evidence::EvidenceError> {
-    use crate::evidence::EvidenceError;
-    let unreadable =
-        || EvidenceError::malformed("a file that can be read", "the system refuses it");
-    let file = open_regular(&scan.root.join(path)).map_err(|_| unreadable())?;
-    let mut bytes = Vec::new();
-    file.take(limit_bytes as u64 + 1).read_to_end(&mut bytes).map_err(|_| unreadable())?;
-    if bytes.len() > limit_bytes {
-        return Err(EvidenceError::TooLarge { what: "the evidence", limit_bytes });
+/// The files of a folder, each read up to a limit, and not more than a limit in all.
+struct Files<'a> {
+    scan: &'a Scan,
+    beyond: &'a BTreeSet<String>,
+}
+
+impl Files<'_> {
+    fn read(&self, path: &str, limit_bytes: usize) -> Result<Vec<u8>, EvidenceError> {
+        let too_large = || EvidenceError::TooLarge { what: "the evidence", limit_bytes };
+        if self.beyond.contains(path) {
+            return Err(EvidenceError::unsupported(
+                "one more file, where there is too much already,",
+            ));
+        }
+        let unreadable =
+            || EvidenceError::malformed("a file that can be read", "the system refuses it");
+        let file = open_regular(&self.scan.root.join(path)).map_err(|_| unreadable())?;
+        let mut bytes = Vec::new();
+        file.take(limit_bytes as u64 + 1).read_to_end(&mut bytes).map_err(|_| unreadable())?;
+        if bytes.len() > limit_bytes { Err(too_large()) } else { Ok(bytes) }
     }
-    Ok(bytes)
+}
+
+/// The evidence that is one too many, when all is read in order of the names: small files that
+/// follow a huge one still are.
+fn beyond(
+    scan: &Scan,
+    roles: &BTreeMap<String, Role>,
+    limit_bytes: u64,
+    wanted: impl Fn(&Of) -> bool,
+) -> BTreeSet<String> {
+    let mut left = limit_bytes;
+    let mut beyond = BTreeSet::new();
+    for (path, role) in roles {
+        if matches!(role, Role::Ignored(..)) || !role.of().is_some_and(&wanted) {
+            continue;
+        }
+        let size = std::fs::metadata(scan.root.join(path)).map_or(0, |metadata| metadata.len());
+        match left.checked_sub(size) {
+            Some(rest) => left = rest,
+            None => {
+                beyond.insert(path.clone());
+            }
+        }
+    }
+    beyond
 }
 
 fn in_memory(name: &str, content: &[u8], algorithms: &[Algorithm]) -> Artifact {
