@@ -39,5 +39,11 @@ pub const PAGES: &[(&str, &str)] = &[
     ("trust", include_str!("dsops-trust.1")),
     ("unset", include_str!("dsops-unset.1")),
     ("verify", include_str!("dsops-verify.1")),
+    ("verify-explain", include_str!("dsops-verify-explain.1")),
+    ("verify-self", include_str!("dsops-verify-self.1")),
     ("verify-sha256", include_str!("dsops-verify-sha256.1")),
+    ("verify-trust", include_str!("dsops-verify-trust.1")),
+    ("verify-trust-export", include_str!("dsops-verify-trust-export.1")),
+    ("verify-trust-show", include_str!("dsops-verify-trust-show.1")),
+    ("verify-trust-update", include_str!("dsops-verify-trust-update.1")),
 ];

@@ -48,7 +48,7 @@ pub struct Args {
     #[command(subcommand)]
     pub action: Option<Action>,
     /// Files, folders of release files, `sha256:…`, images; `-` for standard input
-    #[arg(value_name = "ARTIFACT", value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "ARTIFACTS", value_hint = ValueHint::AnyPath)]
     pub artifacts: Vec<OsString>,
     /// Verify also what a file lists, one name a line (`-` for standard input)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
