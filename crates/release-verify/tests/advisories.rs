@@ -278,7 +278,7 @@ const REASONS: &[(&str, &str)] = &[
     ("another file", "signature/digest"),
     ("signed by another key", "signature/artifact"),
     ("of another instance", "log/unknown"),
-    ("managed key, another is wanted", "signature/artifact"),
+    ("managed key, another is wanted", "key/missing"),
     ("managed key, signed by another", "signature/artifact"),
     ("managed key in the bundle, identity wanted", "key/missing"),
     ("identity in capitals", "policy/identity"),

@@ -81,7 +81,8 @@ fn certificates(world: &World, other: &World, all: &mut Collected<'_>) {
     all.signed("certificate with two issuers", |signing| {
         signing.leaf.identity = World::identity().extension(second);
     });
-    let mut chain = world.sign(ARTIFACT).version(Version::V01).make();
+    // In version 0.1 the first clients of npm did it, and it has to be read.
+    let mut chain = world.sign(ARTIFACT).version(Version::V02).make();
     chain.certificates.extend([world.fulcio.intermediate.clone(), world.fulcio.root.clone()]);
     all.add("chain with the root in it", &chain.bundle());
     let mut chain = world.sign(ARTIFACT).version(Version::V02).bundle();
