@@ -41,7 +41,7 @@ fn blocks(guide: &str) -> Vec<Block> {
                         output: String::new(),
                     }),
                     (_, Some(code), Some(step)) => step.code = code.parse().unwrap(),
-                    (_, _, Some(step)) => step.output += &format!("{line}\n"),
+                    (_, _, Some(step)) => step.output.extend([line, "\n"]),
                     _ => panic!("line {number}: output before any command"),
                 }
             }

@@ -39,7 +39,8 @@ fn listed(world: &World, folder: &Path, count: usize) -> Result<(), Box<dyn Erro
     let mut sums = String::new();
     for index in 0..count {
         let content = format!("artifact {index}\n");
-        sums += &format!("{}  file-{index:04}\n", hex(&sha256(content.as_bytes())));
+        let name = format!("  file-{index:04}\n");
+        sums += &(hex(&sha256(content.as_bytes())) + &name);
         fs::write(folder.join(format!("file-{index:04}")), content)?;
     }
     sign_list(world, folder, &sums)

@@ -96,10 +96,10 @@ fn as_text(bundle: &Result<Bundle, BundleError>) -> String {
             line("signed by", &text::signer(&Signer::Certificate(identity)));
         }
         Some(Err(problem)) => {
-            line("signed by", &format!("a certificate that is no good: {problem}"))
+            line("signed by", &format!("a certificate that is no good: {problem}"));
         }
         None => {
-            line("signed by", &format!("a key, hint `{}`", bundle.key_hint().unwrap_or_default()))
+            line("signed by", &format!("a key, hint `{}`", bundle.key_hint().unwrap_or_default()));
         }
     }
     match bundle.payload() {

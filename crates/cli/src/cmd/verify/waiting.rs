@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn who_does_not_wait_sees_nothing() {
         let page = Page::default();
-        let long = Duration::from_secs(600);
+        let long = Duration::from_mins(10);
         drop(Waiting::new(page.clone(), Arc::default(), long, long));
         assert!(page.0.lock().unwrap().is_empty());
     }
