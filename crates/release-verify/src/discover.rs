@@ -7,4 +7,4 @@ mod scan;
 
 pub(crate) use names::{Of, Role, role};
 pub use scan::{DiscoverError, ScanLimits};
-pub(crate) use scan::{Scan, open_regular};
+pub(crate) use scan::{NOT_TEXT, Scan, open_regular};

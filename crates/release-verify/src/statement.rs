@@ -17,6 +17,7 @@ pub use rules::{ProvenanceRules, RuleError};
 pub use source::{GitRef, Repository};
 pub use subject::{Subject, SubjectMatch};
 pub use vsa::SummaryRules;
+pub(crate) use vsa::check_result;
 
 use crate::json::{self, Fields, Json, JsonError};
 use crate::{Algorithm, Artifact, Finding, Origin, State};

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use crate::discover::{DiscoverError, Scan, ScanLimits, open_regular};
+use crate::discover::{DiscoverError, NOT_TEXT, Scan, ScanLimits, open_regular};
 use crate::evidence::Key;
 use crate::sigstore::{TrustedKey, Verifier};
 use crate::{Algorithm, Artifact, Finding, Leniency, Report, Verdict};
@@ -312,7 +312,7 @@ fn split(path: &Path) -> Result<(PathBuf, String), DiscoverError> {
     let not_a_file = || DiscoverError::NotRegular { path: path.to_owned() };
     let name = path.file_name().ok_or_else(not_a_file)?;
     let name = name.to_str().ok_or_else(|| {
-        DiscoverError::io(path, io::Error::new(io::ErrorKind::InvalidInput, "its name is no text"))
+        DiscoverError::io(path, io::Error::new(io::ErrorKind::InvalidInput, NOT_TEXT))
     })?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::{Folder, code, demands, engine};
 use dsops_release_verify::oci::{
-    Descriptor, DockerConfig, Document, Image, Keychain, Layout, OciError, Platform, Reference,
-    Registry, Source,
+    Descriptor, DockerConfig, Document, Image, Keychain, Layout, Login, OciError, Platform,
+    Reference, Registry, Source,
 };
 use dsops_release_verify::{Algorithm, Demands, Digest, Report, Requirement, State, Verdict};
 use dsops_secure_mem::SecretBytes;
@@ -340,6 +340,15 @@ fn a_challenge_nobody_knows() {
     assert!(matches!(error, OciError::Challenge { .. }), "{error:?}");
 }
 
+/// Who has a password for every registry.
+struct Password;
+
+impl Keychain for Password {
+    fn login(&self, _registry: &str, _repository: &str) -> Result<Option<Login>, OciError> {
+        Ok(Some(Login::Password(SecretBytes::copy_from(b"user:password").unwrap())))
+    }
+}
+
 #[test]
 fn blobs_from_elsewhere_without_credentials() {
     let lab = Lab::new(Referrers::Api, Door::Token(None));
@@ -359,6 +368,28 @@ fn blobs_from_elsewhere_without_credentials() {
     let seen = blobs.requests();
     assert!(!seen.is_empty());
     assert!(seen.iter().all(|request| request.header("authorization").is_none()));
+    // The other server does not get them by asking for them either (as in CVE-2020-15157).
+    let lab = Lab::new(Referrers::Api, Door::Open);
+    lab.sign_v2(&lab.image, &lab.image, &World::identity());
+    let thief = ImageRegistry::start(Referrers::Api, Door::Open);
+    let theirs = format!("http://{}", thief.repository("").trim_end_matches('/'));
+    let realm = format!("Bearer realm=\"{theirs}/token\",service=\"s\"");
+    thief.lie(move |request| {
+        let blob = request.path().contains("/blobs/");
+        blob.then(|| HttpAnswer::new(401, "").with("www-authenticate", realm.clone()))
+    });
+    lab.registry.lie(move |request| {
+        let blob = request.path().contains("/blobs/");
+        blob.then(|| {
+            HttpAnswer::new(307, "").with("location", format!("{theirs}{}", request.target))
+        })
+    });
+    let report = lab.verify_as(":v1", &Password, None, demands(&World::identity())).unwrap();
+    assert_ne!(report.verdict, Verdict::Verified, "{}", shown(&report));
+    let seen = thief.requests();
+    assert!(!seen.is_empty());
+    assert!(seen.iter().all(|request| request.header("authorization").is_none()));
+    assert!(!seen.iter().any(|request| request.path().contains("/token")));
     // Manifests have to come from the registry itself.
     let lab = Lab::open();
     let to = format!("http://{}", blobs.repository("x"));

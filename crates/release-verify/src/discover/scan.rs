@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+/// What is wrong with a name that cannot be told from others.
+pub(crate) const NOT_TEXT: &str = "its name is no text";
+
 /// How much of a folder is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -115,11 +118,10 @@ impl Scan {
                 let entry = entry.map_err(|error| DiscoverError::io(&path, error))?;
                 let name = entry.file_name();
                 let own = entry.path();
-                // A name that is no text is shown with marks in place of what cannot be shown; it
-                // can then not be opened under that name, and is reported as not readable.
-                let name = name.to_string_lossy();
-                let below =
-                    if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
+                let below = |name: &str| match folder.as_str() {
+                    "" => name.to_owned(),
+                    folder => format!("{folder}/{name}"),
+                };
                 if scan.files.len() + scan.refused.len() >= limits.files {
                     let path = root.to_owned();
                     return Err(DiscoverError::TooMuch {
@@ -129,6 +131,17 @@ impl Scan {
                     });
                 }
                 let kind = entry.file_type().map_err(|error| DiscoverError::io(&own, error))?;
+                let Some(text) = name.to_str() else {
+                    // With marks in place of what cannot be shown it may be the name of another
+                    // file, which would then be read, and signed, in its place.
+                    if deep || !kind.is_dir() {
+                        let error = io::Error::new(io::ErrorKind::InvalidInput, NOT_TEXT);
+                        let error = DiscoverError::io(&own, error);
+                        scan.refused.push((below(&name.to_string_lossy()), error));
+                    }
+                    continue;
+                };
+                let below = below(text);
                 if kind.is_dir() {
                     if !deep {
                         continue;

@@ -126,7 +126,9 @@ impl<'a> Registry<'a> {
     /// made once more.
     fn get(&self, url: &Url, accept: &str, redirects: Redirects) -> Result<Response, OciError> {
         let answer = self.get_as(url, accept, redirects, &self.access())?;
-        if answer.status() != 401 {
+        // Only the registry may ask who we are, and say where to prove it: the server of a redirect
+        // would name one of its own.
+        if answer.status() != 401 || !answer.url().same_origin(&self.base) {
             return Ok(answer);
         }
         let access = self.gain_access(&answer)?;

@@ -14,7 +14,12 @@ pub const BUNDLE_LIMIT_BYTES: usize = 32 * 1024 * 1024;
 const LINES: usize = 4096;
 
 /// How many log entries, timestamps, certificates one bundle may hold.
-const PARTS: usize = 16;
+pub(super) const PARTS: usize = 16;
+
+/// How long a certificate or a timestamp may be; real ones have 1 to 8 KiB. Readers of DER take time
+/// by the square of how many parts a set or a certificate has, and they read before anything is
+/// known to be signed.
+pub(super) const DER_LIMIT_BYTES: usize = 16 * 1024;
 
 /// A bundle that was read, and not verified.
 #[derive(Clone, Debug)]
@@ -297,7 +302,7 @@ fn read(json: &Json, origin: &Origin, leniency: Leniency) -> Result<Bundle, Json
     let mut timestamps = Vec::new();
     if let Some(mut data) = material.optional_object("timestampVerificationData")? {
         for mut timestamp in data.objects("rfc3161Timestamps", PARTS)? {
-            timestamps.push(timestamp.bytes("signedTimestamp")?);
+            timestamps.push(der(&mut timestamp, "signedTimestamp")?);
             timestamp.end(lenient)?;
         }
         data.end(lenient)?;
@@ -332,6 +337,15 @@ fn read(json: &Json, origin: &Origin, leniency: Leniency) -> Result<Bundle, Json
     })
 }
 
+/// A certificate or a timestamp.
+pub(super) fn der(fields: &mut Fields<'_>, name: &'static str) -> Result<Vec<u8>, JsonError> {
+    let bytes = fields.bytes(name)?;
+    if bytes.len() > DER_LIMIT_BYTES {
+        return Err(fields.error(name, format!("more than {DER_LIMIT_BYTES} bytes")));
+    }
+    Ok(bytes)
+}
+
 fn read_material(
     material: &mut Fields<'_>,
     version: Version,
@@ -344,7 +358,7 @@ fn read_material(
         (Some(mut chain), None, None) if version < Version::V03 => {
             let mut certificates = Vec::new();
             for mut certificate in chain.objects("certificates", PARTS)? {
-                certificates.push(certificate.bytes("rawBytes")?);
+                certificates.push(der(&mut certificate, "rawBytes")?);
                 certificate.end(lenient)?;
             }
             if certificates.is_empty() {
@@ -367,7 +381,7 @@ fn read_material(
             Ok(Material::Certificates { leaf, intermediates: certificates })
         }
         (None, Some(mut single), None) if version == Version::V03 => {
-            let leaf = single.bytes("rawBytes")?;
+            let leaf = der(&mut single, "rawBytes")?;
             single.end(lenient)?;
             Ok(Material::Certificates { leaf, intermediates: Vec::new() })
         }

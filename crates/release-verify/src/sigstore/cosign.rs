@@ -1,6 +1,8 @@
 //! Signatures as cosign wrote them before bundles: parts in annotations or files of their own.
 
-use super::bundle::{Bundle, BundleError, EntryKind, LogEntry, Material, SignedContent};
+use super::bundle::{
+    Bundle, BundleError, DER_LIMIT_BYTES, EntryKind, LogEntry, Material, PARTS, SignedContent, der,
+};
 use super::key::pem_blocks;
 use crate::Origin;
 use crate::json::{Fields, JsonError, base64, parse};
@@ -85,13 +87,16 @@ fn convert(parts: &CosignParts<'_>, origin: &Origin) -> Result<Bundle, JsonError
     })
 }
 
-/// PEM, or base64 of PEM as `cosign sign-blob --output-certificate` writes it.
+/// At most so many, and none longer, than a bundle may hold: PEM, or base64 of PEM as `cosign sign-blob --output-certificate` writes it.
 fn certificates(text: &str) -> Option<Vec<Vec<u8>>> {
     let text = text.trim();
-    if text.starts_with("-----BEGIN") {
-        return pem_blocks(text, "CERTIFICATE");
-    }
-    pem_blocks(std::str::from_utf8(&base64(text)?).ok()?, "CERTIFICATE")
+    let found = if text.starts_with("-----BEGIN") {
+        pem_blocks(text, "CERTIFICATE")?
+    } else {
+        pem_blocks(std::str::from_utf8(&base64(text)?).ok()?, "CERTIFICATE")?
+    };
+    let fits = found.len() <= PARTS && found.iter().all(|der| der.len() <= DER_LIMIT_BYTES);
+    fits.then_some(found)
 }
 
 /// `{"SignedEntryTimestamp": …, "Payload": {body, integratedTime, logIndex, logID}}`.
@@ -131,7 +136,7 @@ fn timestamp(text: &str) -> Result<Vec<u8>, JsonError> {
     let json =
         parse(text.as_bytes()).map_err(|error| JsonError::new("timestamp", error.problem))?;
     let mut fields = Fields::of(&json, "timestamp")?;
-    let bytes = fields.bytes("SignedRFC3161Timestamp")?;
+    let bytes = der(&mut fields, "SignedRFC3161Timestamp")?;
     fields.end(false)?;
     Ok(bytes)
 }

@@ -56,14 +56,7 @@ impl SummaryRules {
         };
         same("summary/verifier", "verifier", &self.verifier, summary.verifier);
         same("summary/resource", "resource", &self.resource, summary.resource);
-        let state = if summary.result == "PASSED" { State::Passed } else { State::Failed };
-        let message = match state {
-            State::Passed => "the verifier found it in order",
-            _ => "the verifier did not find it in order",
-        };
-        findings.push(
-            Finding::new("summary/result", state, message).compared("PASSED", summary.result),
-        );
+        findings.push(summary.check_result());
         for wanted in &self.levels {
             let good = summary.levels.iter().any(|found| takes(wanted, found));
             let (state, message) = if good {
@@ -102,7 +95,24 @@ struct Summary<'a> {
     levels: Vec<&'a str>,
 }
 
+/// Whether a summary says that the artifact is in order, whatever else it says: one that says the
+/// opposite speaks against it also where nobody asks for a summary.
+pub(crate) fn check_result(statement: &Statement, origin: &Origin) -> Finding {
+    match Summary::read(statement) {
+        Ok(summary) => summary.check_result(),
+        Err(error) => error.finding(origin),
+    }
+}
+
 impl<'a> Summary<'a> {
+    fn check_result(&self) -> Finding {
+        let (state, message) = match self.result {
+            "PASSED" => (State::Passed, "the verifier found it in order"),
+            _ => (State::Failed, "the verifier did not find it in order"),
+        };
+        Finding::new("summary/result", state, message).compared("PASSED", self.result)
+    }
+
     fn read(statement: &'a Statement) -> Result<Self, StatementError> {
         if statement.kind() != PredicateKind::VerificationSummary {
             return Err(StatementError::Version { found: statement.predicate_type().to_owned() });

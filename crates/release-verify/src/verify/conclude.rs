@@ -31,6 +31,8 @@ pub(super) enum Standing {
     About,
     /// Well signed, and the artifact is not what it says.
     Against,
+    /// Well signed, and whether it is about this artifact cannot be told.
+    Unknown,
     /// Not about it by a digest of its own, but a document that was verified by itself and goes with
     /// it. It never counts as a signature of the artifact.
     Beside,
@@ -80,7 +82,7 @@ pub(super) fn conclude(
                     next = own.end;
                     own.into_iter().any(|index| judgement.accepts(index))
                 }
-                Standing::Against => {
+                Standing::Against | Standing::Unknown => {
                     let said = demands.signers.judge(&one.signatures);
                     (0..one.signatures.len()).any(|index| said.accepts(index))
                 }

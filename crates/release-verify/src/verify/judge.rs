@@ -12,7 +12,7 @@ use crate::evidence::{EvidenceError, Key, Signature};
 use crate::sbom;
 
 use crate::sigstore::{Outcome, Verifier};
-use crate::statement::{PredicateKind, Provenance, Statement, SubjectMatch};
+use crate::statement::{PredicateKind, Provenance, Statement, SubjectMatch, check_result};
 use crate::{Artifact, Authenticated, Content, Finding, Origin, State, check_claims};
 
 /// What is judged: an artifact, and its bytes where a format needs more than its digests.
@@ -124,11 +124,13 @@ impl Judge<'_> {
                         }
                         judged.serves = self::serves(&statement);
                         judged.said = self.said(&statement, &authenticated, target);
+                        judged.standing = standing(&statement, target.artifact);
                     }
                 }
             }
             (Content::Statement { .. }, Some(statement)) => {
                 judged.said = self.said(statement, &authenticated, target);
+                judged.standing = standing(statement, target.artifact);
             }
             (Content::Bytes(_), _) => {
                 let finding = Finding::undecided(
@@ -150,6 +152,10 @@ impl Judge<'_> {
         authenticated: &Authenticated,
         target: &Target<'_>,
     ) -> Vec<Finding> {
+        // What an unknown signer says is nobody's business, nor worth reading a binary again.
+        if !self.demands.signers.judge(std::slice::from_ref(authenticated)).accepts(0) {
+            return Vec::new();
+        }
         let artifact = target.artifact;
         let (signer, origin) = (&authenticated.signer, &authenticated.origin);
         let plain = || {
@@ -172,6 +178,11 @@ impl Judge<'_> {
             }
             (PredicateKind::VerificationSummary, _, Some(rules)) => {
                 return rules.check(statement, artifact, origin);
+            }
+            (PredicateKind::VerificationSummary, _, None) => {
+                let mut findings = plain();
+                findings.push(check_result(statement, origin));
+                findings
             }
             (kind, ..) if kind.is_sbom() => {
                 let mut findings = sbom::check_statement(statement, artifact, origin);
@@ -256,6 +267,16 @@ fn serves(statement: &Statement) -> Requirement {
         PredicateKind::Provenance => Requirement::Provenance,
         kind if kind.is_sbom() => Requirement::Sbom,
         _ => Requirement::Signature,
+    }
+}
+
+/// What a well-signed statement that is not [`elsewhere`] is to the artifact. Only one that names it
+/// counts as a signature of it.
+fn standing(statement: &Statement, artifact: &Artifact) -> Standing {
+    match statement.covers(artifact) {
+        SubjectMatch::Matches(_) => Standing::About,
+        SubjectMatch::Contradicts(_) => Standing::Against,
+        _ => Standing::Unknown,
     }
 }
 

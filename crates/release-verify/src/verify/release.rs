@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::ops::Bound;
 use std::path::PathBuf;
 
 use super::batch;
@@ -195,7 +196,12 @@ impl Release {
     /// Evidence of this file that was not read, and why.
     pub(super) fn notes_on(&self, path: &str) -> Vec<Finding> {
         let of_this = |of: &Of| matches!(of, Of::File(of) if of == path);
-        let kinds = self.roles.iter().filter_map(|(own, role)| match role {
+        // Such a file is called as this one is, with an ending.
+        let beside = self
+            .roles
+            .range::<str, _>((Bound::Excluded(path), Bound::Unbounded))
+            .take_while(|(own, _)| own.starts_with(path));
+        let kinds = beside.filter_map(|(own, role)| match role {
             Role::Ignored(of, why) if of_this(of) => {
                 Some(ignored(&Origin::new(self.shown(own)), why))
             }
@@ -267,9 +273,12 @@ impl Release {
         let (mut signatures, mut refused) = (Vec::new(), Vec::new());
         for judged in self.own_evidence(engine, path, &artifact, &content) {
             match judged.standing {
-                Standing::About => signatures.extend(judged.signatures),
+                // A statement that says of the list what it must not is no signature of it.
+                Standing::About if !judged.said.iter().any(is_bad) => {
+                    signatures.extend(judged.signatures);
+                }
                 Standing::Elsewhere if !judged.named => {}
-                _ => refused.extend(judged.findings),
+                _ => refused.extend(judged.findings.into_iter().chain(judged.said)),
             }
         }
         List { origin, path: path.to_owned(), of, checksums, signatures, refused }
