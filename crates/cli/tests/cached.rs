@@ -80,6 +80,18 @@ fn what_is_there_needs_no_store_and_refresh_asks_it() {
 }
 
 #[test]
+fn the_command_inherits_no_credential_when_no_store_is_opened() {
+    let project = project("{ ttl: 1h }");
+    project.ok(&["get", "TOKEN"]);
+    lock(&project);
+    let mut command = project.command();
+    command.env("DSOPS_AGE_PASSPHRASE", "correct horse");
+    let script = "printf %s \"$TOKEN:${DSOPS_AGE_PASSPHRASE-none}\"";
+    let output = command.args(["exec", "--", "sh", "-c", script]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hunter2:none", "{}", stderr(&output));
+}
+
+#[test]
 fn nothing_is_made_where_no_store_keeps_anything() {
     let project = Project::new();
     project.set("TOKEN", b"hunter2");

@@ -9,7 +9,8 @@ use std::{error::Error as StdError, io, time::Duration};
 ///
 /// It is not trusted: entries authenticate themselves, so whatever comes from it is verified as a
 /// whole before it is used, and what does not verify is a miss. It can withhold, delay, and hand
-/// out older entries until their time is over; it can read what is not encrypted.
+/// out older entries until their time is over; it can read what is not encrypted, which the
+/// headers of entries with their namespaces and keys never are.
 ///
 /// Names are made of `a-z 0-9 / -` and `CACHE`, 80 characters at most.
 pub trait Remote: Send + Sync {

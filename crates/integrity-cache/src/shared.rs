@@ -28,7 +28,8 @@ const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_se
 /// in the local cache before it is handed out; what it makes up is a miss and an event. It can
 /// withhold and delay, and bring back older entries until their time is over (with
 /// [`Freshness::Strict`](crate::Freshness), not ones that are older than what this machine has had).
-/// It sees lengths and times, and payloads that are not encrypted.
+/// It sees lengths and times, the namespaces and keys of entries, and payloads that are not
+/// encrypted.
 ///
 /// All machines need the same key, from elsewhere than each one's state directory.
 #[derive(Clone)]
@@ -216,7 +217,8 @@ impl SharedNamespace {
         &self.local.inner
     }
 
-    /// The object's name: keyed, so it tells nothing of the key.
+    /// The object's name: keyed, so it tells nothing of the key. What lies there does: an entry's
+    /// header is in clear.
     fn object(&self, key: &Key) -> Result<String, Error> {
         let name = self.inner().keys()[0].name(self.local.name(), &key.canonical())?;
         Ok(name.path().to_owned())
@@ -296,7 +298,6 @@ impl SharedNamespace {
                 && age > self.tier.lease
             {
                 let _failed_or_down = self.tier.ask(inner, |remote| remote.remove(&object));
-                continue;
             }
             thread::sleep(pause);
             pause = (pause * 2).min(POLL.1);

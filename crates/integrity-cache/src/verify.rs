@@ -129,6 +129,11 @@ pub(crate) fn expiry(
         return Ok(match since_boot.checked_sub(header.boot_ms) {
             None => Some(MissReason::FromFuture),
             Some(age) if age >= ttl.unsigned_abs() => Some(MissReason::Expired),
+            // A virtual machine that was paused, or restored from a snapshot, is of the same boot and
+            // has not counted the time between: a secret lives by both clocks.
+            Some(_) if header.sensitive && now_ms >= header.created_ms.saturating_add(ttl) => {
+                Some(MissReason::Expired)
+            }
             Some(_) => None,
         });
     }

@@ -385,6 +385,54 @@ fn one_machine_computes_for_all() {
 }
 
 #[test]
+fn a_tier_that_never_gives_a_lease_is_not_asked_without_pause() {
+    struct Stubborn(Arc<AtomicUsize>);
+    impl Remote for Stubborn {
+        fn fetch(&self, _: &str, _: &mut dyn Write) -> Result<bool, RemoteError> {
+            Ok(false)
+        }
+        fn store(
+            &self,
+            name: &str,
+            from: &mut dyn Read,
+            _: u64,
+            _: bool,
+        ) -> Result<bool, RemoteError> {
+            std::io::copy(from, &mut std::io::sink()).unwrap();
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(!name.starts_with("flight/"))
+        }
+        fn remove(&self, _: &str) -> Result<(), RemoteError> {
+            Ok(())
+        }
+        fn age(&self, _: &str) -> Result<Option<Duration>, RemoteError> {
+            Ok(Some(Duration::MAX))
+        }
+    }
+    let (place, stored) = (Place::new(), Arc::new(AtomicUsize::new(0)));
+    let lease = Duration::from_millis(300);
+    let cache =
+        SharedCache::open(|| place.builder().key(known()), Stubborn(stored.clone())).unwrap();
+    let cache = cache.with_lease(lease);
+    let value = namespace(&cache, "n")
+        .get_or_try_put(&key("k"), None, || Ok::<_, std::io::Error>(b"v".to_vec()));
+    assert_eq!(value.unwrap(), b"v");
+    // The identity, the entry, and one try for each pause.
+    assert!(stored.load(Ordering::Relaxed) < 10, "{stored:?}");
+}
+
+#[test]
+fn what_the_tier_sees_of_an_entry() {
+    let (place, bucket) = (Place::new(), Bucket::default());
+    let cache = machine(&place, &bucket);
+    let _ = namespace(&cache, "seen").put(&key("key-in-clear"), None, b"payload-closed").unwrap();
+    let name = bucket.entries().pop().unwrap();
+    let objects = bucket.0.objects.lock().unwrap();
+    let holds = |text: &[u8]| objects[&name].0.windows(text.len()).any(|part| part == text);
+    assert!(holds(b"seen") && holds(b"key-in-clear") && !holds(b"payload-closed"));
+}
+
+#[test]
 fn a_dead_machines_lease_ends() {
     let (one, bucket) = (Place::new(), Bucket::default());
     let lease = Duration::from_millis(200);

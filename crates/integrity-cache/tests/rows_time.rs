@@ -221,6 +221,25 @@ fn row_32_lengths_of_life_at_their_extremes() {
 }
 
 #[test]
+fn row_32_a_secret_does_not_outlive_a_pause_that_the_boot_clock_missed() {
+    let place = Place::new();
+    let sensitive = policy(Body::Aes256Gcm).with(|p| p.sensitive = true);
+    let namespace = place.open().namespace_with("secrets", sensitive).unwrap();
+    let ttl = Some(Duration::from_hours(1));
+    let _ = namespace.put(&key("k"), ttl, b"v").unwrap();
+    // Restored from a snapshot, or paused: the same boot, and only the wall clock knows.
+    for (wall, is_there) in [(3_599_999, true), (3_600_000, false), (i64::MAX / 2, false)] {
+        place.clock.set_wall(START_MS + wall);
+        let found = namespace.get_secret(&key("k")).unwrap();
+        assert_eq!(found.hit().is_some(), is_there, "{wall}");
+    }
+    // Set back, it revives nothing either.
+    place.clock.set_wall(0);
+    place.clock.set_since_boot(1_000_000 + HOUR);
+    assert!(namespace.get_secret(&key("k")).unwrap().hit().is_none());
+}
+
+#[test]
 fn row_32_and_33_across_boots_the_wall_clock_and_its_floor_decide() {
     let place = Place::new();
     let cache = place.open();

@@ -179,6 +179,17 @@ impl Identity {
         Ok(self)
     }
 
+    /// Whether it is the same, as far as can be told.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let same = |((label, value), (other_label, other)): (_, _)| {
+            let (value, other): (&SecretBytes, &SecretBytes) = (value, other);
+            let values = value.try_expose().and_then(|value| Ok((value, other.try_expose()?)));
+            let (label, other_label): (&str, &str) = (label, other_label);
+            label == other_label && values.is_ok_and(|(value, other)| *value == *other)
+        };
+        self.parts.len() == other.parts.len() && self.parts().zip(other.parts()).all(same)
+    }
+
     /// The parts, in order.
     pub fn parts(&self) -> impl ExactSizeIterator<Item = (&'static str, &SecretBytes)> {
         self.parts.iter().map(|(label, value)| (*label, value))

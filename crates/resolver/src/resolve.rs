@@ -94,7 +94,7 @@ impl fmt::Debug for ResolveOptions<'_> {
 ///
 /// With [`ResolveOptions::cache`], stores with `cache:` are asked only for what is not there. A store
 /// all of whose items are there is not opened. What it answers is kept, that there is no such item
-/// makes an earlier answer forgotten, and where it [does not answer](StoreError::is_no_answer) one that
+/// or that it refuses makes an earlier answer forgotten, and where it [does not answer](StoreError::is_no_answer) one that
 /// is not too old stands in. [`CacheUse::Offline`] opens no store but those that answer from memory.
 ///
 /// # Errors

@@ -43,7 +43,7 @@ use std::time::{Duration, SystemTime};
 
 use dsops_integrity_cache::{
     Cache, Clock, Event, EventKind, Freshness, Limits, Lookup, Namespace, Policy, PutOutcome,
-    Severity,
+    Severity, SkipReason,
 };
 use dsops_resolver::cache::LONGEST_CACHED;
 use dsops_resolver::{CacheScope, Item, SecretCache};
@@ -51,7 +51,7 @@ use dsops_secure_mem::SecretBytes;
 
 pub use self::error::CacheError;
 pub use self::events::{Record, read_events};
-pub use self::manage::{destroy, is_there, open_existing, rekey};
+pub use self::manage::{destroy, is_key_there, is_there, open_existing, rekey};
 
 /// The one namespace.
 const NAMESPACE: &str = "secrets";
@@ -244,13 +244,29 @@ impl Open {
         longest: Duration,
     ) -> Result<(), CacheError> {
         let (namespace, namer) = (self.namespace(longest)?, name::Namer::new(&self.salt, scope)?);
+        let mut skipped = None;
         for (item, value) in values {
-            let value = value.try_expose()?;
-            match namespace.put(&namer.key(item)?, Some(longest), &value)? {
-                PutOutcome::Stored => {}
+            let key = namer.key(item)?;
+            let reason = match skipped {
+                None | Some(SkipReason::TooLarge) => {
+                    let value = value.try_expose()?;
+                    match namespace.put(&key, Some(longest), &value)? {
+                        PutOutcome::Stored => continue,
+                        PutOutcome::Skipped(reason) => reason,
+                    }
+                }
                 // The others would fail in the same way.
-                PutOutcome::Skipped(reason) => return Err(CacheError::Skipped(reason)),
+                Some(reason) => reason,
+            };
+            skipped = Some(reason);
+            // What lies there is not what the store says any more, and must not be given once this
+            // has been. Who has the folder locked would have to be waited for again.
+            if reason != SkipReason::Busy {
+                let _ = namespace.invalidate(&key);
             }
+        }
+        if let Some(reason) = skipped {
+            return Err(CacheError::Skipped(reason));
         }
         // What has expired should not lie around. What cannot be removed now can be later.
         let _ = self.cache.maintain(MAINTAIN_BUDGET);

@@ -276,7 +276,7 @@ impl Drop for Temporary {
 }
 
 /// Asks what it is before it is opened: opening a FIFO waits for someone who writes to it.
-fn open_regular(path: &Path) -> Result<File, FileError> {
+pub(crate) fn open_regular(path: &Path) -> Result<File, FileError> {
     if !fs::metadata(path).map_err(FileError::io("open", path))?.is_file() {
         return Err(FileError::NotAFile { path: path.to_owned() });
     }

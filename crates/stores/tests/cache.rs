@@ -5,16 +5,19 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dsops_integrity_cache::ManualClock;
 use dsops_resolver::{
-    CacheScope, CacheUse, Config, Identity, Item, ItemState, Limits, NoEnvironment, OpenContext,
-    ResolveErrors, ResolveOptions, Resolved, SecretCache as _, StoreError, StoreSettings, check,
-    plan, resolve,
+    CacheScope, CacheUse, Config, Diagnostic, Identity, Item, ItemState, Limits, NoEnvironment,
+    OpenContext, ResolveErrors, ResolveOptions, Resolved, SecretCache as _, Store, StoreError,
+    StoreFactory, StoreSettings, check, plan, resolve,
 };
 use dsops_secure_mem::SecretBytes;
-use dsops_stores::cache::{Note, Places, StoreCache, destroy, is_there, read_events, rekey};
+use dsops_stores::cache::{
+    Note, Places, StoreCache, destroy, is_key_there, is_there, read_events, rekey,
+};
 use dsops_testkit::{Behaviour, Faulty, Log, Open, Script, VirtualTime};
 
 const HOUR_MS: u64 = 3_600_000;
@@ -455,6 +458,107 @@ fn what_is_destroyed_is_gone_with_its_key() {
     rekey(&at.places()).unwrap();
     assert_ne!(fs::read(at.places().key_file()).unwrap(), before);
     assert_eq!(at.run(Script::new()).errors(), ["there is no item `a`"]);
+}
+
+#[test]
+fn what_only_has_the_name_of_a_key_is_not_destroyed() {
+    let at = Fixture::new("{ ttl: 1h }", &["a"]);
+    let places = at.places();
+    fs::create_dir(&places.state_dir).unwrap();
+    for file in [places.key_file(), places.salt_file(), places.events_file()] {
+        #[allow(clippy::disallowed_methods, reason = "a test's own file")]
+        fs::write(&file, "-----BEGIN PRIVATE KEY-----").unwrap();
+    }
+    assert!(!is_key_there(&places) && !destroy(&places).unwrap());
+    assert_eq!(fs::read_dir(&places.state_dir).unwrap().count(), 3);
+    // What a cache leaves whose entries somebody removed is ours.
+    fs::remove_dir_all(&places.state_dir).unwrap();
+    at.run(both());
+    fs::remove_dir_all(&places.cache_dir).unwrap();
+    assert!(is_key_there(&places) && destroy(&places).unwrap());
+    assert!(!places.key_file().exists() && !places.salt_file().exists());
+}
+
+#[test]
+fn a_refusal_is_believed_and_what_was_given_before_is_forgotten() {
+    let at = Fixture::new("{ ttl: 1h, stale_if_error: 9h, max_ttl: 1day }", &["a"]);
+    at.run(both());
+    let denied = StoreError::Denied { reason: "403".into(), help: None };
+    let refreshed = at.run_as(failing(&denied), CacheUse::Refresh);
+    assert_eq!(refreshed.errors(), [denied.to_string()]);
+    assert_eq!(at.run(failing(&unavailable())).errors(), ["not available: connection refused"]);
+    assert!(at.run_as(both(), CacheUse::Offline).result.is_err());
+}
+
+#[test]
+fn what_cannot_be_kept_takes_what_was_kept_before_with_it() {
+    let at = Fixture::new("{ ttl: 1h, stale_if_error: 9h }", &["a", "b"]);
+    at.run(both());
+    let large = "x".repeat((16 << 20) + 1);
+    let script = || Script::new().with_value("a", &large).with_value("b", "newer");
+    let refreshed = at.run_as(script(), CacheUse::Refresh);
+    assert_eq!(refreshed.value("A").len(), large.len());
+    assert!(matches!(&refreshed.notes[..], [Note::NotKept(_)]), "{:?}", refreshed.notes);
+    // The others are kept, and nobody gets what the store does not say any more.
+    let next = at.run(script());
+    assert_eq!((next.asked(), next.value("B")), (vec!["a".to_owned()], "newer".to_owned()));
+    assert_eq!(at.run(failing(&unavailable())).errors(), ["not available: connection refused"]);
+}
+
+/// A store whose file is changed between two looks at it.
+struct Changing {
+    inner: Faulty,
+    looks: AtomicUsize,
+}
+
+impl StoreFactory for Changing {
+    fn types(&self) -> &[&str] {
+        self.inner.types()
+    }
+
+    fn validate(&self, settings: &StoreSettings) -> Vec<Diagnostic> {
+        self.inner.validate(settings)
+    }
+
+    fn identity(&self, _: &StoreSettings, _: &OpenContext<'_>) -> Result<Identity, StoreError> {
+        let look = self.looks.fetch_add(1, Ordering::Relaxed);
+        Ok(Identity::new().with("content", [u8::try_from(look).unwrap()])?)
+    }
+
+    fn open(
+        &self,
+        settings: &StoreSettings,
+        cx: &OpenContext<'_>,
+    ) -> Result<Box<dyn Store>, StoreError> {
+        self.inner.open(settings, cx)
+    }
+}
+
+#[test]
+fn what_was_read_after_a_change_is_not_kept_as_from_before() {
+    let at = Fixture::new("{ ttl: 1h }", &["a"]);
+    let time = Arc::new(VirtualTime::new(7));
+    let factory = Changing {
+        inner: Faulty::new(&time).with("s", Script::new().with_value("a", "of the second")),
+        looks: AtomicUsize::new(0),
+    };
+    let cache = at.cache();
+    let plan = plan(&at.config(), "dev", &factory).unwrap();
+    let mut options = ResolveOptions::default();
+    options.cache = Some(&cache);
+    options.timing = Some(&*time);
+    let project = at.project();
+    let cx = OpenContext::new(&project, &NoEnvironment);
+    assert_eq!(resolve(&plan, &factory, &cx, &options).unwrap().cached().len(), 0);
+    assert_eq!(factory.looks.load(Ordering::Relaxed), 2);
+    let settings = plan.stores[0].settings.clone();
+    for content in [0, 1] {
+        let identity = Identity::new().with("content", [content]).unwrap();
+        let scope = CacheScope::new(&settings, &project, identity);
+        let item = Item { key: "a".to_owned(), version: None };
+        let found = cache.get(&scope, &[item], Duration::from_hours(1));
+        assert!(found[0].is_none(), "{content}");
+    }
 }
 
 #[test]

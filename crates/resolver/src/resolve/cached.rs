@@ -79,7 +79,7 @@ pub(super) fn fetch(
     let mut answered = answered.into_iter();
     for lane in lanes.iter_mut().filter(|lane| !lane.missing.is_empty()) {
         let answers = answered.next().expect("one for each store that was asked").results;
-        lane.learn(answers, options, &mut told);
+        lane.learn(answers, factory, cx, options, &mut told);
     }
     let results = lanes.into_iter().map(|lane| {
         lane.results.into_iter().map(|result| result.expect("found, or asked for")).collect()
@@ -192,17 +192,28 @@ fn not_there(item: &Item) -> StoreError {
 
 impl Lane<'_> {
     /// Takes what the store answered, keeps it, and looks for what stands in for the rest.
-    fn learn(&mut self, answers: Results, options: &ResolveOptions<'_>, told: &mut Vec<FromCache>) {
+    fn learn(
+        &mut self,
+        answers: Results,
+        factory: &dyn StoreFactory,
+        cx: &OpenContext<'_>,
+        options: &ResolveOptions<'_>,
+        told: &mut Vec<FromCache>,
+    ) {
         let mut answers = answers;
         if let Some((cache, scope, settings)) = &self.cached {
             let pairs = || self.missing.iter().zip(&answers);
             let values: Vec<_> =
                 pairs().filter_map(|(item, answer)| Some((item, answer.as_ref().ok()?))).collect();
-            let gone: Vec<&Item> = pairs()
-                .filter(|(_, answer)| matches!(answer, Err(StoreError::NotFound { .. })))
-                .map(|(item, _)| item)
-                .collect();
-            if !values.is_empty() {
+            let gone: Vec<&Item> =
+                pairs().filter(|(_, answer)| is_taken_back(answer)).map(|(item, _)| item).collect();
+            // A file may have been changed while its user was asked for a passphrase: what was read
+            // then is no answer of what was there before.
+            let is_still = || {
+                let now = factory.identity(&self.store.settings, cx);
+                now.is_ok_and(|now| scope.identity.is(&now))
+            };
+            if !values.is_empty() && is_still() {
                 cache.keep(scope, &values, settings.max_ttl);
             }
             if !gone.is_empty() {
@@ -220,6 +231,11 @@ impl Lane<'_> {
             *result = answers.next();
         }
     }
+}
+
+/// Whether the store says that what it gave before is not to be had: no such item, or not for us.
+fn is_taken_back<T>(answer: &Result<T, StoreError>) -> bool {
+    matches!(answer, Err(StoreError::NotFound { .. } | StoreError::Denied { .. }))
 }
 
 /// Puts values past their `ttl` in the place of answers that did not come.

@@ -1,20 +1,30 @@
 //! What people do with the cache as a whole.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use dsops_integrity_cache::{Cache, Error, EventSink, KeySource};
 
 use super::{CacheError, Places, name};
-use crate::file::FileError;
+use crate::file::{self, FileError};
 
 /// The file that makes a directory a cache.
 const SUPERBLOCK: &str = "CACHE";
 
+/// How the file of a key starts. The rest is not read where it is not protected.
+const KEY_MAGIC: &[u8; 8] = b"DSICKEY\n";
+
 /// Whether there is a cache, sound or not.
 pub fn is_there(places: &Places) -> bool {
     places.cache_dir.join(SUPERBLOCK).symlink_metadata().is_ok()
+}
+
+/// Whether there is a key of a cache, sound or not: without a cache the name alone says nothing.
+pub fn is_key_there(places: &Places) -> bool {
+    let mut start = [0; KEY_MAGIC.len()];
+    let file = file::open_regular(&places.key_file());
+    file.is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == *KEY_MAGIC
 }
 
 /// The cache, if there is one; makes none.
@@ -41,6 +51,10 @@ pub fn open_existing(
 pub fn destroy(places: &Places) -> Result<bool, CacheError> {
     let cache = if is_there(places) { Some(open_in_any_case(places)?) } else { None };
     let mut found = cache.is_some();
+    // A folder `secrets` with a file `key` may well be somebody else's.
+    if !found && !is_key_there(places) {
+        return Ok(false);
+    }
     for path in [places.key_file(), places.salt_file(), places.events_file()] {
         found |= remove(&path)?;
     }

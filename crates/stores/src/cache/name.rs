@@ -19,7 +19,7 @@ use crate::file::{self, FileError};
 
 const SALT_LEN: usize = 32;
 /// Changes whenever the parts do.
-const FORM: &[u8] = b"dsops store cache 1";
+const FORM: &[u8] = b"dsops store cache 2";
 
 /// The random bytes that names are made with; made when there are none.
 pub(super) fn salt(path: &Path) -> Result<SecretBytes, CacheError> {
@@ -66,7 +66,8 @@ pub(super) struct Namer {
 impl Namer {
     pub(super) fn new(salt: &SecretBytes, scope: &CacheScope<'_>) -> Result<Self, CacheError> {
         let mac = Hmac::<Sha256>::new_from_slice(&salt.try_expose()?);
-        let mut parts = Parts(mac.expect("HMAC takes a key of any length"));
+        let mac = mac.expect("HMAC takes a key of any length");
+        let mut parts = Parts(mac.clone());
         parts.add("form", FORM);
         // Relative paths in settings start here, and no project shares with another.
         let base = scope.base_dir.canonicalize().map_err(|source| {
@@ -82,7 +83,8 @@ impl Namer {
         }
         for (label, value) in scope.identity.parts() {
             parts.add("identity", label.as_bytes());
-            parts.add("value", &value.try_expose()?);
+            parts.add("value", &digest(&mac, &value.try_expose()?));
+            dsops_secure_mem::scrub_stack();
         }
         Ok(Self { of_scope: parts.0 })
     }
@@ -96,6 +98,15 @@ impl Namer {
         }
         Ok(Key::new().part("answer", parts.0.finalize().into_bytes()))
     }
+}
+
+/// What may be a credential, as a digest of its own: of what is hashed itself, up to a block waits in
+/// a buffer in ordinary memory.
+#[inline(never)]
+fn digest(mac: &Hmac<Sha256>, value: &[u8]) -> [u8; 32] {
+    let mut mac = mac.clone();
+    mac.update(value);
+    mac.finalize().into_bytes().into()
 }
 
 /// Parts with their lengths, so that no two lists of them are hashed alike.

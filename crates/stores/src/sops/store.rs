@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     CreationRule, Document, EntryKind, Error, Format, KEY_FILE_VARIABLE, KEY_VARIABLE, Keyring,
-    OpenDocument, SSH_KEY_FILE_VARIABLE, keyring::is_key, path,
+    OpenDocument, PASSPHRASE_VARIABLE, SSH_KEY_FILE_VARIABLE, keyring::is_key, path,
 };
 use crate::file::{self, FileError};
 
@@ -125,6 +125,9 @@ impl StoreFactory for SopsFactory {
         settings: &StoreSettings,
         cx: &OpenContext<'_>,
     ) -> Result<Identity, StoreError> {
+        // No part of who asks. It is taken out of the environment here, because a store whose answers
+        // are all in the cache is not opened, and the child must not inherit it.
+        cx.environment.credential(PASSPHRASE_VARIABLE)?;
         let SopsFile { path, .. } = locate_without_keys(settings, cx.base_dir)?;
         let content = file::read(&path, FILE_LIMIT_BYTES)
             .map_err(|error| to_store_error(&path.display().to_string(), Error::File(error)))?;

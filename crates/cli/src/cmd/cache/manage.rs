@@ -122,7 +122,7 @@ pub fn rekey(cx: &Context, places: &Places, args: &RekeyArgs) -> Result<Exit, Fa
 /// # Errors
 /// Nobody agreed, or something cannot be removed.
 pub fn destroy(cx: &Context, places: &Places, args: &DestroyArgs) -> Result<Exit, Failure> {
-    if !cache::is_there(places) && !places.key_file().exists() {
+    if !cache::is_there(places) && !cache::is_key_there(places) {
         return show::existing(cx, places).map(|_| Exit::Ok);
     }
     agreed(cx, args.yes, "Take the cache away, with its key?")?;
