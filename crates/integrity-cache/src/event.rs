@@ -119,8 +119,9 @@ impl EventKind {
         match self {
             Self::Rejected(reason) if reason.is_suspicious() => Severity::Alarm,
             Self::Rejected(_) | Self::NetworkFileSystem | Self::OddMetadata => Severity::Notice,
-            Self::Skipped(_) | Self::ClockWentBack | Self::LedgerDamaged => Severity::Warning,
-            Self::RemoteFailed => Severity::Warning,
+            Self::Skipped(_) | Self::ClockWentBack | Self::LedgerDamaged | Self::RemoteFailed => {
+                Severity::Warning
+            }
             Self::ForeignSuperblock | Self::RemoteForeign => Severity::Alarm,
         }
     }

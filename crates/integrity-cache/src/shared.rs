@@ -100,7 +100,7 @@ impl SharedCache {
         let down_since = Mutex::new(claim.is_err().then(Instant::now));
         let tier = Tier { remote: Box::new(remote), is_ours, lease: LONGEST_FLIGHT, down_since };
         if claim.is_err() {
-            tier.failed(&cache.inner);
+            failed(&cache.inner);
         } else if foreign || !is_ours {
             cache.inner.observer.emit(EventKind::RemoteForeign, None, None, None);
         }
@@ -109,10 +109,13 @@ impl SharedCache {
 
     /// How long one machine may compute in [`SharedNamespace::get_or_try_put`] before others stop
     /// waiting for it. Default: 10 minutes.
+    ///
+    /// # Panics
+    /// There is a clone of this handle, or a namespace of it.
     #[must_use]
     pub fn with_lease(mut self, lease: Duration) -> Self {
         let tier = Arc::get_mut(&mut self.tier);
-        tier.expect("the handle was just made and not cloned").lease = lease;
+        tier.expect("the handle is the only one").lease = lease;
         self
     }
 
@@ -243,9 +246,9 @@ impl SharedNamespace {
                 counters.remote_hits.fetch_add(1, Relaxed);
                 Ok(true)
             }
-            Lookup::Hit(PutOutcome::Skipped(_)) => Ok(false),
             // Every machine's entries get old: no offence.
-            Lookup::Miss(MissReason::Expired | MissReason::StaleEpoch) => Ok(false),
+            Lookup::Hit(PutOutcome::Skipped(_))
+            | Lookup::Miss(MissReason::Expired | MissReason::StaleEpoch) => Ok(false),
             Lookup::Miss(_) => {
                 counters.remote_rejected.fetch_add(1, Relaxed);
                 Ok(false)
@@ -345,18 +348,19 @@ impl Tier {
             return None;
         }
         let answer = what(&*self.remote);
-        let failed = matches!(answer, Err(RemoteError::Failed(_)));
-        *self.down_since.lock().unwrap_or_else(PoisonError::into_inner) = failed.then(Instant::now);
-        if failed {
-            self.failed(inner);
+        let is_failure = matches!(answer, Err(RemoteError::Failed(_)));
+        *self.down_since.lock().unwrap_or_else(PoisonError::into_inner) =
+            is_failure.then(Instant::now);
+        if is_failure {
+            failed(inner);
         }
         Some(answer)
     }
+}
 
-    fn failed(&self, inner: &Inner) {
-        inner.observer.counters.remote_failed.fetch_add(1, Relaxed);
-        inner.observer.emit(EventKind::RemoteFailed, None, None, None);
-    }
+fn failed(inner: &Inner) {
+    inner.observer.counters.remote_failed.fetch_add(1, Relaxed);
+    inner.observer.emit(EventKind::RemoteFailed, None, None, None);
 }
 
 /// What the remote tier holds in the superblock's place.

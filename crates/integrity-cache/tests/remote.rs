@@ -237,7 +237,7 @@ fn an_old_entry_that_comes_back_does_not_replace_a_newer_one_here() {
 #[test]
 fn time_is_over_wherever_it_comes_from() {
     let (one, two, bucket) = (Place::new(), Place::new(), Bucket::default());
-    let minute = Some(Duration::from_secs(60));
+    let minute = Some(Duration::from_mins(1));
     stored(&namespace(&machine(&one, &bucket), "n"), &key("k"), minute, b"x");
     two.clock.advance(61_000);
     let cache = machine(&two, &bucket);

@@ -214,7 +214,7 @@ impl Open {
         oldest: Duration,
     ) -> Result<Vec<Option<SecretBytes>>, CacheError> {
         let (namespace, namer) = (self.namespace(oldest)?, name::Namer::new(&self.salt, scope)?);
-        let one = |item| Ok(namespace.get_secret(&namer.key(item)?)?.hit());
+        let one = |item| Ok(namespace.get_secret(&namer.key(item))?.hit());
         items.iter().map(one).collect()
     }
 
@@ -226,7 +226,7 @@ impl Open {
     ) -> Result<Vec<Option<SystemTime>>, CacheError> {
         let (namespace, namer) = (self.namespace(oldest)?, name::Namer::new(&self.salt, scope)?);
         let one = |item| {
-            Ok(match namespace.metadata(&namer.key(item)?)? {
+            Ok(match namespace.metadata(&namer.key(item))? {
                 Lookup::Hit(metadata) => {
                     let since = Duration::from_millis(metadata.created_ms.max(0).unsigned_abs());
                     SystemTime::UNIX_EPOCH.checked_add(since)
@@ -246,7 +246,7 @@ impl Open {
         let (namespace, namer) = (self.namespace(longest)?, name::Namer::new(&self.salt, scope)?);
         let mut skipped = None;
         for (item, value) in values {
-            let key = namer.key(item)?;
+            let key = namer.key(item);
             let reason = match skipped {
                 None | Some(SkipReason::TooLarge) => {
                     let value = value.try_expose()?;
@@ -277,7 +277,7 @@ impl Open {
         let namespace = self.namespace(LONGEST_CACHED)?;
         let namer = name::Namer::new(&self.salt, scope)?;
         for item in items {
-            namespace.invalidate(&namer.key(item)?)?;
+            namespace.invalidate(&namer.key(item))?;
         }
         Ok(())
     }

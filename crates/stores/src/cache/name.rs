@@ -89,14 +89,14 @@ impl Namer {
         Ok(Self { of_scope: parts.0 })
     }
 
-    pub(super) fn key(&self, item: &Item) -> Result<Key, CacheError> {
+    pub(super) fn key(&self, item: &Item) -> Key {
         let mut parts = Parts(self.of_scope.clone());
         parts.add("item", item.key.as_bytes());
         match &item.version {
             Some(version) => parts.add("version", version.as_bytes()),
             None => parts.add("latest", b""),
         }
-        Ok(Key::new().part("answer", parts.0.finalize().into_bytes()))
+        Key::new().part("answer", parts.0.finalize().into_bytes())
     }
 }
 
@@ -126,7 +126,9 @@ impl Parts {
             Value::Scalar { text, .. } => self.add("text", text.as_bytes()),
             Value::Sequence(items) => {
                 self.add("items", &(items.len() as u64).to_le_bytes());
-                items.iter().for_each(|item| self.add_node("item", item));
+                for item in items {
+                    self.add_node("item", item);
+                }
             }
             Value::Mapping(entries) => {
                 self.add("entries", &(entries.len() as u64).to_le_bytes());
