@@ -749,6 +749,23 @@ fn layouts_that_were_changed() {
 }
 
 #[test]
+fn a_layout_that_lists_one_large_manifest_often() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = json!({
+        "mediaType": MANIFEST, "digest": format!("sha256:{}", "a".repeat(64)), "size": 4 << 20,
+    });
+    let open = |times: usize| {
+        let index = json!({ "schemaVersion": 2, "manifests": vec![entry.clone(); times] });
+        std::fs::write(folder.path().join("index.json"), index.to_string()).unwrap();
+        Layout::open(folder.path())
+    };
+    let version = r#"{"imageLayoutVersion":"1.0.0"}"#;
+    std::fs::write(folder.path().join("oci-layout"), version).unwrap();
+    assert!(open(16).is_ok());
+    assert!(matches!(open(17), Err(OciError::TooLarge { .. })));
+}
+
+#[test]
 fn archives_that_are_none() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("x.tar");

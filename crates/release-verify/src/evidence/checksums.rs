@@ -57,6 +57,9 @@ pub struct Checksums {
     /// In the order of their paths, each once.
     entries: Vec<Entry>,
     weak: Vec<Weak>,
+    /// Indexes of entries: the first of each digest, and the only one of each file name.
+    by_digest: BTreeMap<Digest, usize>,
+    by_file_name: BTreeMap<String, Option<usize>>,
 }
 
 /// A listed digest that proves nothing here.
@@ -140,7 +143,17 @@ impl Checksums {
                 None => malformed("it lists nothing"),
             });
         }
-        Ok(Self { entries, weak })
+        let (mut by_digest, mut by_file_name) = (BTreeMap::new(), BTreeMap::new());
+        for (index, entry) in entries.iter().enumerate() {
+            for digest in &entry.digests {
+                by_digest.entry(digest.clone()).or_insert(index);
+            }
+            by_file_name
+                .entry(entry.file_name().to_owned())
+                .and_modify(|only| *only = None)
+                .or_insert(Some(index));
+        }
+        Ok(Self { entries, weak, by_digest, by_file_name })
     }
 
     /// What it lists, in the order of the paths.
@@ -164,16 +177,13 @@ impl Checksums {
     /// The only entry whose path ends with that name: releases are often downloaded without their
     /// folders. `None` when there are several.
     pub fn find_file_name(&self, name: &str) -> Option<&Entry> {
-        let mut same = self.entries.iter().filter(|entry| entry.file_name() == name);
-        match (same.next(), same.next()) {
-            (Some(entry), None) => Some(entry),
-            _ => None,
-        }
+        let only = (*self.by_file_name.get(name)?)?;
+        self.entries.get(only)
     }
 
     /// The first entry with that digest.
     pub fn find_digest(&self, digest: &Digest) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.digests.contains(digest))
+        self.by_digest.get(digest).and_then(|first| self.entries.get(*first))
     }
 
     /// Every algorithm it uses, in order.

@@ -16,6 +16,9 @@ use folder::Folder;
 
 /// How many manifests of a layout are looked into for what they are about.
 const LOOK_LIMIT: usize = 1_000;
+/// How many bytes the manifests of a layout may have together; each is read to see what it is about.
+const ALL_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
+
 /// What cosign calls the entries of the layouts it saves.
 const KIND: &str = "dev.cosignproject.cosign/kind";
 /// The name, or only the tag, of an entry.
@@ -76,7 +79,16 @@ impl Layout {
             .read("index.json", MANIFEST_LIMIT_BYTES)?
             .ok_or_else(|| none("it holds no file `index.json`"))?;
         match Document::read(&index, "index.json")? {
-            Document::Index(index) => Ok(Self { files, entries: index.manifests }),
+            Document::Index(index) => {
+                // One large manifest, listed often, is little to send and much to read.
+                let all =
+                    index.manifests.iter().fold(0, |all: u64, one| all.saturating_add(one.size));
+                if all > ALL_LIMIT_BYTES {
+                    let what = "all the manifests that index.json lists".to_owned();
+                    return Err(OciError::TooLarge { what, limit_bytes: ALL_LIMIT_BYTES });
+                }
+                Ok(Self { files, entries: index.manifests })
+            }
             Document::Manifest(_) => Err(OciError::malformed("index.json", "not an index")),
         }
     }
