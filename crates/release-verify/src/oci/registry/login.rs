@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -53,6 +54,8 @@ impl Keychain for () {
 /// base64.
 pub struct DockerConfig {
     text: SecretBytes,
+    /// Where helpers are, instead of in the folders of `PATH`.
+    helpers: Option<PathBuf>,
 }
 
 #[derive(serde::Deserialize, Default)]
@@ -99,7 +102,14 @@ impl DockerConfig {
             return Err(OciError::TooLarge { what, limit_bytes: CONFIG_BYTES as u64 });
         }
         parse::<Config<'_>>(&text.expose()).map(|_| ())?;
-        Ok(Self { text })
+        Ok(Self { text, helpers: None })
+    }
+
+    /// The same, which runs helpers in that folder only and not those in the folders of `PATH`.
+    #[must_use]
+    pub fn helpers_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.helpers = Some(folder.into());
+        self
     }
 }
 
@@ -115,7 +125,7 @@ impl Keychain for DockerConfig {
             config.cred_helpers.iter().find(|(key, _)| is_here(key)).map(|(_, name)| *name);
         if let Some(helper) = helper.or(config.creds_store).filter(|name| !name.is_empty()) {
             let key = if registry == "docker.io" { DOCKER_HUB_KEY } else { registry };
-            if let Some(login) = ask_helper(helper, key, registry)? {
+            if let Some(login) = ask_helper(self.helpers.as_deref(), helper, key, registry)? {
                 return Ok(Some(login));
             }
         }
@@ -213,7 +223,12 @@ fn joined(user: &str, password: &str, registry: &str) -> Result<Login, OciError>
     })
 }
 
-fn ask_helper(name: &str, key: &str, registry: &str) -> Result<Option<Login>, OciError> {
+fn ask_helper(
+    folder: Option<&Path>,
+    name: &str,
+    key: &str,
+    registry: &str,
+) -> Result<Option<Login>, OciError> {
     let fail = |problem: String| OciError::Credentials { registry: registry.to_owned(), problem };
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if !name.bytes().all(is_plain) {
@@ -222,7 +237,8 @@ fn ask_helper(name: &str, key: &str, registry: &str) -> Result<Option<Login>, Oc
         ));
     }
     let program = format!("docker-credential-{name}");
-    let mut child = Command::new(&program)
+    let path = folder.map_or_else(|| PathBuf::from(&program), |folder| folder.join(&program));
+    let mut child = Command::new(path)
         .arg("get")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -324,6 +340,57 @@ mod tests {
             let error = login(bad, "a", "b").unwrap_err();
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVy"), "{shown}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a script for a test")]
+    fn helpers() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let script = |name: &str, text: &str| {
+            let path = dir.path().join(format!("docker-credential-{name}"));
+            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        };
+        script(
+            "good",
+            r#"read -r key; printf '{"ServerURL":"%s","Username":"me@%s","Secret":"hunter2"}' "$key" "$key""#,
+        );
+        script(
+            "token",
+            r#"cat >/dev/null; echo '{"ServerURL":"","Username":"<token>","Secret":"refresh"}'"#,
+        );
+        script("empty", "echo credentials not found in native keychain; exit 1");
+        script("broken", "echo 'hunter2 is not JSON'");
+        script("failing", "echo hunter2; exit 3");
+        script("endless", "exec yes hunter2");
+        let ask = |config: &str, registry: &str| {
+            let text = SecretBytes::copy_from(config.as_bytes()).unwrap();
+            let config = DockerConfig::read(text).unwrap().helpers_in(dir.path());
+            let login =
+                config.login(registry, "a/b").map_err(|error| format!("{error} {error:?}"))?;
+            Ok(login.map(|login| match login {
+                Login::Password(both) => String::from_utf8(both.expose().to_vec()).unwrap(),
+                Login::IdentityToken(token) => {
+                    format!("token {}", String::from_utf8_lossy(&token.expose()))
+                }
+            }))
+        };
+        let some = |text: &str| Ok::<_, String>(Some(text.to_owned()));
+        assert_eq!(ask(r#"{"credsStore":"good"}"#, "ghcr.io"), some("me@ghcr.io:hunter2"));
+        let hub = "me@https://index.docker.io/v1/:hunter2";
+        assert_eq!(ask(r#"{"credsStore":"good"}"#, "docker.io"), some(hub));
+        assert_eq!(ask(r#"{"credHelpers":{"ghcr.io":"token"}}"#, "ghcr.io"), some("token refresh"));
+        // Only for the registry it is named for.
+        assert_eq!(ask(r#"{"credHelpers":{"ghcr.io":"token"}}"#, "quay.io"), Ok(None));
+        assert_eq!(ask(r#"{"credsStore":"empty"}"#, "ghcr.io"), Ok(None));
+        let both = r#"{"credsStore":"empty","auths":{"ghcr.io":{"auth":"YTpi"}}}"#;
+        assert_eq!(ask(both, "ghcr.io"), some("a:b"));
+        for bad in ["broken", "failing", "endless", "absent"] {
+            let shown = ask(&format!(r#"{{"credsStore":"{bad}"}}"#), "ghcr.io").unwrap_err();
+            assert!(shown.contains(bad) && !shown.contains("hunter2"), "{shown}");
         }
     }
 }
