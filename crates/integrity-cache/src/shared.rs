@@ -36,6 +36,7 @@ const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_se
 pub struct SharedCache {
     cache: Cache,
     tier: Arc<Tier>,
+    lease: Duration,
 }
 
 /// A namespace of a [`SharedCache`].
@@ -43,14 +44,14 @@ pub struct SharedCache {
 pub struct SharedNamespace {
     local: Namespace,
     tier: Arc<Tier>,
+    /// How long one machine may compute before the others stop waiting for it.
+    lease: Duration,
 }
 
 struct Tier {
     remote: Box<dyn Remote>,
     /// Whether it holds this cache and no other.
     is_ours: bool,
-    /// How long one machine may compute before the others stop waiting for it.
-    lease: Duration,
     down_since: Mutex<Option<Instant>>,
 }
 
@@ -98,13 +99,13 @@ impl SharedCache {
             None => builder().open()?,
         };
         let down_since = Mutex::new(claim.is_err().then(Instant::now));
-        let tier = Tier { remote: Box::new(remote), is_ours, lease: LONGEST_FLIGHT, down_since };
+        let tier = Tier { remote: Box::new(remote), is_ours, down_since };
         if claim.is_err() {
-            failed(&cache.inner);
+            report_failure(&cache.inner);
         } else if foreign || !is_ours {
             cache.inner.observer.emit(EventKind::RemoteForeign, None, None, None);
         }
-        Ok(Self { cache, tier: Arc::new(tier) })
+        Ok(Self { cache, tier: Arc::new(tier), lease: LONGEST_FLIGHT })
     }
 
     /// How long one machine may compute in [`SharedNamespace::get_or_try_put`] before others stop
@@ -114,8 +115,7 @@ impl SharedCache {
     /// There is a clone of this handle, or a namespace of it.
     #[must_use]
     pub fn with_lease(mut self, lease: Duration) -> Self {
-        let tier = Arc::get_mut(&mut self.tier);
-        tier.expect("the handle is the only one").lease = lease;
+        self.lease = lease;
         self
     }
 
@@ -139,7 +139,7 @@ impl SharedCache {
             return Err(Error::config("secrets are not shared with other machines"));
         }
         let local = self.cache.namespace_with(name, policy)?;
-        Ok(SharedNamespace { local, tier: self.tier.clone() })
+        Ok(SharedNamespace { local, tier: self.tier.clone(), lease: self.lease })
     }
 }
 
@@ -246,7 +246,7 @@ impl SharedNamespace {
                 counters.remote_hits.fetch_add(1, Relaxed);
                 Ok(true)
             }
-            // Every machine's entries get old: no offence.
+            // There is no room here; or it got old, as every machine's entries do.
             Lookup::Hit(PutOutcome::Skipped(_))
             | Lookup::Miss(MissReason::Expired | MissReason::StaleEpoch) => Ok(false),
             Lookup::Miss(_) => {
@@ -293,12 +293,12 @@ impl SharedNamespace {
                 // It fails, rests, or cannot promise: then each machine computes.
                 _ => return Ok(Leave::Compute(None)),
             }
-            if start.elapsed() >= self.tier.lease {
+            if start.elapsed() >= self.lease {
                 return Ok(Leave::Compute(None));
             }
             // Whoever left it there longer ago than anybody may is dead.
             if let Some(Ok(Some(age))) = self.tier.ask(inner, |remote| remote.age(&object))
-                && age > self.tier.lease
+                && age > self.lease
             {
                 let _failed_or_down = self.tier.ask(inner, |remote| remote.remove(&object));
             }
@@ -348,17 +348,16 @@ impl Tier {
             return None;
         }
         let answer = what(&*self.remote);
-        let is_failure = matches!(answer, Err(RemoteError::Failed(_)));
-        *self.down_since.lock().unwrap_or_else(PoisonError::into_inner) =
-            is_failure.then(Instant::now);
-        if is_failure {
-            failed(inner);
+        let failed = matches!(answer, Err(RemoteError::Failed(_)));
+        *self.down_since.lock().unwrap_or_else(PoisonError::into_inner) = failed.then(Instant::now);
+        if failed {
+            report_failure(inner);
         }
         Some(answer)
     }
 }
 
-fn failed(inner: &Inner) {
+fn report_failure(inner: &Inner) {
     inner.observer.counters.remote_failed.fetch_add(1, Relaxed);
     inner.observer.emit(EventKind::RemoteFailed, None, None, None);
 }
