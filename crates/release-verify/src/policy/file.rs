@@ -342,6 +342,9 @@ fn artifact_rule(
     Ok(ArtifactRule { names, demands, thresholds })
 }
 
+/// A rule that takes one text.
+type Set = fn(ProvenanceRules, &str) -> Result<ProvenanceRules, crate::statement::RuleError>;
+
 fn provenance(mut section: Section<'_>) -> Result<ProvenanceRules, Trouble> {
     let source = section.text("source")?;
     let mut rules = ProvenanceRules::new(source.text).map_err(|error| source.trouble(&error))?;
@@ -354,7 +357,6 @@ fn provenance(mut section: Section<'_>) -> Result<ProvenanceRules, Trouble> {
     if section.flag("hosted-runners-only")? {
         rules = rules.hosted_runners_only();
     }
-    type Set = fn(ProvenanceRules, &str) -> Result<ProvenanceRules, crate::statement::RuleError>;
     let fallible: [(&'static str, Set); 4] = [
         ("branch", ProvenanceRules::branch),
         ("tag", ProvenanceRules::tag),

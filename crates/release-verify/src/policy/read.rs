@@ -172,9 +172,8 @@ impl<'a> Section<'a> {
 
     pub(super) fn flag(&mut self, name: &'static str) -> Result<bool, Trouble> {
         match self.optional_text(name)? {
-            None => Ok(false),
             Some(Text { text: "true", .. }) => Ok(true),
-            Some(Text { text: "false", .. }) => Ok(false),
+            None | Some(Text { text: "false", .. }) => Ok(false),
             Some(text) => Err(text.wrong("true or false belongs here")),
         }
     }

@@ -281,9 +281,8 @@ fn is_signed(certificate: &Certificate, issuer: &Certificate) -> bool {
     let hash = match certificate.signature_algorithm.oid {
         ECDSA_WITH_SHA_256 | SHA_256_WITH_RSA_ENCRYPTION => Algorithm::Sha256,
         ECDSA_WITH_SHA_384 | SHA_384_WITH_RSA_ENCRYPTION => Algorithm::Sha384,
-        ECDSA_WITH_SHA_512 | SHA_512_WITH_RSA_ENCRYPTION => Algorithm::Sha512,
-        // Signs the message; the hash is not looked at.
-        ID_ED_25519 => Algorithm::Sha512,
+        // Ed25519 signs the message; the hash is not looked at.
+        ECDSA_WITH_SHA_512 | SHA_512_WITH_RSA_ENCRYPTION | ID_ED_25519 => Algorithm::Sha512,
         _ => return false,
     };
     let key = issuer.tbs_certificate.subject_public_key_info.to_der().ok();

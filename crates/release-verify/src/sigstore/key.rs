@@ -227,6 +227,6 @@ mod tests {
         assert_eq!(tlv(4, &[0; 3]).unwrap()[..2], [4, 3]);
         assert_eq!(tlv(4, &[0; 0x80]).unwrap()[..3], [4, 0x81, 0x80]);
         assert_eq!(tlv(4, &[0; 0x1234]).unwrap()[..4], [4, 0x82, 0x12, 0x34]);
-        assert!(tlv(4, &[0; 0x1_0000]).is_none());
+        assert!(tlv(4, &vec![0; 0x1_0000]).is_none());
     }
 }

@@ -85,11 +85,11 @@ impl Token {
     fn read(bytes: &[u8]) -> Result<Self, String> {
         let malformed = |error: x509_cert::der::Error| format!("it is malformed: {error}");
         let token = content_info(bytes)?;
-        let info = ContentInfo::from_der(&token).map_err(malformed)?;
-        if info.content_type != ID_SIGNED_DATA {
+        let outer = ContentInfo::from_der(&token).map_err(malformed)?;
+        if outer.content_type != ID_SIGNED_DATA {
             return Err("it is not signed".to_owned());
         }
-        let signed: SignedData = info.content.decode_as().map_err(malformed)?;
+        let signed: SignedData = outer.content.decode_as().map_err(malformed)?;
         let content = match &signed.encap_content_info.econtent {
             Some(content)
                 if signed.encap_content_info.econtent_type == ID_CT_TST_INFO

@@ -56,16 +56,15 @@ impl TrustedKey {
 
     /// Whether the key may be meant by that hint.
     pub(crate) fn answers_to(&self, hint: &str) -> bool {
-        match &self.hint {
-            Some(own) => own == hint,
-            None => {
-                let id = self.key.id();
-                let base64 = crate::json::to_base64(id.as_bytes());
-                let npm = hint.strip_prefix("SHA256:");
-                hint.is_empty()
-                    || [id.hex(), id.to_string(), base64.clone()].iter().any(|own| own == hint)
-                    || npm.is_some_and(|hint| hint == base64.trim_end_matches('='))
-            }
+        if let Some(own) = &self.hint {
+            own == hint
+        } else {
+            let id = self.key.id();
+            let base64 = crate::json::to_base64(id.as_bytes());
+            let npm = hint.strip_prefix("SHA256:");
+            hint.is_empty()
+                || [id.hex(), id.to_string(), base64.clone()].iter().any(|own| own == hint)
+                || npm.is_some_and(|hint| hint == base64.trim_end_matches('='))
         }
     }
 

@@ -16,6 +16,7 @@ use crate::{Artifact, Authenticated, Content, Finding, Origin, Signer, State};
 /// this, never for less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[derive(Default)]
 pub struct Thresholds {
     /// Distinct transparency logs. A root with logs asks for one.
     pub logs: usize,
@@ -26,12 +27,6 @@ pub struct Thresholds {
     pub times: usize,
     /// Whether signatures by a key need no log entry, even if a root has logs.
     pub keys_without_log: bool,
-}
-
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self { logs: 0, scts: 0, times: 0, keys_without_log: false }
-    }
 }
 
 /// Verifies bundles, against the roots, keys and time that it was made with.
@@ -530,10 +525,10 @@ impl<'a> Checks<'a> {
             ),
             Ok(0) => {}
             Ok(count) => {
-                self.passed("certificate/sct", format!("certificate published in {}", logs(count)))
+                self.passed("certificate/sct", format!("certificate published in {}", logs(count)));
             }
             Err(error) => {
-                self.failed("certificate/sct", format!("the signing certificate: {error}"))
+                self.failed("certificate/sct", format!("the signing certificate: {error}"));
             }
         }
     }
