@@ -104,11 +104,11 @@ fn verify(request: &Request<'_>) -> Result<bool, Box<dyn Error>> {
 
     let outcome = verifier.authenticate(&bundle, &artifact, bytes.as_deref());
     let mut findings = outcome.findings;
-    let mut verified = false;
+    let mut accepted = false;
     if let Some(signature) = outcome.authenticated {
-        verified = is_about(&signature.content, &artifact);
+        accepted = is_about(&signature.content, &artifact);
         let judgement = SignerPolicy::new(rule).judge(std::slice::from_ref(&signature));
-        verified &= judgement.accepts(0);
+        accepted &= judgement.accepts(0);
         findings.extend(judgement.findings);
     }
     for finding in &findings {
@@ -119,7 +119,7 @@ fn verify(request: &Request<'_>) -> Result<bool, Box<dyn Error>> {
             eprintln!("  expected {expected:?}\n  found {found:?}");
         }
     }
-    Ok(verified)
+    Ok(accepted)
 }
 
 /// Whether what was signed is the artifact: itself, or a statement that has it as a subject.

@@ -45,7 +45,7 @@ impl TrustRoots {
         let root = |name: &str, text: &str| {
             let mut root = read::root(text.as_bytes(), false)
                 .expect("the snapshot was read by a test of this crate");
-            root.name = name.to_owned();
+            name.clone_into(&mut root.name);
             root.date = date;
             // Verified by a test of this crate, so that not every run pays for it.
             for authority in root.authorities.iter().chain(&root.timestampers) {

@@ -2,6 +2,7 @@
 //! against its digest, with the verdict that the suite asks for; and the stand-in's own corpus.
 //!
 //! The recorded bundles are not part of the project. Where they are not, that part is "not run".
+#![allow(clippy::unwrap_used)]
 
 #[path = "../examples/conformance.rs"]
 #[allow(dead_code, reason = "the example's main")]

@@ -2,6 +2,7 @@
 //! list here, with the reason why that is right.
 //!
 //! The bundles are the stand-in's, and the recorded ones of the conformance suite where they are.
+#![allow(clippy::unwrap_used)]
 
 #[path = "mutations/generator.rs"]
 mod generator;
@@ -104,17 +105,14 @@ fn recorded() -> Vec<Good> {
             continue;
         }
         let text = |file: &str| fs::read_to_string(case.join(file)).ok();
-        let (rule, key) = match text("key.pub") {
-            Some(pem) => {
-                let (rule, key) = by_key(pem.as_bytes());
-                (rule, Some(key))
-            }
-            None => {
-                let identity = text("identity").unwrap_or_else(|| "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main".to_owned());
-                let issuer = text("issuer")
-                    .unwrap_or_else(|| "https://token.actions.githubusercontent.com".to_owned());
-                (by_certificate(identity.trim(), issuer.trim()), None)
-            }
+        let (rule, key) = if let Some(pem) = text("key.pub") {
+            let (rule, key) = by_key(pem.as_bytes());
+            (rule, Some(key))
+        } else {
+            let identity = text("identity").unwrap_or_else(|| "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main".to_owned());
+            let issuer = text("issuer")
+                .unwrap_or_else(|| "https://token.actions.githubusercontent.com".to_owned());
+            (by_certificate(identity.trim(), issuer.trim()), None)
         };
         let artifact =
             fs::read(case.join("artifact")).or_else(|_| fs::read(folder.join("a.txt"))).unwrap();
@@ -148,7 +146,9 @@ fn shape(value: &Value) -> String {
                 _ => format!("{key}{{{}}}", shape(inner)),
             })
             .collect(),
-        Value::Array(items) => items.iter().map(|item| format!("[{}]", shape(item))).collect(),
+        Value::Array(items) => {
+            items.iter().flat_map(|item| ["[".to_owned(), shape(item), "]".to_owned()]).collect()
+        }
         _ => String::new(),
     }
 }

@@ -89,10 +89,10 @@ impl Token {
         if outer.content_type != ID_SIGNED_DATA {
             return Err("it is not signed".to_owned());
         }
-        let signed: SignedData = outer.content.decode_as().map_err(malformed)?;
-        let content = match &signed.encap_content_info.econtent {
+        let data: SignedData = outer.content.decode_as().map_err(malformed)?;
+        let stated = match &data.encap_content_info.econtent {
             Some(content)
-                if signed.encap_content_info.econtent_type == ID_CT_TST_INFO
+                if data.encap_content_info.econtent_type == ID_CT_TST_INFO
                     && content.tag() == Tag::OctetString =>
             {
                 content.value().to_vec()
@@ -100,8 +100,8 @@ impl Token {
             _ => return Err("it holds no time".to_owned()),
         };
         let info =
-            TstInfo::read(&content).ok_or("the statement of time in it is malformed".to_owned())?;
-        let [signer] = signed.signer_infos.0.as_slice() else {
+            TstInfo::read(&stated).ok_or("the statement of time in it is malformed".to_owned())?;
+        let [signer] = data.signer_infos.0.as_slice() else {
             return Err("it has not exactly one signer".to_owned());
         };
         // What nobody signs must at least repeat what somebody does (RFC 5652, section 5.1).
@@ -109,19 +109,19 @@ impl Token {
             SignerIdentifier::IssuerAndSerialNumber(_) => CmsVersion::V1,
             SignerIdentifier::SubjectKeyIdentifier(_) => CmsVersion::V3,
         };
-        if signed.digest_algorithms.as_slice() != [signer.digest_alg.clone()]
-            || signed.version != CmsVersion::V3
+        if data.digest_algorithms.as_slice() != [signer.digest_alg.clone()]
+            || data.version != CmsVersion::V3
             || signer.version != version
-            || signed.crls.is_some()
+            || data.crls.is_some()
             || signer.unsigned_attrs.is_some()
         {
             return Err("it has parts that a timestamp has not".to_owned());
         }
         let mut certificates = Vec::new();
-        for choice in signed.certificates.iter().flat_map(|set| set.0.iter()) {
+        for choice in data.certificates.iter().flat_map(|set| set.0.iter()) {
             certificates.push(choice.to_der().map_err(malformed)?);
         }
-        Ok(Self { info, content, signer: signer.clone(), certificates })
+        Ok(Self { info, content: stated, signer: signer.clone(), certificates })
     }
 
     /// Whether `authority` signed it; false when another did.

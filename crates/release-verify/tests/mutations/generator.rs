@@ -138,6 +138,9 @@ fn replacements(value: &Value) -> Vec<(String, Value)> {
     made
 }
 
+/// How many bits of a long value are turned.
+const SAMPLES: usize = 10;
+
 /// Other spellings of the same bytes, and other bytes.
 fn encoded(text: &str, bytes: &[u8], add: &mut impl FnMut(&str, Value)) {
     add("without padding", json!(text.trim_end_matches('=')));
@@ -155,7 +158,6 @@ fn encoded(text: &str, bytes: &[u8], add: &mut impl FnMut(&str, Value)) {
         }
     }
     // In bytes from the first to the last, at even distances.
-    const SAMPLES: usize = 10;
     for sample in 0..SAMPLES {
         let index = sample * (bytes.len() - 1) / (SAMPLES - 1);
         let mut other = bytes.to_vec();
