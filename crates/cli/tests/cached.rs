@@ -203,7 +203,7 @@ fn an_entry_that_was_changed_is_not_used_and_everybody_says_so() {
     assert_eq!(json(stats.as_bytes())["events"][0]["code"], "tampered-body");
     let doctor = project.run(&["doctor", "--json"]);
     let told = json(&doctor.stdout);
-    let told: Vec<_> = told["findings"].as_array().unwrap().to_vec();
+    let told: Vec<_> = told["findings"].as_array().unwrap().clone();
     let has = |outcome: &str, text: &str| {
         told.iter().any(|found| {
             found["subject"] == "cache"
