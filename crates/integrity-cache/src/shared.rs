@@ -110,9 +110,6 @@ impl SharedCache {
 
     /// How long one machine may compute in [`SharedNamespace::get_or_try_put`] before others stop
     /// waiting for it. Default: 10 minutes.
-    ///
-    /// # Panics
-    /// There is a clone of this handle, or a namespace of it.
     #[must_use]
     pub fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = lease;

@@ -246,9 +246,15 @@ impl Open {
         let (namespace, namer) = (self.namespace(longest)?, name::Namer::new(&self.salt, scope)?);
         let mut skipped = None;
         for (item, value) in values {
-            let value = value.try_expose()?;
-            match namespace.put(&namer.key(item), Some(longest), &value)? {
-                PutOutcome::Stored => {}
+            let key = namer.key(item);
+            let reason = match skipped {
+                None | Some(SkipReason::TooLarge) => {
+                    let value = value.try_expose()?;
+                    match namespace.put(&key, Some(longest), &value)? {
+                        PutOutcome::Stored => continue,
+                        PutOutcome::Skipped(reason) => reason,
+                    }
+                }
                 // The others would fail in the same way.
                 Some(reason) => reason,
             };
