@@ -30,7 +30,7 @@ const COVERAGE_FLAGS: &[&str] = &[
 const HOST: &str = "x86_64-unknown-linux-gnu";
 
 /// Seconds for each target when none are named.
-const DEFAULT_SECS: u32 = 10;
+const DEFAULT_SECS: u32 = 5;
 
 /// What libFuzzer's choices start from when nothing is said: the same each time, so that a check of
 /// a change fails by the change and not by luck. Luck is for long runs.

@@ -162,7 +162,7 @@ impl TrustRoot {
                 crate::State::Warning,
                 format!("the root of trust `{}` is of {day}, {days} days old", self.name),
             )
-            .help("`dsops verify trust update` gets today's, or pass one with --trusted-root")
+            .help("a newer dsops has newer ones; or pass one with `--trusted-root`")
         } else {
             Finding::new(
                 "trust/root",

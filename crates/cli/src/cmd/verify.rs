@@ -38,8 +38,8 @@ Examples:
   dsops verify app.tar.gz --key minisign.pub
   find dist -type f -print0 | dsops verify --policy github:acme/app --files-from - --null
 
-Evidence that lies beside an artifact is found by its name. Nothing uses the network unless `--online`
-is given. A file that is called like one of the commands is `./trust`, `./self` and so on.";
+Evidence that lies beside an artifact is found by its name. Nothing uses the network.
+A file that is called like one of the commands is `./trust`, `./self` and so on.";
 
 /// What `dsops verify` takes.
 #[derive(Debug, clap::Args)]

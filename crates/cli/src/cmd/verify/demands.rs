@@ -39,8 +39,8 @@ pub struct How {
         aliases = ["certificate-oidc-issuer", "cert-oidc-issuer"]
     )]
     pub issuer: Option<String>,
-    /// A policy file, or `github:OWNER/REPO` (`@REF`) for that repository's workflows
-    #[arg(long, value_name = "POLICY", conflicts_with = "key", value_hint = ValueHint::FilePath)]
+    /// `github:OWNER/REPO` (`@REF`): that repository's workflows
+    #[arg(long, value_name = "POLICY", conflicts_with = "key")]
     pub policy: Option<OsString>,
     /// A public key: PEM, DER, minisign, signify, SSH, allowed signers; any of several may sign
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -55,12 +55,9 @@ pub struct How {
     /// What must be there and be signed, besides a signature: checksums, provenance, sbom
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = requirement)]
     pub require: Vec<Requirement>,
-    /// Do not use the network (it is not used anyway, unless `--online` is given)
-    #[arg(long, conflicts_with = "online")]
-    pub offline: bool,
-    /// Use the network: for images in a registry
+    /// Do not use the network, which is how it is anyway
     #[arg(long)]
-    pub online: bool,
+    pub offline: bool,
 }
 
 impl How {
@@ -72,7 +69,6 @@ impl How {
         !(lists.into_iter().chain(texts).all(|empty| empty)
             && policy.is_none()
             && self.trusted_root.is_none()
-            && !self.online
             && !self.offline)
     }
 
@@ -235,6 +231,7 @@ fn of_policy(policy: &OsStr) -> Result<Demands, Failure> {
     }
     Err(Failure::usage(
         format!("`{}` is no policy", Path::new(policy).display()),
-        "it is `github:OWNER/REPO` or `github:OWNER/REPO@REF`",
+        "it is `github:OWNER/REPO` or `github:OWNER/REPO@REF`; policy files are read by the library \
+         (`PolicyFile`), not by this command yet",
     ))
 }

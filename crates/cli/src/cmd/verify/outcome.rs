@@ -131,7 +131,7 @@ pub mod tests {
                 Finding::passed("signature/content", "the signature covers this artifact")
                     .at(&line),
                 Finding::new("trust/age", State::Warning, "the root of trust is 200 days old")
-                    .help("`dsops verify trust update`"),
+                    .help("pass one with `--trusted-root`"),
                 Finding::new("evidence/ignored", State::Note, "not used").at(&Origin::new("x.sig")),
             ],
             vec![Signer::Certificate(identity), key],

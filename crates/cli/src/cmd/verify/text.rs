@@ -216,7 +216,7 @@ mod tests {
              passed    the signature covers this artifact [signature/content]\n            \
              in: release/attestations.jsonl:2\n  \
              warning   the root of trust is 200 days old [trust/age]\n            \
-             help: `dsops verify trust update`\n  \
+             help: pass one with `--trusted-root`\n  \
              note      not used [evidence/ignored]\n            in: x.sig\n"
         );
         let bad = one(bad);
