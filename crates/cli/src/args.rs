@@ -215,7 +215,7 @@ pub enum Command {
     HookState(hook::StateArgs),
     /// Check that files, releases and images are what their publisher signed
     #[cfg(feature = "verify")]
-    Verify(verify::Args),
+    Verify(Box<verify::Args>),
     /// Check protection, configuration, stores and file modes
     Doctor(doctor::Args),
     /// Show and clean what is kept of stores' answers

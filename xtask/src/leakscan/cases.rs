@@ -28,6 +28,9 @@ pub struct Case {
     pub secret: Place,
     /// Files may be opened for writing; they are searched afterwards.
     pub writes_files: bool,
+    /// Whether it may write what lies in protected memory: a key of its own, to the key's file. The
+    /// secrets themselves are looked for in every file all the same.
+    pub writes_keys: bool,
     /// What the kernel put on the stack with the environment, by name: only from
     /// [`Stage::Resolved`](super::observe::Stage::Resolved) on it must be gone.
     pub given: Vec<String>,
@@ -63,7 +66,15 @@ pub enum Place {
 impl Case {
     fn new(name: &str, launch: Launch, wanted: Wanted) -> Self {
         let (secret, given) = (Place::Hidden, Vec::new());
-        Self { name: name.into(), launch, wanted, secret, writes_files: false, given }
+        Self {
+            name: name.into(),
+            launch,
+            wanted,
+            secret,
+            writes_files: false,
+            writes_keys: false,
+            given,
+        }
     }
 
     pub(super) fn works(name: &str, launch: Launch) -> Self {
@@ -76,6 +87,11 @@ impl Case {
 
     pub(super) fn writes(self) -> Self {
         Self { writes_files: true, ..self }
+    }
+
+    /// The same, where it makes a key of its own.
+    pub fn writes_keys(self) -> Self {
+        Self { writes_files: true, writes_keys: true, ..self }
     }
 
     pub(super) fn secret_in(self, secret: Place) -> Self {
@@ -116,6 +132,7 @@ fn commands(marked: &Marked) -> Vec<Case> {
         },
         Case {
             writes_files: true,
+            writes_keys: false,
             ..Case::works("set", Launch { stdin, ..project.launch(&["set", "AGAIN"]) })
         },
     ]

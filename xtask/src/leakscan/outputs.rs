@@ -91,7 +91,7 @@ fn judge(
         };
         let opened = observed.opened_for_writing.iter().filter(|path| !may_write(path));
         faults.extend(opened.map(|path| format!("wrote {path}")));
-        if matches!(case.secret, Place::Hidden) {
+        if matches!(case.secret, Place::Hidden) && !case.writes_keys {
             faults.extend(observed.hidden_writes);
         }
         matches!(observed.end, End::Ended { status: WaitStatus::Exited(_, 0), .. })

@@ -82,6 +82,8 @@ fn edit(
     name: &str,
     allowed: Allowed,
 ) -> Result<Changes, Failure> {
+    // A thread's first map asks the kernel for random keys; not while plaintext is being read.
+    let _made = std::hash::RandomState::new();
     let text = document.plaintext().map_err(|error| store_failure(&error))?;
     let session = Session::begin(cx, name, &text, allowed)?;
     drop(text);

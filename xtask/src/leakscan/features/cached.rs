@@ -74,9 +74,10 @@ pub(super) fn all(features: &Features) -> anyhow::Result<Vec<Case>> {
         works("verify", own(dsops(&["cache", "verify"]))),
         works("clean", own(dsops(&["cache", "clean"]))),
         works("doctor", own(dsops(&["doctor"]))),
-        works("rekey --keep-entries", own(dsops(&["cache", "rekey", "--keep-entries"]))),
+        works("rekey --keep-entries", own(dsops(&["cache", "rekey", "--keep-entries"])))
+            .writes_keys(),
         works("exec after that", own(alone(exec("kept", &[])))),
-        works("rekey", own(dsops(&["cache", "rekey", "--yes"]))),
+        works("rekey", own(dsops(&["cache", "rekey", "--yes"]))).writes_keys(),
         works("exec that keeps again", own(exec("kept", &[]))),
         works("destroy", changed(dsops(&["cache", "destroy", "--yes"]))),
     ])
