@@ -53,8 +53,10 @@ fn signals_held_by_the_parent_reach_the_child_and_wait_for_the_parents_last_step
 
 #[test]
 fn t19_helpers_in_the_childs_group_hear_it_too() {
-    let script = "sh -c 'trap \"echo helper; exit\" TERM; echo up; while :; do sleep 0.02; done' &
-        trap 'wait; exit 5' TERM; wait";
+    // Its own trap first: the helper's word that it is up must mean both.
+    let script = "trap 'wait; exit 5' TERM
+        sh -c 'trap \"echo helper; exit\" TERM; echo up; while :; do sleep 0.02; done' &
+        wait";
     let mut run = Talking::start(&mut exec(&["--supervise", "--", "sh", "-c", script]));
     assert_eq!(run.line(), "up");
     send(run.id(), "TERM");
