@@ -75,6 +75,9 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// What reading a document of usual size takes, and less than what goes to a mapping of its own.
+const HEADROOM_BYTES: usize = 100 << 10;
+
 /// Edits until what was saved is a document, or the user gives up.
 fn edit(
     cx: &Context,
@@ -89,6 +92,8 @@ fn edit(
     drop(text);
     loop {
         let edited = session.edit(cx, LIMIT_BYTES)?;
+        // Room on the heap, so that the system is not asked for it while it holds plaintext.
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(HEADROOM_BYTES)));
         match document.apply_plaintext(&edited, SystemTime::now()) {
             Ok(changes) => return Ok(changes),
             Err(error) => {

@@ -107,11 +107,10 @@ impl fmt::Display for Reference {
     }
 }
 
-/// The first part of a name is a registry when it cannot be part of a repository.
+/// The first part of a name is a registry when it looks like a host. A capital letter alone does
+/// not make it one, as it does for Docker: written in lower case it would be a repository's.
 fn is_registry(first: &str) -> bool {
-    first == "localhost"
-        || first.contains(['.', ':', '['])
-        || first.bytes().any(|byte| byte.is_ascii_uppercase())
+    first.eq_ignore_ascii_case("localhost") || first.contains(['.', ':', '['])
 }
 
 fn read_registry(text: &str) -> Result<String, &'static str> {
@@ -260,6 +259,7 @@ mod tests {
             "[::1]x/a",
             "https://ghcr.io/a",
             "user@ghcr.io/a",
+            "M/a/a9",
             "../../etc/passwd",
             "a@sha256:00",
             "a@md5:d41d8cd98f00b204e9800998ecf8427e",
