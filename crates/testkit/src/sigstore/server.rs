@@ -81,6 +81,39 @@ impl Services {
     }
 }
 
+/// The claims of a token of GitHub's for a run of a workflow: `owner/repository`, the file in
+/// `.github/workflows`, the ref, and the commit.
+pub fn workflow_claims(
+    world: &World,
+    repository: &str,
+    file: &str,
+    reference: &str,
+    commit: &str,
+) -> Value {
+    let workflow = format!("{repository}/.github/workflows/{file}@{reference}");
+    let now = super::seconds(world.now);
+    json!({
+        "iss": "https://token.actions.githubusercontent.com",
+        "aud": "sigstore",
+        "sub": format!("repo:{repository}:ref:{reference}"),
+        "repository": repository,
+        "ref": reference,
+        "sha": commit,
+        "event_name": "push",
+        "run_id": "1",
+        "run_attempt": "1",
+        "runner_environment": "github-hosted",
+        "repository_visibility": "public",
+        "job_workflow_ref": workflow,
+        "job_workflow_sha": commit,
+        "workflow_ref": workflow,
+        "workflow_sha": commit,
+        "iat": now,
+        "nbf": now,
+        "exp": now + 3600,
+    })
+}
+
 /// An identity token (JWT) with these claims, and a signature that nobody checks.
 pub fn token(claims: &Value) -> String {
     let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
@@ -139,7 +172,32 @@ fn identity(claims: &Value) -> Option<Identity> {
         Some(workflow) => {
             let (repository, file) = workflow.split_once("/.github/workflows/")?;
             let (file, reference) = file.split_once('@')?;
-            Some(Identity::github(repository, file, reference).claim(1, issuer).claim(8, issuer))
+            let identity = Identity::github(repository, file, reference);
+            // What the token says of the run takes the place of what is usual.
+            let says = [(1, "iss"), (8, "iss"), (2, "event_name"), (20, "event_name")];
+            let says = says.into_iter().chain([
+                (3, "sha"),
+                (13, "sha"),
+                (10, "job_workflow_sha"),
+                (19, "workflow_sha"),
+                (11, "runner_environment"),
+                (22, "repository_visibility"),
+                (24, "sub"),
+            ]);
+            let run = || {
+                let (run, attempt) = (text("run_id")?, text("run_attempt")?);
+                Some(format!(
+                    "https://github.com/{repository}/actions/runs/{run}/attempts/{attempt}"
+                ))
+            };
+            let identity = says.fold(identity, |identity, (number, name)| match text(name) {
+                Some(value) => identity.claim(number, value),
+                None => identity,
+            });
+            Some(match run() {
+                Some(run) => identity.claim(21, &run),
+                None => identity,
+            })
         }
         None => Some(Identity::uri(text("sub")?, issuer)),
     }
