@@ -30,6 +30,7 @@ mod layers;
 )]
 mod leakscan;
 mod process;
+mod release;
 mod tidy;
 mod tools;
 mod workspace;
@@ -50,6 +51,15 @@ const COMMANDS: &[Command] = &[
     ("api", "compare the public interface of every crate with its listing", api::run),
     ("cross", "type-check and lint the other platforms", cross::run),
     ("fuzz", "build every fuzz target and run each for a few seconds", fuzz::run),
+    (
+        "dist",
+        "build the static program and its archive, the same bytes everywhere",
+        release::dist::run,
+    ),
+    ("image", "make an image of the program, or push it", release::image::run),
+    ("repro", "build twice in different places and compare", release::repro::run),
+    ("verify", "verify a release with the program in it, and tamper with it", release::verify::run),
+    ("release", "the whole way of a release; publishes nothing", release::run),
     ("tools", "install the pinned tools the checks need", tools::run),
     ("interop", "test against the real sops", interop::run),
     ("leakscan", "search the memory of a running dsops for its secrets", leakscan::run),

@@ -114,8 +114,10 @@ fn every_command_of_the_guide_does_what_it_says() {
     }
     assert!(count >= 17, "{count}");
     // What is in no block of a console is not run: no command of ours may stand there.
+    // `cargo xtask verify` runs those about a release of dsops itself.
+    let run = guide.replace("```console release\n", "```console\n");
     let outside: String =
-        guide.split("```console\n").enumerate().fold(String::new(), |all, (index, part)| {
+        run.split("```console\n").enumerate().fold(String::new(), |all, (index, part)| {
             let text = if index == 0 { part } else { part.split_once("```\n").unwrap().1 };
             all + text
         });
