@@ -53,7 +53,6 @@ mod artifact;
 mod claims;
 mod discover;
 pub mod evidence;
-mod json;
 mod policy;
 mod report;
 mod signer;
@@ -70,6 +69,8 @@ pub mod sbom;
 pub mod statement;
 #[cfg(feature = "tuf")]
 pub mod tuf;
+
+use dsops_json as json;
 
 pub use artifact::{Algorithm, Artifact, Digest};
 pub use claims::check_claims;

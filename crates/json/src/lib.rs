@@ -3,6 +3,22 @@
 //! `serde_json` keeps the last of two equal keys. Two readers that disagree on which one counts
 //! can be shown two documents in one, so here a duplicate is an error. So is a field nobody asked
 //! for, unless the caller is lenient.
+//!
+//! For documents of strangers that are judged, not for secrets: texts are ordinary memory.
+//!
+//! # Examples
+//! ```
+//! use dsops_json::{Fields, parse};
+//!
+//! let document = parse(br#"{"name": "demo", "parts": [{"size": 7}]}"#)?;
+//! let mut fields = Fields::of(&document, "")?;
+//! assert_eq!(fields.text("name")?, "demo");
+//! let mut parts = fields.objects("parts", 10)?;
+//! assert_eq!(parts[0].integer("size")?, Some(7));
+//! assert_eq!(parts[0].text("kind").unwrap_err().to_string(), "parts[0].kind: missing");
+//! assert!(parse(br#"{"a": 1, "a": 2}"#).is_err());
+//! # Ok::<(), dsops_json::JsonError>(())
+//! ```
 
 use std::fmt;
 
@@ -11,7 +27,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 
 /// A value of JSON. Numbers keep their value only when they are integers of 64 bits.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Json {
+pub enum Json {
     /// `null`.
     Null,
     /// `true` or `false`.
@@ -31,13 +47,16 @@ pub(crate) enum Json {
 /// What is wrong with a document, and where: `verificationMaterial.tlogEntries[0].logIndex`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}{problem}", .path, if .path.is_empty() { "" } else { ": " })]
-pub(crate) struct JsonError {
-    pub(crate) path: String,
-    pub(crate) problem: String,
+pub struct JsonError {
+    /// The path of names and indexes; empty when it is about the whole.
+    pub path: String,
+    /// What is wrong there.
+    pub problem: String,
 }
 
 impl JsonError {
-    pub(crate) fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
+    /// A problem at a path.
+    pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { path: path.into(), problem: problem.into() }
     }
 }
@@ -46,7 +65,10 @@ impl JsonError {
 const VALUES: usize = 4_000_000;
 
 /// Reads one document and nothing behind it but white space.
-pub(crate) fn parse(text: &[u8]) -> Result<Json, JsonError> {
+///
+/// # Errors
+/// It is no JSON of UTF-8, has a key twice, is nested too deep or has too many values.
+pub fn parse(text: &[u8]) -> Result<Json, JsonError> {
     if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
         return Err(JsonError::new(
             "",
@@ -70,7 +92,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Json, JsonError> {
 
 /// The documents of a file: the file itself, or its lines when the first one that is not blank is
 /// a document of its own (JSON lines). A last line without an end counts as any other.
-pub(crate) fn documents(content: &[u8]) -> Vec<&[u8]> {
+pub fn documents(content: &[u8]) -> Vec<&[u8]> {
     let lines: Vec<&[u8]> =
         content.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
     match lines.as_slice() {
@@ -93,7 +115,7 @@ impl Json {
     }
 
     /// The field of that name, when this is an object that has it.
-    pub(crate) fn get(&self, name: &str) -> Option<&Json> {
+    pub fn get(&self, name: &str) -> Option<&Json> {
         match self {
             Self::Object(fields) => {
                 fields.iter().find(|(key, _)| key == name).map(|(_, value)| value)
@@ -103,7 +125,7 @@ impl Json {
     }
 
     /// The text, when this is one.
-    pub(crate) fn as_str(&self) -> Option<&str> {
+    pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
@@ -112,7 +134,7 @@ impl Json {
 }
 
 /// The fields of one object, taken by name; what is left in the end was not asked for.
-pub(crate) struct Fields<'a> {
+pub struct Fields<'a> {
     path: String,
     entries: &'a [(String, Json)],
     taken: Vec<&'static str>,
@@ -120,7 +142,10 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The object `value`, which lies at `path` of its document.
-    pub(crate) fn of(value: &'a Json, path: impl Into<String>) -> Result<Self, JsonError> {
+    ///
+    /// # Errors
+    /// It is no object.
+    pub fn of(value: &'a Json, path: impl Into<String>) -> Result<Self, JsonError> {
         let path = path.into();
         match value {
             Json::Object(fields) => Ok(Self { path, entries: fields, taken: Vec::new() }),
@@ -129,17 +154,17 @@ impl<'a> Fields<'a> {
     }
 
     /// Where the field `name` lies.
-    pub(crate) fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     /// An error about the field `name`.
-    pub(crate) fn error(&self, name: &str, problem: impl Into<String>) -> JsonError {
+    pub fn error(&self, name: &str, problem: impl Into<String>) -> JsonError {
         JsonError::new(self.path(name), problem)
     }
 
     /// The value, when it is there. `null` is as good as absent (Protocol Buffers' JSON mapping).
-    pub(crate) fn optional(&mut self, name: &'static str) -> Option<&'a Json> {
+    pub fn optional(&mut self, name: &'static str) -> Option<&'a Json> {
         self.taken.push(name);
         self.entries
             .iter()
@@ -149,26 +174,35 @@ impl<'a> Fields<'a> {
     }
 
     /// The value, which must be there.
-    pub(crate) fn required(&mut self, name: &'static str) -> Result<&'a Json, JsonError> {
+    ///
+    /// # Errors
+    /// It is missing.
+    pub fn required(&mut self, name: &'static str) -> Result<&'a Json, JsonError> {
         self.optional(name).ok_or_else(|| self.error(name, "missing"))
     }
 
     /// The object at `name`, which must be there.
-    pub(crate) fn object(&mut self, name: &'static str) -> Result<Fields<'a>, JsonError> {
+    ///
+    /// # Errors
+    /// It is missing, or no object.
+    pub fn object(&mut self, name: &'static str) -> Result<Fields<'a>, JsonError> {
         let value = self.required(name)?;
         Fields::of(value, self.path(name))
     }
 
     /// The object at `name`, when it is there.
-    pub(crate) fn optional_object(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<Fields<'a>>, JsonError> {
+    ///
+    /// # Errors
+    /// It is no object.
+    pub fn optional_object(&mut self, name: &'static str) -> Result<Option<Fields<'a>>, JsonError> {
         self.optional(name).map(|value| Fields::of(value, self.path(name))).transpose()
     }
 
     /// The objects of the list at `name`, at most `limit`; none when it is absent.
-    pub(crate) fn objects(
+    ///
+    /// # Errors
+    /// It is no list, too long, or holds something else.
+    pub fn objects(
         &mut self,
         name: &'static str,
         limit: usize,
@@ -181,11 +215,10 @@ impl<'a> Fields<'a> {
     }
 
     /// The list at `name`, of at most `limit` values; empty when it is absent.
-    pub(crate) fn list(
-        &mut self,
-        name: &'static str,
-        limit: usize,
-    ) -> Result<&'a [Json], JsonError> {
+    ///
+    /// # Errors
+    /// It is no list, or too long.
+    pub fn list(&mut self, name: &'static str, limit: usize) -> Result<&'a [Json], JsonError> {
         match self.optional(name) {
             None => Ok(&[]),
             Some(Json::List(values)) if values.len() > limit => {
@@ -197,7 +230,10 @@ impl<'a> Fields<'a> {
     }
 
     /// The string at `name`, which must be there.
-    pub(crate) fn text(&mut self, name: &'static str) -> Result<&'a str, JsonError> {
+    ///
+    /// # Errors
+    /// It is missing, or no string.
+    pub fn text(&mut self, name: &'static str) -> Result<&'a str, JsonError> {
         match self.required(name)? {
             Json::Text(text) => Ok(text),
             other => Err(self.error(name, format!("{} where a string belongs", other.kind()))),
@@ -205,10 +241,10 @@ impl<'a> Fields<'a> {
     }
 
     /// The string at `name`, when it is there.
-    pub(crate) fn optional_text(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<&'a str>, JsonError> {
+    ///
+    /// # Errors
+    /// It is no string.
+    pub fn optional_text(&mut self, name: &'static str) -> Result<Option<&'a str>, JsonError> {
         match self.optional(name) {
             None => Ok(None),
             Some(Json::Text(text)) => Ok(Some(text)),
@@ -219,7 +255,10 @@ impl<'a> Fields<'a> {
     }
 
     /// The bytes at `name` in canonical base64, which must be there and not be empty.
-    pub(crate) fn bytes(&mut self, name: &'static str) -> Result<Vec<u8>, JsonError> {
+    ///
+    /// # Errors
+    /// It is missing, empty, or no canonical base64.
+    pub fn bytes(&mut self, name: &'static str) -> Result<Vec<u8>, JsonError> {
         let text = self.text(name)?;
         let bytes = base64(text).ok_or_else(|| self.error(name, "not canonical base64"))?;
         if bytes.is_empty() { Err(self.error(name, "empty")) } else { Ok(bytes) }
@@ -227,7 +266,10 @@ impl<'a> Fields<'a> {
 
     /// The integer at `name`, as a number or, as Protocol Buffers write 64 bits, a string.
     /// `None` when it is absent.
-    pub(crate) fn integer(&mut self, name: &'static str) -> Result<Option<u64>, JsonError> {
+    ///
+    /// # Errors
+    /// It is no integer from 0 to 2^63-1.
+    pub fn integer(&mut self, name: &'static str) -> Result<Option<u64>, JsonError> {
         let Some(value) = self.optional(name) else { return Ok(None) };
         let number = match value {
             Json::Integer(number) => i64::try_from(*number).ok(),
@@ -244,7 +286,10 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses what was not asked for; says nothing when `lenient`.
-    pub(crate) fn end(self, lenient: bool) -> Result<(), JsonError> {
+    ///
+    /// # Errors
+    /// The first field that nobody asked for.
+    pub fn end(self, lenient: bool) -> Result<(), JsonError> {
         match self.entries.iter().find(|(key, _)| !self.taken.contains(&key.as_str())) {
             Some((key, _)) if !lenient => Err(self.error(key, "unknown field")),
             _ => Ok(()),
@@ -253,12 +298,12 @@ impl<'a> Fields<'a> {
 }
 
 /// Decodes base64 (RFC 4648, section 4) in its one canonical spelling.
-pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
+pub fn base64(text: &str) -> Option<Vec<u8>> {
     Base64::decode_vec(text).ok()
 }
 
 /// Encodes base64 (RFC 4648, section 4).
-pub(crate) fn to_base64(bytes: &[u8]) -> String {
+pub fn to_base64(bytes: &[u8]) -> String {
     Base64::encode_string(bytes)
 }
 
