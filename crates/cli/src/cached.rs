@@ -43,6 +43,12 @@ impl Flags {
 
 /// Where the environment says that answers are kept; `None` when it names no place.
 pub fn places(environment: &dyn Environment) -> Option<Places> {
+    let (cache, state) = folders(environment)?;
+    Some(Places { cache_dir: part_of(&cache), state_dir: part_of(&state) })
+}
+
+/// The folders for all that dsops keeps, and for the keys to it; `None` when there is no place.
+pub fn folders(environment: &dyn Environment) -> Option<(PathBuf, PathBuf)> {
     let set = |name| environment.var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = |own, xdg, below_home: &str| {
         set(own)
@@ -52,10 +58,10 @@ pub fn places(environment: &dyn Environment) -> Option<Places> {
     let local = || Some(set(env_vars::LOCAL_APP_DATA)?.join("dsops"));
     let cache = folder(env_vars::CACHE_DIR, env_vars::XDG_CACHE_HOME, ".cache");
     let state = folder(env_vars::STATE_DIR, env_vars::XDG_STATE_HOME, ".local/state");
-    Some(Places {
-        cache_dir: part_of(&cache.or_else(|| Some(local()?.join("cache")))?),
-        state_dir: part_of(&state.or_else(|| Some(local()?.join("state")))?),
-    })
+    Some((
+        cache.or_else(|| Some(local()?.join("cache")))?,
+        state.or_else(|| Some(local()?.join("state")))?,
+    ))
 }
 
 /// Where in a folder for all that dsops keeps the answers of stores lie.

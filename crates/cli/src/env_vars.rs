@@ -53,6 +53,18 @@ variables! {
     XDG_STATE_HOME = "XDG_STATE_HOME";
     /// The user's own folder on Unix.
     HOME = "HOME";
+    /// The proxy for `https`, with `verify --online` and `verify trust update`.
+    HTTPS_PROXY = "HTTPS_PROXY";
+    /// The same; it comes first.
+    HTTPS_PROXY_LOWER = "https_proxy";
+    /// Hosts that are asked without a proxy.
+    NO_PROXY = "NO_PROXY";
+    /// The same; it comes first.
+    NO_PROXY_LOWER = "no_proxy";
+    /// The folder of Docker's `config.json` with the logins for registries, if not `~/.docker`.
+    DOCKER_CONFIG = "DOCKER_CONFIG";
+    /// A file with logins for registries, as podman and skopeo have it.
+    REGISTRY_AUTH_FILE = "REGISTRY_AUTH_FILE";
     /// Where a user's data lies on Windows.
     LOCAL_APP_DATA = "LOCALAPPDATA";
 }

@@ -85,5 +85,5 @@ pub use sigstore::{
     BUNDLE_LIMIT_BYTES, Bundle, BundleError, CosignParts, KeyKindError, Leniency, Outcome,
     Thresholds, TrustedKey, Verifier,
 };
-pub use trust::{TRUST_LIMIT_BYTES, TrustError, TrustRoot, TrustRoots};
+pub use trust::{RootSource, TRUST_LIMIT_BYTES, TrustError, TrustRoot, TrustRoots};
 pub use verify::{Demands, Evidence, Judged, Options, ReleaseReport, ReleaseVerifier, Requirement};

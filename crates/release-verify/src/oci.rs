@@ -26,4 +26,4 @@ pub use reference::Reference;
 #[cfg(feature = "oci")]
 pub use registry::{Challenge, DockerConfig, Keychain, Login, Registry};
 pub use simple::SimpleSigning;
-pub use source::{Fetched, Source};
+pub use source::{Fetched, Presence, Source};

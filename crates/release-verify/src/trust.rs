@@ -28,6 +28,18 @@ const STALE_AFTER: Duration = Duration::from_hours(180 * 24);
 /// How much of a file with roots is read.
 pub const TRUST_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 
+/// Where a root of trust is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RootSource {
+    /// It came with the program.
+    Embedded,
+    /// Its repository gave it, on a day that is known.
+    Repository,
+    /// The caller gave it.
+    Given,
+}
+
 /// A set of roots. Which one applies to a signature follows from who issued its certificate.
 #[derive(Clone, Debug)]
 pub struct TrustRoots {
@@ -47,6 +59,7 @@ impl TrustRoots {
                 .expect("the snapshot was read by a test of this crate");
             name.clone_into(&mut root.name);
             root.date = date;
+            root.source = RootSource::Embedded;
             // Verified by a test of this crate, so that not every run pays for it.
             for authority in root.authorities.iter().chain(&root.timestampers) {
                 authority.sound.get_or_init(|| true);
@@ -86,6 +99,10 @@ impl TrustRoots {
                 .map_err(|problem| TrustError::Format { origin: part.clone(), problem })?;
             root.name = part.to_string();
             root.date = date;
+            root.source = match date {
+                Some(_) => RootSource::Repository,
+                None => RootSource::Given,
+            };
             roots.push(root);
         }
         Ok(Self { roots })
@@ -96,6 +113,13 @@ impl TrustRoots {
     pub fn and(mut self, other: Self) -> Self {
         self.roots.extend(other.roots);
         self
+    }
+
+    /// These roots, with `newer` in the place of those of that name.
+    #[must_use]
+    pub fn updated(mut self, name: &str, newer: Self) -> Self {
+        self.roots.retain(|root| root.name != name);
+        self.and(newer)
     }
 
     /// Every root.
@@ -109,6 +133,7 @@ impl TrustRoots {
 pub struct TrustRoot {
     pub(crate) name: String,
     pub(crate) date: Option<SystemTime>,
+    pub(crate) source: RootSource,
     pub(crate) logs: Vec<Log>,
     pub(crate) ct_logs: Vec<Log>,
     pub(crate) authorities: Vec<Authority>,
@@ -124,6 +149,11 @@ impl TrustRoot {
     /// When it is known to have been current.
     pub fn date(&self) -> Option<SystemTime> {
         self.date
+    }
+
+    /// Where it is from.
+    pub fn source(&self) -> RootSource {
+        self.source
     }
 
     /// How many certificate authorities, transparency logs, certificate logs and timestamp
@@ -162,13 +192,15 @@ impl TrustRoot {
                 crate::State::Warning,
                 format!("the root of trust `{}` is of {day}, {days} days old", self.name),
             )
-            .help("a newer dsops has newer ones; or pass one with `--trusted-root`")
+            .help("`dsops verify trust update` gets newer ones; or pass one with `--trusted-root`")
         } else {
-            Finding::new(
-                "trust/root",
-                crate::State::Note,
-                format!("root of trust `{}` of {day}", self.name),
-            )
+            let from = match self.source {
+                RootSource::Embedded => ", as it came with this program",
+                RootSource::Repository => ", from its repository",
+                RootSource::Given => "",
+            };
+            let text = format!("root of trust `{}` of {day}{from}", self.name);
+            Finding::new("trust/root", crate::State::Note, text)
         }
     }
 }

@@ -139,13 +139,22 @@ impl ReleaseVerifier {
     /// The verdict on an artifact of which the digests are known, by evidence that the caller has.
     /// Signatures that need the content itself (minisign, Ed25519) stay undecided.
     pub fn verify_artifact(&self, artifact: &Artifact, evidence: &[Evidence]) -> Report {
-        let name = artifact.name().to_owned();
+        self.verify_digest(artifact, artifact.name(), evidence)
+    }
+
+    /// The same, of what evidence may call `path`.
+    pub(crate) fn verify_digest<'a>(
+        &self,
+        artifact: &Artifact,
+        path: &str,
+        evidence: impl IntoIterator<Item = &'a Evidence>,
+    ) -> Report {
         let no_content = || -> io::Result<Box<dyn Read>> {
             Err(io::Error::new(io::ErrorKind::Unsupported, "only its digest is at hand"))
         };
-        let target = Target { artifact, path: &name, open: &no_content };
+        let target = Target { artifact, path, open: &no_content };
         let judge = self.judge(&self.demands);
-        let judged = evidence.iter().map(|one| judge.judge(one, &target)).collect();
+        let judged = evidence.into_iter().map(|one| judge.judge(one, &target)).collect();
         conclude(artifact.clone(), judged, &self.demands, Vec::new())
     }
 

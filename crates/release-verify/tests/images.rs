@@ -19,7 +19,6 @@ use dsops_testkit::{Door, HttpAnswer, ImageRegistry, Referrers};
 use dsops_transport::{Client, Retry};
 use serde_json::{Value, json};
 
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -53,16 +52,7 @@ impl Lab {
 
     /// Puts a signature of cosign 2 over `digest` beside the image `beside`.
     fn sign_v2(&self, beside: &str, digest: &str, identity: &Identity) {
-        let signed = self.world().sign_image(digest, "app").identity(identity.clone()).make();
-        let layer = signed.image_layer(self.world());
-        self.registry.push_blob(&layer.blob);
-        self.companion(beside, "sig", &layer.descriptor);
-    }
-
-    fn companion(&self, digest: &str, ending: &str, layer: &Value) {
-        let tag = format!("{}.{ending}", digest.replace(':', "-"));
-        let layers = std::slice::from_ref(layer);
-        self.registry.push_artifact("app", Some(&tag), "", layers, None);
+        self.registry.sign("app", beside, digest, self.world(), identity);
     }
 
     /// Attaches a bundle with a statement of that type about `digest` to the image `beside`.
@@ -78,8 +68,7 @@ impl Lab {
     }
 
     fn attach_bytes(&self, beside: &str, bundle: &[u8]) {
-        let layer = self.registry.descriptor(BUNDLE, bundle);
-        self.registry.push_artifact("app", None, BUNDLE, &[layer], Some((beside, 1)));
+        self.registry.attach("app", beside, bundle);
     }
 
     fn reference(&self, rest: &str) -> Reference {
@@ -96,7 +85,7 @@ impl Lab {
         let client = client();
         let registry = Registry::new(&client, keychain, &self.reference(rest))?;
         let image = Image::new(&registry, registry.resolve()?, platform)?;
-        Ok(engine(&self.folder, demands).verify_image(&image))
+        Ok(engine(&self.folder, demands).verify_image(&image, &[]))
     }
 
     fn verify(&self) -> Report {
@@ -163,7 +152,7 @@ fn an_attestation_of_cosign_2() {
     let signed = lab.world().attest(&statement).make();
     let layer = signed.attestation_layer(lab.world(), "https://slsa.dev/provenance/v1");
     lab.registry.push_blob(&layer.blob);
-    lab.companion(&lab.image, "att", &layer.descriptor);
+    lab.registry.companion("app", &lab.image, "att", &layer.descriptor);
     let wants = demands(&World::identity()).require(Requirement::Provenance);
     let report = lab.verify_as(":v1", &(), None, wants).unwrap();
     assert_eq!(report.verdict, Verdict::Verified, "{}", shown(&report));
@@ -227,42 +216,15 @@ fn a_payload_that_was_changed() {
     layer.blob = String::from_utf8(layer.blob).unwrap().replace("\"app\"", "\"apq\"").into_bytes();
     let digest = lab.registry.push_blob(&layer.blob);
     layer.descriptor["digest"] = digest.into();
-    lab.companion(&lab.image, "sig", &layer.descriptor);
+    lab.registry.companion("app", &lab.image, "sig", &layer.descriptor);
     let report = lab.verify();
     assert_eq!(report.verdict, Verdict::Failed, "{}", shown(&report));
-}
-
-/// An index of two platforms, tagged `multi`; answers its digest and those of the two.
-fn multi(lab: &Lab) -> (String, String, String) {
-    let one = lab.registry.push_image("app", None, b"for amd64");
-    let two = lab.registry.push_image("app", None, b"for arm64");
-    let size = |digest: &str| {
-        let client = client();
-        let registry = Registry::new(&client, &(), &lab.reference(":v1")).unwrap();
-        let digest = Digest::parse(digest).unwrap();
-        registry.manifest(&digest, 1 << 20).unwrap().unwrap().len()
-    };
-    let entry = |digest: &str, architecture: &str| {
-        json!({
-            "mediaType": MANIFEST, "digest": digest, "size": size(digest),
-            "platform": {"os": "linux", "architecture": architecture},
-        })
-    };
-    let index = lab.registry.push(
-        "app",
-        Some("multi"),
-        &json!({
-            "schemaVersion": 2, "mediaType": INDEX,
-            "manifests": [entry(&one, "amd64"), entry(&two, "arm64")],
-        }),
-    );
-    (index, one, two)
 }
 
 #[test]
 fn several_platforms() {
     let lab = Lab::open();
-    let (index, amd64, _) = multi(&lab);
+    let [index, amd64, _] = lab.registry.push_platforms("app", "multi");
     let verify = |platform: Option<&str>| {
         let platform = platform.map(|text| Platform::parse(text).unwrap());
         lab.verify_as(":multi", &(), platform.as_ref(), demands(&World::identity()))
@@ -398,6 +360,46 @@ fn blobs_from_elsewhere_without_credentials() {
         request.path().contains("/manifests/").then(answer)
     });
     assert!(lab.verify_as(":v1", &(), None, demands(&World::identity())).is_err());
+}
+
+/// A registry on one address that has its tokens on another, as an attacker's would.
+#[test]
+fn credentials_go_to_the_registrys_own_hosts() {
+    let others = ImageRegistry::start(Referrers::Api, Door::Token(None));
+    let port = others.repository("x").split_once(':').unwrap().1.trim_end_matches("/x").to_owned();
+    let lab = Lab::new(Referrers::Api, Door::Token(None));
+    lab.sign_v2(&lab.image, &lab.image, &World::identity());
+    let challenge = format!("Bearer realm=\"http://localhost:{port}/token\",service=\"s\"");
+    lab.registry.lie(move |request| {
+        let refused = request.header("authorization").is_none();
+        let answer = || HttpAnswer::new(401, "").with("www-authenticate", challenge.clone());
+        (refused && request.path().starts_with("/v2/")).then(answer)
+    });
+    let client = client();
+    let reference = lab.reference(":v1");
+    let registry = || Registry::new(&client, &Password, &reference).unwrap();
+    let shown = |others: &ImageRegistry| {
+        let asked = others.requests();
+        assert!(!asked.is_empty());
+        asked.iter().any(|request| request.header("authorization").is_some())
+    };
+    // Where anybody gets a token nobody needs credentials.
+    let image = registry().resolve().unwrap();
+    assert_eq!(image.digest.to_string(), lab.image);
+    assert!(!shown(&others));
+    // The host is the registry's own: its user says so.
+    registry().allow_token_host("LOCALHOST").resolve().unwrap();
+    assert!(shown(&others));
+    // Where nobody does, the refusal says why.
+    others.lie(|request| {
+        let known = request.header("authorization").is_some();
+        (!known).then(|| HttpAnswer::new(401, "{}"))
+    });
+    match registry().resolve() {
+        Err(OciError::ForeignRealm { host, .. }) => assert_eq!(host, "localhost"),
+        other => panic!("{other:?}"),
+    }
+    registry().allow_token_host("localhost").resolve().unwrap();
 }
 
 /// What a lie leads to: whether it is an error at once, or what the report says of it.
@@ -599,37 +601,8 @@ fn a_blob_of_the_right_size_and_another_digest() {
     assert_eq!(code(&report, "image/digest"), Some(State::Failed));
 }
 
-/// Copies what a registry holds of `app` into a layout, as `skopeo copy` and `cosign save` do.
 fn save(lab: &Lab, to: &Path, entries: &[(&str, Value)]) {
-    use std::fs;
-    fs::create_dir_all(to.join("blobs/sha256")).unwrap();
-    fs::write(to.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
-    let client = client();
-    let registry = Registry::new(&client, &(), &lab.reference(":v1")).unwrap();
-    let keep = |bytes: &[u8]| {
-        let digest = Digest::of(Algorithm::Sha256, bytes);
-        fs::write(to.join("blobs/sha256").join(digest.hex()), bytes).unwrap();
-    };
-    let mut manifests = Vec::new();
-    for (name, annotations) in entries {
-        let bytes = match Digest::parse(name) {
-            Some(digest) => registry.manifest(&digest, 1 << 20),
-            None => registry.tagged(name, 1 << 20),
-        };
-        let bytes = bytes.unwrap().unwrap();
-        keep(&bytes);
-        if let Document::Manifest(manifest) = Document::read(&bytes, "it").unwrap() {
-            for layer in &manifest.layers {
-                keep(&registry.blob(&layer.digest, layer.size).unwrap());
-            }
-        }
-        let digest = Digest::of(Algorithm::Sha256, &bytes).to_string();
-        manifests.push(json!({
-            "mediaType": MANIFEST, "digest": digest, "size": bytes.len(), "annotations": annotations,
-        }));
-    }
-    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests});
-    fs::write(to.join("index.json"), index.to_string()).unwrap();
+    lab.registry.save("app", entries, to).unwrap();
 }
 
 fn archive(folder: &Path, to: &Path) {
@@ -642,7 +615,7 @@ fn archive(folder: &Path, to: &Path) {
 fn verify_layout(lab: &Lab, path: &Path, name: Option<&str>) -> Result<Report, OciError> {
     let layout = Layout::open(path)?;
     let image = Image::described(&layout, &layout.image(name)?, None)?;
-    Ok(engine(&lab.folder, demands(&World::identity())).verify_image(&image))
+    Ok(engine(&lab.folder, demands(&World::identity())).verify_image(&image, &[]))
 }
 
 #[test]
@@ -724,9 +697,6 @@ fn layouts_that_were_changed() {
     for entry in fs::read_dir(dir.path().join("blobs/sha256")).unwrap() {
         let path = entry.unwrap().path();
         let good = fs::read(&path).unwrap();
-        if good == b"the program" || good == b"{}" {
-            continue;
-        }
         let mut bad = good.clone();
         let middle = bad.len() / 2;
         bad[middle] ^= 1;
@@ -738,7 +708,13 @@ fn layouts_that_were_changed() {
         fs::write(&path, good).unwrap();
         changed += 1;
     }
-    assert_eq!(changed, 3, "manifest, signature's manifest, payload");
+    assert_eq!(changed, 5, "manifest, config, layer, signature's manifest, payload");
+    // What is missing is said, and nothing else: whoever fetches it compares it.
+    let layer = Digest::of(Algorithm::Sha256, b"the program").hex();
+    fs::remove_file(dir.path().join("blobs/sha256").join(layer)).unwrap();
+    let report = verify_layout(&lab, dir.path(), None).unwrap();
+    assert_eq!(report.verdict, Verdict::Verified, "{}", shown(&report));
+    assert_eq!(code(&report, "image/content"), Some(State::Warning));
     // What is no layout.
     fs::write(dir.path().join("oci-layout"), r#"{"imageLayoutVersion":"2.0.0"}"#).unwrap();
     assert!(matches!(Layout::open(dir.path()), Err(OciError::NotAnImage { .. })));

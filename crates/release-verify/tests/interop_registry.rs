@@ -127,7 +127,7 @@ impl Theirs {
         let reference: Reference = format!("{}/app:{tag}", self.address).parse().unwrap();
         let registry = Registry::new(&self.client, &(), &reference)?;
         let image = Image::new(&registry, registry.resolve()?, None)?;
-        let report = engine(folder, demands(&World::identity())).verify_image(&image);
+        let report = engine(folder, demands(&World::identity())).verify_image(&image, &[]);
         println!("{tag}: {} with {} findings", report.verdict.word(), report.findings.len());
         Ok(report.verdict)
     }
@@ -209,7 +209,7 @@ fn copies(theirs: &Theirs, folder: &Folder, digest: &str) {
         let layout = Layout::open(path).unwrap();
         let image = Image::described(&layout, &layout.image(None).unwrap(), None).unwrap();
         assert_eq!(image.digest().to_string(), digest, "{}", path.display());
-        engine(folder, demands(&World::identity())).verify_image(&image).verdict
+        engine(folder, demands(&World::identity())).verify_image(&image, &[]).verdict
     };
     assert_eq!(verdict(&layout), Verdict::Verified);
     // The archive holds the image alone.

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::http::{HttpAnswer, HttpRequest, HttpServer};
 use crate::sigstore::{base64, hex, sha256};
 
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// How a registry lists what is about an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +87,19 @@ impl ImageRegistry {
     /// From now on `lie` answers what it has an answer for.
     pub fn lie(&self, lie: impl Fn(&HttpRequest) -> Option<HttpAnswer> + Send + Sync + 'static) {
         *self.shared.lie.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(lie));
+    }
+
+    /// A manifest or index, by tag or digest.
+    pub fn manifest(&self, repository: &str, name: &str) -> Option<Vec<u8>> {
+        let content = self.shared.content();
+        let key = |name: &str| (repository.to_owned(), name.to_owned());
+        let digest = content.tags.get(&key(name)).map_or(name, String::as_str);
+        content.manifests.get(&key(digest)).map(|stored| stored.bytes.clone())
+    }
+
+    /// A blob, by its digest.
+    pub fn blob(&self, digest: &str) -> Option<Vec<u8>> {
+        self.shared.content().blobs.get(digest).cloned()
     }
 
     /// Keeps a blob and answers its digest.

@@ -7,6 +7,8 @@ pub mod binaries;
 mod faulty;
 mod http;
 #[cfg(feature = "sigstore")]
+mod image_evidence;
+#[cfg(feature = "sigstore")]
 mod image_registry;
 #[cfg(feature = "sigstore")]
 pub mod sigstore;
@@ -14,6 +16,8 @@ mod virtual_time;
 
 pub use faulty::{Behaviour, Faulty, Log, Open, Script};
 pub use http::{HttpAnswer, HttpHandler, HttpRequest, HttpServer, serve};
+#[cfg(feature = "sigstore")]
+pub use image_evidence::BUNDLE;
 #[cfg(feature = "sigstore")]
 pub use image_registry::{Door, ImageRegistry, Referrers};
 pub use virtual_time::VirtualTime;

@@ -5,13 +5,16 @@ mod demands;
 mod digest;
 mod explain;
 mod files;
+mod images;
 mod inputs;
 mod json;
+mod online;
 mod outcome;
 mod own;
 mod sarif;
 #[cfg(test)]
 mod schema;
+mod stored;
 mod text;
 mod trust;
 mod waiting;
@@ -21,6 +24,7 @@ use std::ffi::OsString;
 use clap::{Subcommand, ValueHint};
 
 use dsops_release_verify::codes;
+use dsops_release_verify::oci::Platform;
 
 use self::demands::How;
 use self::outcome::{Found, Outcome};
@@ -36,9 +40,12 @@ Examples:
   dsops verify dist --policy github:acme/app@v1.2.3 --require sbom,provenance
   dsops verify app.tar.gz --identity 'https://github.com/acme/app/.github/workflows/release.yml@refs/tags/*' --issuer https://token.actions.githubusercontent.com
   dsops verify app.tar.gz --key minisign.pub
+  dsops verify ghcr.io/acme/app:v1.2.3 --policy github:acme/app --online
+  dsops verify oci:layout:v1.2.3 --policy github:acme/app --platform linux/amd64
   find dist -type f -print0 | dsops verify --policy github:acme/app --files-from - --null
 
-Evidence that lies beside an artifact is found by its name. Nothing uses the network.
+Evidence that lies beside an artifact is found by its name, that of an image where cosign and GitHub
+attach it. Nothing uses the network but registries and roots of trust with `--online`.
 A file that is called like one of the commands is `./trust`, `./self` and so on.";
 
 /// What `dsops verify` takes.
@@ -47,7 +54,8 @@ A file that is called like one of the commands is `./trust`, `./self` and so on.
 pub struct Args {
     #[command(subcommand)]
     pub action: Option<Action>,
-    /// Files, folders of release files, `sha256:…`, images; `-` for standard input
+    /// Files, folders of release files, `sha256:…`, images (a layout, HOST/NAME:TAG); `-` for
+    /// standard input
     #[arg(value_name = "ARTIFACTS", value_hint = ValueHint::AnyPath)]
     pub artifacts: Vec<OsString>,
     /// Verify also what a file lists, one name a line (`-` for standard input)
@@ -58,6 +66,11 @@ pub struct Args {
     pub null: bool,
     #[command(flatten)]
     pub how: How,
+    /// Of an image for several platforms the one for this, as `linux/arm64`; else all together
+    #[arg(long, value_name = "PLATFORM", value_parser = images::platform)]
+    pub platform: Option<Platform>,
+    #[command(flatten)]
+    pub network: online::Flags,
     #[command(flatten)]
     pub output: Output,
 }
@@ -108,6 +121,8 @@ impl Args {
         !self.artifacts.is_empty()
             || !self.files_from.is_empty()
             || self.output.sarif
+            || self.platform.is_some()
+            || self.network.is_anything_said()
             || self.how.is_anything_said()
     }
 }

@@ -13,7 +13,8 @@ pub(crate) const NOT_TEXT: &str = "its name is no text";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanLimits {
-    /// Files in all, evidence included.
+    /// Files and folders in all, evidence included: who is to look at a million empty folders has
+    /// as much to do.
     pub files: usize,
     /// Folders within folders.
     pub depth: usize,
@@ -111,6 +112,7 @@ impl Scan {
         let mut scan = Self { root: root.to_owned(), files: Vec::new(), refused: Vec::new() };
         let real = fs::canonicalize(root).map_err(|error| DiscoverError::io(root, error))?;
         let mut folders = vec![(String::new(), 0)];
+        let mut count = 0;
         while let Some((folder, depth)) = folders.pop() {
             let path = root.join(&folder);
             let entries = fs::read_dir(&path).map_err(|error| DiscoverError::io(&path, error))?;
@@ -122,13 +124,10 @@ impl Scan {
                     "" => name.to_owned(),
                     folder => format!("{folder}/{name}"),
                 };
-                if scan.files.len() + scan.refused.len() >= limits.files {
-                    let path = root.to_owned();
-                    return Err(DiscoverError::TooMuch {
-                        path,
-                        limit: limits.files,
-                        what: "files",
-                    });
+                count += 1;
+                if count > limits.files {
+                    let (path, what) = (root.to_owned(), "files and folders");
+                    return Err(DiscoverError::TooMuch { path, limit: limits.files, what });
                 }
                 let kind = entry.file_type().map_err(|error| DiscoverError::io(&own, error))?;
                 let Some(text) = name.to_str() else {
@@ -249,11 +248,19 @@ mod tests {
             touch(&root.path().join(name));
         }
         let limits = |files, depth| ScanLimits { files, depth, ..ScanLimits::default() };
-        for limits in [limits(2, 9), limits(9, 1)] {
+        // Three files, and two folders.
+        for limits in [limits(4, 9), limits(9, 1)] {
             let error = Scan::new(root.path(), true, limits).unwrap_err();
             assert!(matches!(error, DiscoverError::TooMuch { .. }), "{error}");
         }
-        assert_eq!(Scan::new(root.path(), true, limits(3, 2)).unwrap().files.len(), 3);
+        assert_eq!(Scan::new(root.path(), true, limits(5, 2)).unwrap().files.len(), 3);
+        let empty = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "b/c", "d"] {
+            fs::create_dir(empty.path().join(name)).unwrap();
+        }
+        let error = Scan::new(empty.path(), true, limits(3, 9)).unwrap_err();
+        assert!(matches!(error, DiscoverError::TooMuch { limit: 3, .. }), "{error}");
+        assert!(Scan::new(empty.path(), true, limits(4, 9)).is_ok());
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub enum OciError {
         problem: String,
     },
     /// It is one of several, and none was chosen.
-    #[error("{what} holds several images: {}", names.join(", "))]
+    #[error("{what}: there are several images: {}", names.join(", "))]
     Ambiguous {
         /// What holds them.
         what: String,
@@ -99,6 +99,14 @@ pub enum OciError {
         registry: String,
         /// What is in the way; never a credential.
         problem: String,
+    },
+    /// The registry sends us elsewhere with credentials that are for itself.
+    #[error("{registry} asks to show its credentials to another host, {host}, and refuses without")]
+    ForeignRealm {
+        /// The registry.
+        registry: String,
+        /// The host it names.
+        host: String,
     },
     /// The registry wants a kind of authentication that is not known here.
     #[error("{registry} asks for credentials in a way that is not known: {}", challenge.escape_debug())]
@@ -135,6 +143,9 @@ impl OciError {
                 "do not use this copy; get the image from a registry you trust, by its digest"
             }
             Self::Ambiguous { .. } => "name one of them by its tag or digest",
+            Self::ForeignRealm { .. } => {
+                "if that host is the registry's own, allow it with `--token-host HOST`"
+            }
             Self::Credentials { .. } => "log in again, e.g. with `docker login`",
             #[cfg(feature = "oci")]
             Self::Transport(error) => return error.help(),

@@ -1,10 +1,15 @@
 //! An image that was resolved: by which digest it is known, and which digests stand for it.
 
+use std::collections::BTreeSet;
+
 use super::OciError;
 use super::evidence::{Piece, find};
-use super::manifest::{Descriptor, Document, Platform};
-use super::source::{Fetch, Fetched, Source};
+use super::manifest::{Descriptor, Document, MANIFEST_LIMIT_BYTES, Platform};
+use super::source::{Fetch, Fetched, Presence, Source};
 use crate::{Artifact, Digest, Evidence, Finding, Origin, ReleaseVerifier, Report, State, Verdict};
+
+/// How many bytes the manifests that an index lists may have together; each is read.
+const LISTED_LIMIT_BYTES: u64 = 16 * MANIFEST_LIMIT_BYTES;
 
 /// An image in a source, pinned: a manifest, and the index that lists it when it was chosen from one.
 pub struct Image<'a> {
@@ -12,6 +17,8 @@ pub struct Image<'a> {
     manifest: Fetched,
     /// The index through which the manifest was reached.
     index: Option<(Fetched, Platform)>,
+    /// The name it was asked for by.
+    asked: Option<String>,
 }
 
 impl<'a> Image<'a> {
@@ -22,25 +29,29 @@ impl<'a> Image<'a> {
     /// the index itself is the image.
     ///
     /// # Errors
-    /// [`OciError::NotFound`] when the index has nothing for the platform, and what goes wrong
-    /// when its manifest is fetched.
+    /// [`OciError::NotFound`] when the index has nothing for the platform,
+    /// [`OciError::Ambiguous`] when it has several, and what goes wrong when its manifest is
+    /// fetched.
     pub fn new(
         source: &'a dyn Source,
         root: Fetched,
         platform: Option<&Platform>,
     ) -> Result<Self, OciError> {
         let (Some(platform), Document::Index(_)) = (platform, &root.document) else {
-            return Ok(Self { source, manifest: root, index: None });
+            return Ok(Self { source, manifest: root, index: None, asked: None });
         };
-        let entry = root.document.for_platform(platform).ok_or_else(|| OciError::NotFound {
-            what: format!("an image for {platform} in {}@{}", source.name(), root.digest),
+        let name = format!("{}@{}", source.name(), root.digest);
+        let entry = root.document.for_platform(platform, &name)?;
+        let entry = entry.ok_or_else(|| OciError::NotFound {
+            what: format!("an image for {platform} in {name}"),
         })?;
         let manifest = Fetch(source).described(entry)?;
         if matches!(manifest.document, Document::Index(_)) {
             let what = format!("the entry for {platform} of {}", root.digest);
             return Err(OciError::malformed(what, "an index in an index"));
         }
-        Ok(Self { source, manifest, index: Some((root, platform.clone())) })
+        let index = Some((root, platform.clone()));
+        Ok(Self { source, manifest, index, asked: None })
     }
 
     /// The image of a descriptor, as a layout gives it.
@@ -53,6 +64,13 @@ impl<'a> Image<'a> {
         platform: Option<&Platform>,
     ) -> Result<Self, OciError> {
         Self::new(source, Fetch(source).described(descriptor)?, platform)
+    }
+
+    /// The same, with the name that somebody asked for it by: the report says which digest that was.
+    #[must_use]
+    pub fn asked_as(mut self, name: impl Into<String>) -> Self {
+        self.asked = Some(name.into());
+        self
     }
 
     /// The digest it is known by.
@@ -80,11 +98,18 @@ impl<'a> Image<'a> {
     fn findings(&self) -> Vec<Finding> {
         let origin = Origin::new(self.source.name());
         let digest = self.digest().to_string();
-        let mut findings = vec![
+        let mut findings = Vec::new();
+        if let Some(asked) = &self.asked {
+            // Of an index a tag names the index, and not the manifest in it.
+            let named = self.index.as_ref().map_or(self.digest(), |(index, _)| &index.digest);
+            let message = format!("`{asked}` stood for {named}");
+            findings.push(Finding::new("image/resolved", State::Note, message));
+        }
+        findings.push(
             Finding::passed("image/digest", "the manifest is the one its digest names")
                 .compared(digest.clone(), digest)
                 .at(&origin),
-        ];
+        );
         if let Some((index, platform)) = &self.index {
             let message = format!("the index {} names it for {platform}", index.digest);
             findings.push(Finding::passed("image/platform", message).at(&origin));
@@ -92,7 +117,22 @@ impl<'a> Image<'a> {
             let message = "it is an index: the verdict is on all its platforms together";
             findings.push(Finding::new("image/platform", State::Note, message).at(&origin));
         }
+        findings.extend(self.content().into_iter().map(|finding| finding.at(&origin)));
         findings
+    }
+
+    /// Whether the config and layers that lie beside the manifest are those it names.
+    fn content(&self) -> Vec<Finding> {
+        let mut content = Content::default();
+        let looked = match &self.manifest.document {
+            Document::Manifest(manifest) => content
+                .blobs(self.source, std::iter::once(&manifest.config).chain(&manifest.layers)),
+            Document::Index(index) => content.manifests(self.source, &index.manifests),
+        };
+        match looked {
+            Err(error) => vec![error.finding()],
+            Ok(()) => content.finding().into_iter().collect(),
+        }
     }
 }
 
@@ -102,17 +142,88 @@ impl std::fmt::Debug for Image<'_> {
     }
 }
 
+/// What was looked at besides the manifest.
+#[derive(Default)]
+struct Content {
+    seen: BTreeSet<Digest>,
+    good: usize,
+    missing: usize,
+}
+
+impl Content {
+    fn blobs<'b>(
+        &mut self,
+        source: &dyn Source,
+        blobs: impl Iterator<Item = &'b Descriptor>,
+    ) -> Result<(), OciError> {
+        for blob in blobs {
+            if !self.seen.insert(blob.digest.clone()) {
+                continue;
+            }
+            match source.check(blob)? {
+                Presence::Good => self.good += 1,
+                Presence::Missing => self.missing += 1,
+                Presence::NotLooked => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for each platform's manifest that is there: seldom are all of them.
+    fn manifests(&mut self, source: &dyn Source, listed: &[Descriptor]) -> Result<(), OciError> {
+        let all = listed.iter().fold(0, |all: u64, one| all.saturating_add(one.size));
+        if all > LISTED_LIMIT_BYTES {
+            let what = "all the manifests that the index lists".to_owned();
+            return Err(OciError::TooLarge { what, limit_bytes: LISTED_LIMIT_BYTES });
+        }
+        for entry in listed {
+            let before = self.good;
+            self.blobs(source, std::iter::once(entry))?;
+            if self.good == before {
+                continue;
+            }
+            if let Document::Manifest(manifest) = Fetch(source).described(entry)?.document {
+                self.blobs(source, std::iter::once(&manifest.config).chain(&manifest.layers))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finding(&self) -> Option<Finding> {
+        const CODE: &str = "image/content";
+        match (self.good, self.missing) {
+            (0, 0) => None,
+            (good, 0) => Some(Finding::passed(
+                CODE,
+                format!("all that the manifest names is here, and is it: {good} in number"),
+            )),
+            (good, missing) => Some(
+                Finding::new(
+                    CODE,
+                    State::Warning,
+                    format!(
+                        "of what the manifest names {good} are here and good, {missing} are missing"
+                    ),
+                )
+                .help("whoever adds what is missing has to compare it with its digest"),
+            ),
+        }
+    }
+}
+
 impl ReleaseVerifier {
-    /// The verdict on an image, by the evidence that lies beside it in its source.
+    /// The verdict on an image, by the evidence that lies beside it in its source, and by `more`
+    /// that the caller has.
     ///
     /// When the image was chosen from an index, evidence about the index stands for it as well; the
     /// report says which of the two was signed. A source that sends other bytes than it was asked
-    /// for fails the image, whatever else is in order.
+    /// for fails the image, whatever else is in order. Of an image in a layout the config and
+    /// layers are compared with their digests too.
     #[expect(clippy::missing_panics_doc, reason = "the digest is a SHA-256")]
-    pub fn verify_image(&self, image: &Image<'_>) -> Report {
+    pub fn verify_image(&self, image: &Image<'_>, more: &[Evidence]) -> Report {
         let mut reports: Vec<Report> = image
             .levels()
-            .map(|(level, fetched)| self.verify_level(image.source, level, fetched))
+            .map(|(level, fetched)| self.verify_level(image, level, fetched, more))
             .collect();
         let best = reports
             .iter()
@@ -134,11 +245,22 @@ impl ReleaseVerifier {
         findings.extend(decisive.findings);
         let artifact = Artifact::from_digest(image.name(), image.manifest.sha256.clone())
             .expect("it is a SHA-256");
-        Report::conclude(artifact, findings, decisive.signers)
+        // Who signed what is refused in the end signed nothing that counts.
+        let report = Report::conclude(artifact, findings, decisive.signers);
+        match report.verdict {
+            Verdict::Failed => Report { signers: Vec::new(), ..report },
+            _ => report,
+        }
     }
 
-    fn verify_level(&self, source: &dyn Source, level: &str, fetched: &Fetched) -> Report {
-        let found = find(source, &fetched.digest, self.leniency());
+    fn verify_level(
+        &self,
+        image: &Image<'_>,
+        level: &str,
+        fetched: &Fetched,
+        more: &[Evidence],
+    ) -> Report {
+        let found = find(image.source, &fetched.digest, self.leniency());
         let evidence: Vec<Evidence> = found
             .pieces
             .into_iter()
@@ -151,10 +273,12 @@ impl ReleaseVerifier {
                 Piece::Broken(origin, finding) => Evidence::broken(finding, origin),
             })
             .collect();
-        let name = format!("{}@{}", source.name(), fetched.digest);
+        let name = format!("{}@{}", image.source.name(), fetched.digest);
         let artifact =
-            Artifact::from_digest(name, fetched.sha256.clone()).expect("it is a SHA-256");
-        let report = self.verify_artifact(&artifact, &evidence);
+            Artifact::from_digest(name.clone(), fetched.sha256.clone()).expect("it is a SHA-256");
+        // Evidence that was named is of what was asked for.
+        let path = image.asked.as_deref().unwrap_or(&name);
+        let report = self.verify_digest(&artifact, path, evidence.iter().chain(more));
         let is_verified = report.verdict == Verdict::Verified;
         let mut findings = found.findings;
         if is_verified {

@@ -4,13 +4,14 @@
 mod archive;
 mod folder;
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::manifest::{Descriptor, Document, MANIFEST_LIMIT_BYTES};
-use super::source::{Fetch, Source};
+use super::source::{Fetch, Presence, Source};
 use super::{OciError, Reference};
-use crate::Digest;
 use crate::json::{self, Fields};
+use crate::{Algorithm, Artifact, Digest};
 use archive::Archive;
 use folder::Folder;
 
@@ -31,6 +32,8 @@ trait Files {
     fn path(&self) -> &Path;
     /// The file, or `None` when there is none.
     fn read(&self, path: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, OciError>;
+    /// The size and digest of the file, which may be as large as it likes; `None` when there is none.
+    fn hash(&self, path: &str, algorithm: Algorithm) -> Result<Option<(u64, Digest)>, OciError>;
 }
 
 /// An OCI layout: a folder or a tar archive.
@@ -172,6 +175,21 @@ impl Source for Layout {
             .ok_or_else(|| OciError::NotFound { what: format!("blob {digest}") })
     }
 
+    fn check(&self, descriptor: &Descriptor) -> Result<Presence, OciError> {
+        let (expected, algorithm) = (&descriptor.digest, descriptor.digest.algorithm());
+        let Some((size, found)) = self.files.hash(&Self::blob_path(expected), algorithm)? else {
+            return Ok(Presence::Missing);
+        };
+        let what = format!("blob {expected}");
+        if size != descriptor.size {
+            return Err(OciError::WrongSize { what, expected: descriptor.size, found: size });
+        }
+        if found != *expected {
+            return Err(OciError::WrongDigest { what, expected: expected.clone(), found });
+        }
+        Ok(Presence::Good)
+    }
+
     fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, OciError> {
         if self.entries.len() > LOOK_LIMIT {
             return Err(OciError::TooMany { what: "the entries of the layout", limit: LOOK_LIMIT });
@@ -218,7 +236,7 @@ fn is_companion_tag(tag: &str) -> bool {
     let tag = tag.rsplit_once(':').map_or(tag, |(_, tag)| tag);
     let Some((algorithm, rest)) = tag.split_once('-') else { return false };
     let digits = rest.split('.').next().unwrap_or_default();
-    crate::Algorithm::from_name(algorithm)
+    Algorithm::from_name(algorithm)
         .is_some_and(|algorithm| Digest::from_hex(algorithm, digits).is_some())
 }
 
@@ -237,6 +255,12 @@ fn is_called(entry: &Descriptor, name: &str) -> bool {
 fn shown_name(entry: &Descriptor) -> String {
     let name = entry.annotation(FULL_NAME).or(entry.annotation(REF_NAME));
     name.map_or_else(|| entry.digest.to_string(), |name| name.escape_debug().to_string())
+}
+
+/// The size and digest of what `source` gives.
+fn hash(source: impl Read, algorithm: Algorithm) -> io::Result<Option<(u64, Digest)>> {
+    let artifact = Artifact::read("", source, &[algorithm])?;
+    Ok(artifact.size().zip(artifact.digest(algorithm).cloned()))
 }
 
 /// The error for a file that cannot be read.

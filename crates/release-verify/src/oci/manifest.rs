@@ -87,6 +87,8 @@ impl std::fmt::Display for Platform {
 pub struct Manifest {
     /// What kind of artifact it is: its `artifactType`, else the media type of its config.
     pub artifact_type: Option<String>,
+    /// What it is run with.
+    pub config: Descriptor,
     /// Its layers, in their order.
     pub layers: Vec<Descriptor>,
     /// What it is about.
@@ -129,13 +131,35 @@ impl Document {
         parse(bytes).map_err(|error| OciError::json(what, &error))
     }
 
-    /// The manifest for a platform, in an index.
-    pub fn for_platform(&self, platform: &Platform) -> Option<&Descriptor> {
-        let Self::Index(index) = self else { return None };
-        index
-            .manifests
-            .iter()
-            .find(|entry| entry.platform.as_ref().is_some_and(|its| platform.accepts(its)))
+    /// The manifest for a platform, in an index; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`OciError::Ambiguous`] when several manifests are for it: which of them runs is decided by
+    /// whoever runs it (by the variant of a processor, the version of Windows).
+    pub fn for_platform(
+        &self,
+        platform: &Platform,
+        what: &str,
+    ) -> Result<Option<&Descriptor>, OciError> {
+        let Self::Index(index) = self else { return Ok(None) };
+        let is_for =
+            |entry: &&Descriptor| entry.platform.as_ref().is_some_and(|its| platform.accepts(its));
+        let mut found: Vec<&Descriptor> = index.manifests.iter().filter(is_for).collect();
+        found.sort_by(|one, other| one.digest.cmp(&other.digest));
+        found.dedup_by(|one, other| one.digest == other.digest);
+        match found.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one)),
+            several => {
+                let its = |entry: &Descriptor| entry.platform.as_ref().map(Platform::to_string);
+                let named = several.iter().map(|entry| {
+                    let platform = its(entry).unwrap_or_default();
+                    format!("{} ({})", entry.digest, platform.escape_debug())
+                });
+                let what = format!("{what} for {platform}");
+                Err(OciError::Ambiguous { what, names: named.collect() })
+            }
+        }
     }
 }
 
@@ -164,7 +188,8 @@ fn parse(bytes: &[u8]) -> Result<Document, JsonError> {
     let own_type = fields.optional_text("artifactType")?.map(str::to_owned);
     let config = descriptor(fields.object("config")?)?;
     Ok(Document::Manifest(Box::new(Manifest {
-        artifact_type: own_type.or(Some(config.media_type)),
+        artifact_type: own_type.or_else(|| Some(config.media_type.clone())),
+        config,
         layers: descriptors(&mut fields, "layers")?,
         subject: fields.optional_object("subject")?.map(descriptor).transpose()?,
         annotations: annotations(&mut fields)?,
@@ -267,15 +292,27 @@ mod tests {
     fn platforms() {
         let platform = |text: &str| Platform::parse(text).unwrap();
         let text = format!(
-            r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{},{}]}}"#,
+            r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{0},{0},{1}]}}"#,
             entry(r#","platform":{"os":"linux","architecture":"arm","variant":"v6"}"#),
-            entry(r#","platform":{"os":"linux","architecture":"arm","variant":"v7"}"#),
+            entry(r#","platform":{"os":"linux","architecture":"arm","variant":"v7"}"#)
+                .replace("e3b0", "e3b1"),
         );
         let index = read(&text).unwrap();
-        let found = |text| index.for_platform(&platform(text)).and_then(|it| it.platform.clone());
-        assert_eq!(found("linux/arm").unwrap().to_string(), "linux/arm/v6");
+        let found = |text| {
+            let found = index.for_platform(&platform(text), "it").unwrap();
+            found.and_then(|it| it.platform.clone())
+        };
         assert_eq!(found("linux/arm/v7").unwrap().to_string(), "linux/arm/v7");
         assert_eq!(found("linux/amd64"), None);
+        // The same one twice is one.
+        assert_eq!(found("linux/arm/v6").unwrap().to_string(), "linux/arm/v6");
+        match index.for_platform(&platform("linux/arm"), "it") {
+            Err(OciError::Ambiguous { names, .. }) => {
+                assert_eq!(names.len(), 2);
+                assert!(names.iter().any(|name| name.ends_with("(linux/arm/v6)")), "{names:?}");
+            }
+            other => panic!("{other:?}"),
+        }
         for bad in ["", "linux", "linux/", "/amd64", "linux/arm/v7/x"] {
             assert!(Platform::parse(bad).is_none(), "{bad}");
         }

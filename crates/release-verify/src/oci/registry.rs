@@ -4,6 +4,7 @@ mod challenge;
 mod login;
 mod token;
 
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use dsops_secure_mem::SecretBytes;
@@ -47,12 +48,21 @@ struct Page {
 /// Every request stays on the registry's own host, but for two: the token is fetched where the
 /// registry says, over `https`; and a blob may be sent by another server, which sees no
 /// credentials and is believed only as far as the digest goes.
+///
+/// # Security
+/// The registry's credentials are shown to the registry, and to a token server on the same host, on
+/// one below it (`auth.docker.io` for `docker.io`) or on the one it is below (`gitlab.com` for
+/// `registry.gitlab.com`): whoever owns a domain decides over what is below it. Any other host that
+/// a registry names has to be allowed with [`Registry::allow_token_host`]; until then it is asked
+/// without credentials.
 pub struct Registry<'a> {
     client: &'a Client,
     keychain: &'a dyn Keychain,
     reference: Reference,
     base: Url,
     access: Mutex<Access>,
+    /// Hosts beside its own that may see its credentials.
+    token_hosts: Vec<String>,
 }
 
 impl<'a> Registry<'a> {
@@ -73,7 +83,15 @@ impl<'a> Registry<'a> {
         let scheme = if https.is_loopback() { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{host}/v2/{}/", reference.repository()))?;
         let access = Mutex::new(Access::Anonymous);
-        Ok(Self { client, keychain, reference: reference.clone(), base, access })
+        let token_hosts = Vec::new();
+        Ok(Self { client, keychain, reference: reference.clone(), base, access, token_hosts })
+    }
+
+    /// The same, where the token server on that host may be shown the registry's credentials.
+    #[must_use]
+    pub fn allow_token_host(mut self, host: impl AsRef<str>) -> Self {
+        self.token_hosts.push(host.as_ref().to_ascii_lowercase());
+        self
     }
 
     /// Asks once what the reference names: its digest, or else its tag, or else `latest`.
@@ -131,8 +149,11 @@ impl<'a> Registry<'a> {
         if answer.status() != 401 || !answer.url().same_origin(&self.base) {
             return Ok(answer);
         }
-        let access = self.gain_access(&answer)?;
+        let (access, withheld) = self.gain_access(&answer)?;
         let answer = self.get_as(url, accept, redirects, &access)?;
+        if let Some(host) = withheld.filter(|_| matches!(answer.status(), 401 | 403)) {
+            return Err(self.foreign(host));
+        }
         *self.access.lock().unwrap_or_else(PoisonError::into_inner) = access;
         Ok(answer)
     }
@@ -165,24 +186,48 @@ impl<'a> Registry<'a> {
         Ok(request.redirects(redirects, BLOB_REDIRECTS).send()?)
     }
 
-    fn gain_access(&self, answer: &Response) -> Result<Access, OciError> {
+    /// What is good for the next request, and the host that was not shown our credentials.
+    fn gain_access(&self, answer: &Response) -> Result<(Access, Option<String>), OciError> {
         let challenges: Vec<Challenge> =
             answer.headers("www-authenticate").flat_map(Challenge::read_all).collect();
         let of = |scheme: &str| challenges.iter().find(|challenge| challenge.is(scheme));
         let login = self.login()?;
         if let Some(challenge) = of("bearer") {
             let repository = self.reference.repository();
-            return token::fetch(self.client, challenge, repository, login.as_ref())
-                .map(Access::Bearer);
+            let realm = token::realm(challenge)?;
+            let withheld = (login.is_some() && !self.may_see_credentials(&realm))
+                .then(|| realm.host().to_owned());
+            let login = login.filter(|_| withheld.is_none());
+            return match token::fetch(self.client, challenge, &realm, repository, login.as_ref()) {
+                Ok(token) => Ok((Access::Bearer(token), withheld)),
+                Err(OciError::Transport(error)) if matches!(error.status(), Some(401 | 403)) => {
+                    Err(withheld.map_or(error.into(), |host| self.foreign(host)))
+                }
+                Err(error) => Err(error),
+            };
         }
         match (of("basic"), login) {
-            (Some(_), Some(Login::Password(both))) => Ok(Access::Basic(both)),
+            (Some(_), Some(Login::Password(both))) => Ok((Access::Basic(both), None)),
             (Some(_), _) => Err(answer.status_error().into()),
             (None, _) => Err(OciError::Challenge {
                 registry: self.reference.registry().to_owned(),
                 challenge: answer.header("www-authenticate").unwrap_or_default().to_owned(),
             }),
         }
+    }
+
+    /// Whether a token server may be shown the credentials: it is the registry's own, or allowed.
+    fn may_see_credentials(&self, realm: &Url) -> bool {
+        let host = realm.host();
+        let named = self.reference.registry();
+        // By the name it is known by, too: Docker Hub's server has another than its images.
+        let named = named.rsplit_once(':').map_or(named, |(host, _)| host);
+        [self.base.host(), named].into_iter().any(|own| is_related(own, host))
+            || self.token_hosts.iter().any(|allowed| allowed == host)
+    }
+
+    fn foreign(&self, host: String) -> OciError {
+        OciError::ForeignRealm { registry: self.reference.registry().to_owned(), host }
     }
 
     fn login(&self) -> Result<Option<Login>, OciError> {
@@ -290,6 +335,16 @@ impl std::fmt::Debug for Registry<'_> {
     }
 }
 
+/// Whether one host is the other, below it or above it. Addresses are only themselves.
+fn is_related(own: &str, other: &str) -> bool {
+    let is_below = |low: &str, high: &str| {
+        high.contains('.')
+            && low.strip_suffix(high).is_some_and(|rest| rest.ends_with('.'))
+            && low.parse::<IpAddr>().is_err()
+    };
+    own == other || is_below(own, other) || is_below(other, own)
+}
+
 /// The media type of an answer, without parameters, in lower case.
 fn media_type(answer: &Response) -> Option<String> {
     let whole = answer.header("content-type")?;
@@ -311,6 +366,30 @@ fn next_link(header: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_that_belong_together() {
+        for (own, other) in [
+            ("ghcr.io", "ghcr.io"),
+            ("docker.io", "auth.docker.io"),
+            ("registry.gitlab.com", "gitlab.com"),
+            ("127.0.0.1", "127.0.0.1"),
+        ] {
+            assert!(is_related(own, other), "{own} {other}");
+        }
+        for (own, other) in [
+            ("registry.example.org", "auth.example.org"),
+            ("docker.io", "docker.io.example.org"),
+            ("docker.io", "authdocker.io"),
+            ("example.com", "com"),
+            ("shop.co.uk", "other.co.uk"),
+            ("10.0.0.1", "0.0.1"),
+            ("127.0.0.1", "127.0.0.2"),
+            ("localhost", "evil.localhost"),
+        ] {
+            assert!(!is_related(own, other), "{own} {other}");
+        }
+    }
 
     #[test]
     fn links() {

@@ -30,6 +30,15 @@ pub trait Source {
     /// As [`Source::manifest`], and when there is none.
     fn blob(&self, digest: &Digest, limit_bytes: u64) -> Result<Vec<u8>, OciError>;
 
+    /// Holds what is kept under a digest against it, without reading it into memory.
+    ///
+    /// # Errors
+    /// [`OciError::WrongDigest`] and [`OciError::WrongSize`], and when it cannot be read.
+    fn check(&self, descriptor: &Descriptor) -> Result<Presence, OciError> {
+        let _ = descriptor;
+        Ok(Presence::NotLooked)
+    }
+
     /// The manifests that say they are about `subject`.
     ///
     /// # Errors
@@ -44,6 +53,17 @@ pub trait Source {
     fn marked(&self) -> Result<Vec<Descriptor>, OciError> {
         Ok(Vec::new())
     }
+}
+
+/// What came of looking for a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there, and is what its digest says.
+    Good,
+    /// It is not there.
+    Missing,
+    /// The source does not look: it would have to fetch it, and whoever does compares it.
+    NotLooked,
 }
 
 /// A manifest or an index whose bytes are those of its digest.

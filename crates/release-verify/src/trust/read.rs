@@ -74,7 +74,15 @@ fn read(document: &[u8], lenient: bool) -> Result<TrustRoot, JsonError> {
     if authorities.is_empty() && logs.is_empty() && timestampers.is_empty() {
         return Err(JsonError::new("", "names nobody to trust"));
     }
-    Ok(TrustRoot { name: String::new(), date: None, logs, ct_logs, authorities, timestampers })
+    Ok(TrustRoot {
+        name: String::new(),
+        date: None,
+        source: crate::RootSource::Given,
+        logs,
+        ct_logs,
+        authorities,
+        timestampers,
+    })
 }
 
 fn logs(fields: &mut Fields<'_>, name: &'static str, lenient: bool) -> Result<Vec<Log>, JsonError> {

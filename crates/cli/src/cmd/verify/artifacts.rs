@@ -6,14 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use dsops_release_verify::oci::{Layout, Reference};
 use dsops_release_verify::{
     Artifact, Digest, DiscoverError, Evidence, Judged, Options, ReleaseVerifier,
 };
 
+use super::images::{self, Place};
 use super::inputs::{self, STDIN, Separator};
+use super::online::Online;
 use super::outcome::{Found, Outcome};
 use super::waiting::Waiting;
-use super::{Args, files};
+use super::{Args, files, trust};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
@@ -28,7 +31,22 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let done = Arc::new(AtomicUsize::new(0));
     let mut options = Options::default();
     options.done = Some(Arc::clone(&done));
-    let engine = args.how.engine(options)?;
+    let kinds = words.iter().map(|word| Kind::of(word)).collect::<Result<Vec<_>, _>>()?;
+    let remote: Vec<&OsStr> = words
+        .iter()
+        .zip(&kinds)
+        .filter(|(_, kind)| matches!(kind, Kind::Image(_)))
+        .map(|(word, _)| word.as_os_str())
+        .collect();
+    if !remote.is_empty() && !args.network.online {
+        return Err(images::offline(&remote));
+    }
+    let (roots, client) = trust::roots(cx, args.how.trusted_root.as_deref(), &args.network)?;
+    let engine = args.how.engine(roots, options)?;
+    let online = match client.filter(|_| !remote.is_empty()) {
+        Some(client) => Some(Online::new(cx, client, &args.network)?),
+        None => None,
+    };
     // Named for one file, evidence is said to be of it: of another, it is a failure and no accident.
     let of = match words.as_slice() {
         [one] => Some(one.to_string_lossy()),
@@ -36,7 +54,8 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     };
     let evidence = args.how.evidence(of.as_deref())?;
     let line = Waiting::on_stderr(cx.ui, &done);
-    let found = all(&engine, &evidence, &words);
+    let run = Run { engine: &engine, evidence: &evidence, online, args };
+    let found = run.all(&words, kinds);
     drop(line);
     super::show(cx, &found, args.output.format(cx))
 }
@@ -49,60 +68,105 @@ enum Kind {
     Folder,
     /// `sha256:…`, and no file is called so.
     Digest(Digest),
+    /// An image in a folder or an archive.
+    Layout(Place),
+    /// An image in a registry, and no file is called so.
+    Image(Reference),
 }
 
 impl Kind {
-    fn of(word: &OsStr) -> Self {
+    fn of(word: &OsStr) -> Result<Self, Failure> {
         if word == STDIN {
-            return Self::Stdin;
+            return Ok(Self::Stdin);
         }
-        match Path::new(word).metadata() {
-            Ok(metadata) if metadata.is_dir() => Self::Folder,
-            Ok(_) => Self::File,
-            Err(_) => {
-                let digest = word.to_str().and_then(Digest::parse);
-                digest.map_or(Self::File, Self::Digest)
-            }
-        }
-    }
-}
-
-/// The verdicts on all words, in their order. Files are verified together: what lies beside them is
-/// read once.
-fn all(engine: &ReleaseVerifier, evidence: &[Evidence], words: &[OsString]) -> Found {
-    let mut found = Found::default();
-    let mut files: Vec<&Path> = Vec::new();
-    let mut waiting = Found::default();
-    for word in words {
         let path = Path::new(word);
-        let kind = Kind::of(word);
-        if kind == Kind::File && evidence.is_empty() {
-            files.push(path);
-            continue;
-        }
-        // What was put off comes before this word.
-        found.outcomes.extend(together(engine, &mut files));
-        match kind {
-            Kind::Stdin => found.outcomes.push(stdin(engine, evidence)),
-            Kind::File => {
-                let result = engine.verify_file_with(path, evidence);
-                found.outcomes.push(outcome(word.to_string_lossy().into_owned(), result));
+        match path.metadata() {
+            Ok(metadata) if metadata.is_dir() && Layout::is_folder(path) => {
+                Ok(Self::Layout(Place::only(path)))
             }
-            Kind::Digest(digest) => {
-                found.outcomes.push(of_digest(engine, evidence, word, digest));
-            }
-            Kind::Folder => folder(engine, path, &mut waiting),
+            Ok(metadata) if metadata.is_dir() => Ok(Self::Folder),
+            Ok(_) => Ok(Self::File),
+            Err(_) => Self::of_name(word),
         }
-        found.outcomes.append(&mut waiting.outcomes);
-        found.notes.append(&mut waiting.notes);
     }
-    found.outcomes.extend(together(engine, &mut files));
-    found
+
+    /// What no file is called.
+    fn of_name(word: &OsStr) -> Result<Self, Failure> {
+        let Some(text) = word.to_str() else { return Ok(Self::File) };
+        if let Some(place) = Place::read(text) {
+            return Ok(Self::Layout(place));
+        }
+        if let Some(digest) = Digest::parse(text) {
+            return Ok(Self::Digest(digest));
+        }
+        let reference = images::reference(text).map_err(|error| images::no_reference(&error))?;
+        Ok(reference.map_or(Self::File, Self::Image))
+    }
 }
 
-fn together(engine: &ReleaseVerifier, files: &mut Vec<&Path>) -> Vec<Outcome> {
-    let judged = engine.verify_files(&std::mem::take(files));
-    judged.into_iter().map(|Judged { name, result, .. }| outcome(name, result)).collect()
+/// What all words are verified with.
+struct Run<'a> {
+    engine: &'a ReleaseVerifier,
+    evidence: &'a [Evidence],
+    /// When there are images in registries.
+    online: Option<Online<'a>>,
+    args: &'a Args,
+}
+
+impl Run<'_> {
+    /// The verdicts on all words, in their order. Files are verified together: what lies beside them
+    /// is read once.
+    fn all(&self, words: &[OsString], kinds: Vec<Kind>) -> Found {
+        let mut found = Found::default();
+        let mut files: Vec<&Path> = Vec::new();
+        let mut waiting = Found::default();
+        for (word, kind) in words.iter().zip(kinds) {
+            let path = Path::new(word);
+            if kind == Kind::File && self.evidence.is_empty() {
+                files.push(path);
+                continue;
+            }
+            // What was put off comes before this word.
+            found.outcomes.extend(self.together(&mut files));
+            match kind {
+                Kind::Folder => folder(self.engine, path, &mut waiting),
+                kind => found.outcomes.push(self.one(word, kind)),
+            }
+            found.outcomes.append(&mut waiting.outcomes);
+            found.notes.append(&mut waiting.notes);
+        }
+        found.outcomes.extend(self.together(&mut files));
+        found
+    }
+
+    fn one(&self, word: &OsStr, kind: Kind) -> Outcome {
+        let Self { engine, evidence, .. } = *self;
+        let platform = self.args.platform.as_ref();
+        match (kind, &self.online) {
+            (Kind::Stdin, _) => stdin(engine, evidence),
+            (Kind::Digest(digest), _) => of_digest(engine, evidence, word, digest),
+            (Kind::Layout(place), _) => images::in_layout(engine, word, &place, platform, evidence),
+            (Kind::Image(reference), Some(online)) => {
+                images::in_registry(engine, online, word, &reference, platform, evidence)
+            }
+            (Kind::File | Kind::Folder | Kind::Image(_), _) => {
+                let path = Path::new(word);
+                let result = engine.verify_file_with(path, evidence);
+                images::remark(path, outcome(word.to_string_lossy().into_owned(), result))
+            }
+        }
+    }
+
+    fn together(&self, files: &mut Vec<&Path>) -> Vec<Outcome> {
+        let files = std::mem::take(files);
+        let judged = self.engine.verify_files(&files).into_iter().zip(&files);
+        let platform = self.args.platform.as_ref();
+        judged
+            .map(|(Judged { name, result, .. }, path)| {
+                images::instead_of_file(self.engine, path, outcome(name, result), platform)
+            })
+            .collect()
+    }
 }
 
 fn stdin(engine: &ReleaseVerifier, evidence: &[Evidence]) -> Outcome {
@@ -171,12 +235,14 @@ mod tests {
 
     #[test]
     fn words_stand_for_what_is_there() {
-        let kind = |word: &str| Kind::of(OsStr::new(word));
+        let kind = |word: &str| Kind::of(OsStr::new(word)).unwrap();
         assert_eq!(kind("-"), Kind::Stdin);
         assert_eq!(kind("."), Kind::Folder);
         assert_eq!(kind("Cargo.toml"), Kind::File);
         assert_eq!(kind("not-there"), Kind::File);
         let digest = format!("sha256:{}", "0".repeat(64));
         assert_eq!(kind(&digest), Kind::Digest(Digest::parse(&digest).unwrap()));
+        assert!(matches!(kind("oci:src"), Kind::Layout(_)));
+        assert!(matches!(kind("ghcr.io/acme/app:v1"), Kind::Image(_)));
     }
 }

@@ -7,9 +7,8 @@ use std::path::Path;
 use clap::ValueHint;
 use dsops_release_verify::evidence::{AllowedSigners, Key};
 use dsops_release_verify::{
-    BUNDLE_LIMIT_BYTES, Demands, Evidence, IdentityRule, Leniency, Options, Origin, Pattern,
-    ReleaseVerifier, Requirement, SignerPolicy, SignerRule, TRUST_LIMIT_BYTES, TrustRoots,
-    TrustedKey, Verifier,
+    BUNDLE_LIMIT_BYTES, Demands, Evidence, IdentityRule, Leniency, Options, Pattern,
+    ReleaseVerifier, Requirement, SignerPolicy, SignerRule, TrustRoots, TrustedKey, Verifier,
 };
 
 use super::files;
@@ -55,9 +54,6 @@ pub struct How {
     /// What must be there and be signed, besides a signature: checksums, provenance, sbom
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = requirement)]
     pub require: Vec<Requirement>,
-    /// Do not use the network, which is how it is anyway
-    #[arg(long)]
-    pub offline: bool,
 }
 
 impl How {
@@ -68,30 +64,35 @@ impl How {
         let texts = [identity.is_none(), identity_regex.is_none(), issuer.is_none()];
         !(lists.into_iter().chain(texts).all(|empty| empty)
             && policy.is_none()
-            && self.trusted_root.is_none()
-            && !self.offline)
+            && self.trusted_root.is_none())
     }
 
-    /// The engine that verifies as these flags say.
+    /// The engine that verifies as these flags say, by those roots of trust.
     ///
     /// # Errors
     /// Nobody is named who must have signed; a file cannot be read or is not what it should be.
-    pub fn engine(&self, options: Options) -> Result<ReleaseVerifier, Failure> {
-        self.engine_with(None, options)
+    pub fn engine(&self, roots: TrustRoots, options: Options) -> Result<ReleaseVerifier, Failure> {
+        self.engine_with(None, roots, options)
     }
 
     /// The same, where nobody needs to be named: then that policy holds.
     ///
     /// # Errors
     /// As [`How::engine`].
-    pub fn engine_or(&self, policy: &str, options: Options) -> Result<ReleaseVerifier, Failure> {
+    pub fn engine_or(
+        &self,
+        policy: &str,
+        roots: TrustRoots,
+        options: Options,
+    ) -> Result<ReleaseVerifier, Failure> {
         let is_named = self.issuer.is_some() || self.policy.is_some() || !self.key.is_empty();
-        self.engine_with((!is_named).then(|| OsStr::new(policy)), options)
+        self.engine_with((!is_named).then(|| OsStr::new(policy)), roots, options)
     }
 
     fn engine_with(
         &self,
         policy: Option<&OsStr>,
+        roots: TrustRoots,
         options: Options,
     ) -> Result<ReleaseVerifier, Failure> {
         let keys = self.key.iter().map(|word| key(word)).collect::<Result<Vec<_>, _>>()?;
@@ -101,7 +102,6 @@ impl How {
             Key::Managed(key) => TrustedKey::new(key).ok(),
             _ => None,
         });
-        let roots = roots(self.trusted_root.as_deref())?;
         let sigstore = Verifier::new(roots).with_keys(trusted);
         Ok(ReleaseVerifier::new(sigstore, keys, demands, options))
     }
@@ -151,27 +151,6 @@ impl How {
         let first = rules.next().ok_or_else(nobody)?;
         Ok(rules.fold(SignerPolicy::new(first), SignerPolicy::or))
     }
-}
-
-/// The roots of trust of a file, or those that come with dsops.
-///
-/// # Errors
-/// The file cannot be read, or is no root of trust.
-pub fn roots(file: Option<&OsStr>) -> Result<TrustRoots, Failure> {
-    let Some(file) = file else { return Ok(TrustRoots::embedded()) };
-    let bytes = files::read(file, TRUST_LIMIT_BYTES)
-        .map_err(|error| Failure::new(Exit::Store, files::unreadable(file, &error)))?;
-    let origin = Origin::new(file.to_string_lossy());
-    TrustRoots::load(&bytes, &origin, None).map_err(|error| {
-        let mut report = Report::error("this is no root of trust").because(&error);
-        report.code = Some("verify/trusted-root");
-        Failure::new(
-            Exit::Config,
-            report.help(
-                "`dsops verify trust export` prints one; Sigstore's is called trusted_root.json",
-            ),
-        )
-    })
 }
 
 /// A requirement by its name.

@@ -4,7 +4,7 @@ use dsops_release_verify::Options;
 
 use super::demands::How;
 use super::outcome::Found;
-use super::{Output, artifacts};
+use super::{Output, artifacts, online, trust};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
@@ -27,6 +27,8 @@ pub struct Args {
     #[command(flatten)]
     pub how: How,
     #[command(flatten)]
+    pub network: online::Flags,
+    #[command(flatten)]
     pub output: Output,
 }
 
@@ -39,7 +41,8 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         let report = Report::error("the file of this program cannot be found").because(&error);
         Failure::new(Exit::Store, report)
     })?;
-    let engine = args.how.engine_or(PUBLISHER, Options::default())?;
+    let (roots, _) = trust::roots(cx, args.how.trusted_root.as_deref(), &args.network)?;
+    let engine = args.how.engine_or(PUBLISHER, roots, Options::default())?;
     let name = path.display().to_string();
     let evidence = args.how.evidence(Some(&name))?;
     let result = if evidence.is_empty() {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Files, OciError, io_error};
+use super::{Algorithm, Digest, Files, OciError, io_error};
 
 /// How many entries an archive may have.
 const ENTRY_LIMIT: usize = 100_000;
@@ -64,25 +64,38 @@ fn places(file: &File, path: &Path) -> Result<HashMap<String, (u64, u64)>, OciEr
     Ok(places)
 }
 
+impl Archive {
+    /// What lies at a path, behind the file's own position.
+    fn at(&self, path: &str) -> Result<Option<(MutexGuard<'_, File>, u64)>, OciError> {
+        let Some((start, len)) = self.places.get(path).copied() else { return Ok(None) };
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(start)).map_err(io_error(self.path.clone()))?;
+        Ok(Some((file, len)))
+    }
+}
+
 impl Files for Archive {
     fn path(&self) -> &Path {
         &self.path
     }
 
     fn read(&self, path: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, OciError> {
-        let Some((start, len)) = self.places.get(path).copied() else { return Ok(None) };
+        let Some((mut file, len)) = self.at(path)? else { return Ok(None) };
         if len > limit_bytes {
             return Err(OciError::TooLarge { what: path.to_owned(), limit_bytes });
         }
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(start))
-            .and_then(|_| (&mut *file).take(len).read_to_end(&mut bytes))
-            .map_err(io_error(self.path.clone()))?;
+        let read = (&mut *file).take(len).read_to_end(&mut bytes);
+        read.map_err(io_error(self.path.clone()))?;
         if bytes.len() as u64 != len {
             let found = bytes.len() as u64;
             return Err(OciError::WrongSize { what: path.to_owned(), expected: len, found });
         }
         Ok(Some(bytes))
+    }
+
+    fn hash(&self, path: &str, algorithm: Algorithm) -> Result<Option<(u64, Digest)>, OciError> {
+        let Some((mut file, len)) = self.at(path)? else { return Ok(None) };
+        super::hash((&mut *file).take(len), algorithm).map_err(io_error(self.path.clone()))
     }
 }

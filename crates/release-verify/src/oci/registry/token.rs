@@ -24,23 +24,21 @@ struct Answer<'a> {
 /// nothing else, whatever scope the challenge suggests.
 ///
 /// # Security
-/// The registry chooses the server that sees its credentials; that is how the protocol works. The
-/// transport lets them out over `https` only (or to this machine's loopback).
+/// The registry chooses the server. Whether that may see its credentials is the caller's to decide;
+/// the transport lets them out over `https` only (or to this machine's loopback).
 pub(super) fn fetch(
     client: &Client,
     challenge: &Challenge,
+    realm: &Url,
     repository: &str,
     login: Option<&Login>,
 ) -> Result<SecretBytes, OciError> {
-    let malformed = |problem: &str| OciError::malformed("the registry's challenge", problem);
-    let realm = challenge.parameter("realm").ok_or_else(|| malformed("no realm"))?;
-    let realm = Url::parse(realm)?;
     let service = challenge.parameter("service").unwrap_or_default();
     let scope = format!("repository:{repository}:pull");
     let answer = if let Some(Login::IdentityToken(refresh)) = login {
         let body = refresh_form(refresh, service, &scope)?;
         client
-            .post(&realm)
+            .post(realm)
             .idempotent(true)
             .secret_body("application/x-www-form-urlencoded", &body)?
             .send()?
@@ -70,6 +68,13 @@ pub(super) fn fetch(
         .filter(|token| !token.is_empty())
         .ok_or_else(|| OciError::malformed("the token server's answer", "no token"))?;
     copied(token.as_bytes())
+}
+
+/// Where a challenge sends us for a token.
+pub(super) fn realm(challenge: &Challenge) -> Result<Url, OciError> {
+    let realm = challenge.parameter("realm");
+    let realm = realm.ok_or_else(|| OciError::malformed("the registry's challenge", "no realm"))?;
+    Ok(Url::parse(realm)?)
 }
 
 fn copied(bytes: &[u8]) -> Result<SecretBytes, OciError> {
