@@ -9,6 +9,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 
 use dsops_resolver::suggest;
 
+#[cfg(feature = "sbom")]
+use crate::cmd::sbom;
 #[cfg(feature = "verify")]
 use crate::cmd::verify;
 use crate::cmd::{
@@ -216,6 +218,9 @@ pub enum Command {
     /// Check that files, releases and images are what their publisher signed
     #[cfg(feature = "verify")]
     Verify(Box<verify::Args>),
+    /// List what is in a program, and compare and check such lists (SBOM)
+    #[cfg(feature = "sbom")]
+    Sbom(sbom::Args),
     /// Check protection, configuration, stores and file modes
     Doctor(doctor::Args),
     /// Show and clean what is kept of stores' answers

@@ -19,6 +19,8 @@ pub mod providers;
 pub mod recipients;
 pub mod rekey;
 pub mod render;
+#[cfg(feature = "sbom")]
+pub mod sbom;
 pub mod set;
 pub mod trust;
 pub mod unset;

@@ -51,6 +51,10 @@ variables! {
     XDG_CACHE_HOME = "XDG_CACHE_HOME";
     /// Where a user's state lies on Unix, if not in `~/.local/state`.
     XDG_STATE_HOME = "XDG_STATE_HOME";
+    /// The date that goes into what is made, in seconds since 1970, for builds that can be repeated.
+    SOURCE_DATE_EPOCH = "SOURCE_DATE_EPOCH";
+    /// The cargo that `dsops sbom generate` asks, if not the one in `PATH`; cargo sets it for what it runs.
+    CARGO = "CARGO";
     /// The user's own folder on Unix.
     HOME = "HOME";
     /// The proxy for `https`, with `verify --online` and `verify trust update`.

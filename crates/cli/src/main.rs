@@ -88,6 +88,8 @@ fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Login(args) => cmd::login::run(cx, args),
         #[cfg(feature = "verify")]
         Command::Verify(args) => cmd::verify::run(cx, args),
+        #[cfg(feature = "sbom")]
+        Command::Sbom(args) => cmd::sbom::run(cx, args),
         Command::Doctor(args) => cmd::doctor::run(cx, args),
         Command::Completion(args) => cmd::completion::run(cx, args),
         Command::Complete(words) => cmd::completion::answer(cx, words),

@@ -133,6 +133,62 @@ impl Json {
     }
 }
 
+impl Json {
+    /// The document as text: two spaces a level, fields in their order, a line end at the end. Equal
+    /// documents give equal bytes.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text, 0);
+        text.push('\n');
+        text
+    }
+
+    fn write(&self, out: &mut String, depth: usize) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Self::Integer(number) => out.push_str(&number.to_string()),
+            // What JSON has no number for is nothing, as in JavaScript.
+            Self::Number(number) if !number.is_finite() => out.push_str("null"),
+            Self::Number(number) => out.push_str(&format!("{number:?}")),
+            Self::Text(text) => quote(out, text),
+            Self::List(values) => block(out, depth, ['[', ']'], values, |out, value| {
+                value.write(out, depth + 1);
+            }),
+            Self::Object(fields) => block(out, depth, ['{', '}'], fields, |out, (name, value)| {
+                quote(out, name);
+                out.push_str(": ");
+                value.write(out, depth + 1);
+            }),
+        }
+    }
+}
+
+/// The values of a list or an object, one a line.
+fn block<T>(
+    out: &mut String,
+    depth: usize,
+    [open, close]: [char; 2],
+    values: &[T],
+    mut write: impl FnMut(&mut String, &T),
+) {
+    out.push(open);
+    for (index, value) in values.iter().enumerate() {
+        out.push_str(if index == 0 { "\n" } else { ",\n" });
+        out.push_str(&"  ".repeat(depth + 1));
+        write(out, value);
+    }
+    if !values.is_empty() {
+        out.push('\n');
+        out.push_str(&"  ".repeat(depth));
+    }
+    out.push(close);
+}
+
+fn quote(out: &mut String, text: &str) {
+    out.push_str(&serde_json::to_string(text).expect("a string can be written"));
+}
+
 /// The fields of one object, taken by name; what is left in the end was not asked for.
 pub struct Fields<'a> {
     path: String,
@@ -285,6 +341,12 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| self.error(name, "not an integer from 0 to 2^63-1"))
     }
 
+    /// The names of fields that were not asked for.
+    pub fn untaken(&self) -> impl Iterator<Item = &'a str> {
+        let entries = self.entries.iter().map(|(key, _)| key.as_str());
+        entries.filter(|key| !self.taken.contains(key))
+    }
+
     /// Refuses what was not asked for; says nothing when `lenient`.
     ///
     /// # Errors
@@ -411,6 +473,12 @@ mod tests {
         assert!(parse(many.as_bytes()).unwrap_err().problem.contains("values"));
         let long = format!("\"{}\"", " ".repeat(VALUES));
         assert!(parse(long.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let text = "{\n  \"b\": [\n    1,\n    -2.5,\n    \"\\u0001\\\"\u{e4}\"\n  ],\n  \"a\": {},\n  \"c\": [],\n  \"d\": null,\n  \"e\": true\n}\n";
+        assert_eq!(parse(text.as_bytes()).unwrap().to_text(), text);
     }
 
     #[test]

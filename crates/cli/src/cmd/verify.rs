@@ -4,7 +4,7 @@ mod artifacts;
 mod demands;
 mod digest;
 mod explain;
-mod files;
+pub mod files;
 mod images;
 mod inputs;
 mod json;

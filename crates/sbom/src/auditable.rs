@@ -1,0 +1,214 @@
+//! The list of crates that `cargo auditable` puts into a binary: what was really linked.
+//!
+//! The list is as authentic as the binary that it lies in.
+
+use std::collections::BTreeSet;
+
+use auditable_extract::{Error as ExtractError, raw_auditable_data};
+use dsops_json::{Fields, Json, JsonError, parse};
+
+#[cfg(feature = "cargo")]
+use crate::cargo::Lockfile;
+use crate::model::{Checksum, Document, Kind, Package, Relation, Relationship};
+use crate::purl::of_crate;
+use crate::source::{Source, unique_id};
+
+/// Binaries up to this size are looked at.
+pub const LIMIT_BYTES: usize = 256 << 20;
+
+/// The list is unpacked up to this size.
+const LIMIT_LIST_BYTES: usize = 8 << 20;
+
+/// How many crates a list may have.
+const LIMIT_CRATES: usize = 100_000;
+
+/// Why the list in a binary could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditableError {
+    /// There is more of the binary than is looked at.
+    #[error("the binary has {found_bytes} bytes, more than the {LIMIT_BYTES} that are looked at")]
+    TooLarge {
+        /// How many bytes it has.
+        found_bytes: usize,
+    },
+    /// The binary breaks off or contradicts itself.
+    #[error("the binary is malformed: {problem}")]
+    Binary {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The list is not what `cargo auditable` writes.
+    #[error("the list of crates: {}{}{problem}", .path, if .path.is_empty() { "" } else { ": " })]
+    List {
+        /// Where, as `packages[0].name`; may be empty.
+        path: String,
+        /// What is wrong there.
+        problem: String,
+    },
+}
+
+impl From<JsonError> for AuditableError {
+    fn from(error: JsonError) -> Self {
+        Self::List { path: error.path, problem: error.problem }
+    }
+}
+
+/// A crate that is in a binary.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct LinkedCrate {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Whether it only took part in the build: a build script's or a macro's dependency.
+    pub build_only: bool,
+    /// Where it comes from: `crates.io`, `git`, `local`, `registry`, as the list says.
+    pub source: Option<String>,
+    /// Whether it is what was built.
+    pub is_root: bool,
+    /// The places in the list of those it needs.
+    pub dependencies: Vec<usize>,
+}
+
+/// The crates that are in a binary, sorted by name and version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkedCrates(Vec<LinkedCrate>);
+
+impl LinkedCrates {
+    /// Finds the list in an ELF, Mach-O or PE binary; `None` when `binary` is none, or was not
+    /// built with `cargo auditable`.
+    ///
+    /// # Errors
+    /// [`AuditableError`] when the binary or the list in it is malformed.
+    pub fn from_binary(binary: &[u8]) -> Result<Option<Self>, AuditableError> {
+        if binary.len() > LIMIT_BYTES {
+            return Err(AuditableError::TooLarge { found_bytes: binary.len() });
+        }
+        let packed = match raw_auditable_data(binary) {
+            Ok(packed) => packed,
+            Err(ExtractError::NoAuditData | ExtractError::NotAnExecutable) => return Ok(None),
+            // A binary without any section has none with a list.
+            Err(ExtractError::SectionIsMissing | ExtractError::SymbolsSectionIsMissing) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(AuditableError::Binary { problem: error.to_string() }),
+        };
+        let list =
+            miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, LIMIT_LIST_BYTES)
+                .map_err(|error| AuditableError::List {
+                    path: String::new(),
+                    problem: error.to_string().to_lowercase(),
+                })?;
+        Self::from_list(&list).map(Some)
+    }
+
+    /// Reads the list itself, unpacked.
+    ///
+    /// # Errors
+    /// [`AuditableError::List`] when it is something else.
+    pub fn from_list(list: &[u8]) -> Result<Self, AuditableError> {
+        let document = parse(list)?;
+        let mut fields = Fields::of(&document, "")?;
+        let mut packages = fields.objects("packages", LIMIT_CRATES)?;
+        let count = packages.len();
+        let mut crates = Vec::new();
+        for package in &mut packages {
+            crates.push(linked(package, count)?);
+        }
+        if crates.is_empty() {
+            return Err(fields.error("packages", "names no crate").into());
+        }
+        // In the order of names; what points to places has to follow.
+        let mut order: Vec<usize> = (0..crates.len()).collect();
+        order.sort_by(|one, other| crates[*one].cmp(&crates[*other]));
+        let mut places = vec![0; crates.len()];
+        for (place, index) in order.iter().enumerate() {
+            places[*index] = place;
+        }
+        for one in &mut crates {
+            for place in &mut one.dependencies {
+                *place = places[*place];
+            }
+            one.dependencies.sort_unstable();
+        }
+        Ok(Self(order.into_iter().map(|index| crates[index].clone()).collect()))
+    }
+
+    /// All of them, by name and version.
+    pub fn crates(&self) -> &[LinkedCrate] {
+        &self.0
+    }
+
+    /// The list as a document, without date and creators. A list says neither checksums nor licences.
+    pub fn document(&self) -> Document {
+        let mut document = Document::default();
+        let mut taken = BTreeSet::new();
+        let ids: Vec<String> =
+            self.0.iter().map(|one| unique_id(&one.name, &one.version, &mut taken)).collect();
+        for (one, id) in self.0.iter().zip(&ids) {
+            let source = Source::of_auditable(one.source.as_deref());
+            if one.is_root {
+                document.name = format!("{}-{}", one.name, one.version);
+                document.described.push(id.clone());
+            }
+            document.packages.push(Package {
+                id: id.clone(),
+                name: one.name.clone(),
+                version: Some(one.version.clone()),
+                kind: Some(if one.is_root { Kind::Application } else { Kind::Library }),
+                purl: Some(of_crate(&one.name, &one.version, None)),
+                supplier: source.supplier(),
+                download_location: source.download(&one.name, &one.version),
+                build_only: one.build_only,
+                ..Package::default()
+            });
+            for place in &one.dependencies {
+                let first = self.0[*place].build_only && !one.build_only;
+                let kind = if first { Relation::BuildDependsOn } else { Relation::DependsOn };
+                let to = ids[*place].clone();
+                document.relationships.push(Relationship { from: id.clone(), to, kind });
+            }
+        }
+        document.sort();
+        document
+    }
+}
+
+fn linked(package: &mut Fields<'_>, count: usize) -> Result<LinkedCrate, JsonError> {
+    let build_only = match package.optional("kind") {
+        None => false,
+        Some(Json::Text(kind)) => kind == "build",
+        Some(_) => return Err(package.error("kind", "is not a text")),
+    };
+    let mut dependencies = Vec::new();
+    for place in package.list("dependencies", LIMIT_CRATES)? {
+        let place = match place {
+            Json::Integer(place) => usize::try_from(*place).ok().filter(|place| *place < count),
+            _ => None,
+        };
+        let outside = || package.error("dependencies", "names a crate that is not there");
+        dependencies.push(place.ok_or_else(outside)?);
+    }
+    Ok(LinkedCrate {
+        name: package.text("name")?.to_owned(),
+        version: package.text("version")?.to_owned(),
+        build_only,
+        source: package.optional_text("source")?.map(ToOwned::to_owned),
+        is_root: matches!(package.optional("root"), Some(Json::Bool(true))),
+        dependencies,
+    })
+}
+
+/// Adds the checksums that a lock file has for the crates of a document.
+#[cfg(feature = "cargo")]
+pub fn add_checksums(document: &mut Document, lockfile: &Lockfile) {
+    for package in &mut document.packages {
+        let known = package.purl.as_deref().and_then(crate::crate_of_purl);
+        let checksum = known.and_then(|(name, version)| lockfile.checksum(&name, &version, None));
+        if let (Some(checksum), true) = (checksum, package.checksums.is_empty()) {
+            package.checksums.push(Checksum::sha256(checksum));
+        }
+    }
+}

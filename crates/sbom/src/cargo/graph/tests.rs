@@ -1,0 +1,1 @@
+//! Graphs small enough to be seen whole.
