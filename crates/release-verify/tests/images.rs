@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::{Folder, code, demands, engine};
 use dsops_release_verify::oci::{
-    Descriptor, DockerConfig, Document, Image, Keychain, Layout, Login, OciError, Platform,
-    Reference, Registry, Source,
+    Descriptor, DockerConfig, Image, Keychain, Layout, Login, OciError, Platform, Reference,
+    Registry, Source,
 };
 use dsops_release_verify::{Algorithm, Demands, Digest, Report, Requirement, State, Verdict};
 use dsops_secure_mem::SecretBytes;
