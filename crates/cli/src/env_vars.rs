@@ -2,7 +2,12 @@
 
 macro_rules! variables {
     ($($(#[doc = $doc:literal])+ $name:ident = $variable:literal;)+) => {
-        $($(#[doc = $doc])+ pub const $name: &str = $variable;)+
+        $(
+            $(#[doc = $doc])+
+            // Those of the network are read by `verify` alone.
+            #[cfg_attr(not(feature = "verify"), allow(dead_code))]
+            pub const $name: &str = $variable;
+        )+
 
         /// All of them with what they mean, in the order of the reference.
         #[cfg(all(test, feature = "verify"))]

@@ -305,3 +305,34 @@ fn coded(code: &'static str, mut report: Report) -> Report {
     report.code = Some(code);
     report
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dsops_release_verify::{RootSource, TrustRoot};
+
+    use super::*;
+
+    #[test]
+    fn the_newest_of_what_is_kept_and_what_came_with_dsops_is_used() {
+        let [(_, document), _] = TrustRoots::embedded_documents();
+        let date = TrustRoots::embedded().iter().find_map(TrustRoot::date).unwrap();
+        let day = Duration::from_hours(24);
+        let used = |asked: SystemTime| {
+            let content = document.as_bytes().to_vec();
+            let refreshed = Refreshed { content, asked, expires: asked + day, versions: [1; 4] };
+            let [repository, _] = Repository::known();
+            let roots = refreshed.roots(&repository.name).unwrap();
+            let roots = in_use(newest(vec![Stored { repository, refreshed, roots }]));
+            let mut used: Vec<_> =
+                roots.iter().map(|root| (root.name().to_owned(), root.source())).collect();
+            used.sort_by(|one, other| one.0.cmp(&other.0));
+            used
+        };
+        let github = ("github.com".to_owned(), RootSource::Embedded);
+        let sigstore = |source| ("sigstore.dev".to_owned(), source);
+        assert_eq!(used(date + day), [github.clone(), sigstore(RootSource::Repository)]);
+        assert_eq!(used(date - day), [github, sigstore(RootSource::Embedded)]);
+    }
+}

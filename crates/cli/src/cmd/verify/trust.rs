@@ -274,10 +274,18 @@ fn export(cx: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
 }
 
 fn update(cx: &Context, args: &UpdateArgs) -> Result<Exit, Failure> {
+    let mirror = args.mirror.as_deref().map(folder).transpose()?;
+    let root = match &args.root {
+        Some(file) => Some(
+            files::read(file, TRUST_LIMIT_BYTES)
+                .map_err(|error| Failure::new(Exit::Store, files::unreadable(file, &error)))?,
+        ),
+        None => None,
+    };
     let client = online::client(cx, args.ca_file.as_deref())?;
     let kept = Kept::new(cx)?;
     let (mut done, mut problems) = (Vec::new(), Vec::new());
-    for repository in wanted(args, &kept)? {
+    for repository in wanted(&kept, args.instance, mirror, root) {
         cx.ui.note(format!("asking {}", repository.url));
         let result = repository
             .refresh(&client, &kept)
@@ -324,25 +332,25 @@ fn updated_json(repository: &Repository, refreshed: &Refreshed) -> Value {
 }
 
 /// Which repositories are to be asked, and where.
-fn wanted(args: &UpdateArgs, kept: &Kept) -> Result<Vec<Repository>, Failure> {
-    let all = kept.repositories();
-    let Some(mirror) = &args.mirror else {
-        let is_wanted = |one: &Repository| args.instance.is_none_or(|it| it.name() == one.name);
-        return Ok(all.into_iter().filter(is_wanted).collect());
-    };
-    let url = folder(mirror)?;
-    if let Some(file) = &args.root {
-        let root = files::read(file, TRUST_LIMIT_BYTES)
-            .map_err(|error| Failure::new(Exit::Store, files::unreadable(file, &error)))?;
-        return Ok(vec![Repository { name: url.clone(), url, root }]);
+fn wanted(
+    kept: &Kept,
+    instance: Option<Instance>,
+    mirror: Option<String>,
+    root: Option<Vec<u8>>,
+) -> Vec<Repository> {
+    let mut all = kept.repositories();
+    match (mirror, root) {
+        (None, _) => all.retain(|one| instance.is_none_or(|it| it.name() == one.name)),
+        // An own repository is known by where it is.
+        (Some(url), Some(root)) => all = vec![Repository { name: url.clone(), url, root }],
+        (Some(url), None) => {
+            let is_own = instance.is_none() && all.iter().any(|own| own.name == url);
+            let name = if is_own { &url } else { instance.unwrap_or(Instance::Sigstore).name() };
+            all.retain(|one| one.name == name);
+            all.iter_mut().for_each(|one| one.url.clone_from(&url));
+        }
     }
-    let name = args.instance.unwrap_or(Instance::Sigstore).name();
-    // An own repository is known by where it is, and has to be asked by its own first metadata.
-    if let Some(own) = all.iter().find(|own| own.name == url && args.instance.is_none()) {
-        return Ok(vec![own.clone()]);
-    }
-    let known = all.into_iter().filter(|one| one.name == name);
-    Ok(known.map(|one| Repository { url: url.clone(), ..one }).collect())
+    all
 }
 
 /// The address of a folder: paths in it are appended.
