@@ -44,6 +44,7 @@ pub const PAGES: &[(&str, &str)] = &[
     ("verify-sha256", include_str!("dsops-verify-sha256.1")),
     ("verify-trust", include_str!("dsops-verify-trust.1")),
     ("verify-trust-export", include_str!("dsops-verify-trust-export.1")),
+    ("verify-trust-forget", include_str!("dsops-verify-trust-forget.1")),
     ("verify-trust-show", include_str!("dsops-verify-trust-show.1")),
     ("verify-trust-update", include_str!("dsops-verify-trust-update.1")),
 ];

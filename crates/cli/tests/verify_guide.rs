@@ -6,9 +6,12 @@
 mod common;
 
 use std::process::{Command, Output};
+use std::time::SystemTime;
 
 use common::Project;
-use dsops_testkit::sigstore::Release;
+use dsops_testkit::sigstore::{Release, TufRepository, World};
+use dsops_testkit::{Door, HttpAnswer, HttpServer, ImageRegistry, Referrers};
+use serde_json::json;
 
 /// A block of the guide: what comes before it, and its commands with what they say.
 struct Block {
@@ -51,6 +54,68 @@ fn blocks(guide: &str) -> Vec<Block> {
     blocks
 }
 
+/// The servers that the guide names, by others in this process.
+struct Network {
+    registry: ImageRegistry,
+    mirror: HttpServer,
+}
+
+impl Network {
+    /// Makes the image of the guide, in a registry and in layouts, and the repository of an own root.
+    fn new(project: &Project, world: &World) -> Self {
+        const NAME: &str = "octo/demo";
+        let registry = ImageRegistry::start(Referrers::Api, Door::Open);
+        let image = registry.push_image(NAME, Some("v1.2.3"), b"the program\n");
+        let tag = |name: &str| json!({ "org.opencontainers.image.ref.name": name });
+        let image_tag = ("v1.2.3", tag("v1.2.3"));
+        let unsigned = project.path("unsigned");
+        registry.save(NAME, std::slice::from_ref(&image_tag), &unsigned).unwrap();
+        registry.sign(NAME, &image, &image, world, &World::identity());
+        let [_, amd64, _] = registry.push_platforms(NAME, "multi");
+        registry.sign(NAME, &amd64, &amd64, world, &World::identity());
+        let sig = format!("{}.sig", image.replace(':', "-"));
+        registry.save(NAME, &[image_tag, (&sig, tag(&sig))], &project.path("image")).unwrap();
+        let statement = json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{ "name": NAME, "digest": { "sha256": image.strip_prefix("sha256:").unwrap() } }],
+            "predicateType": "https://sigstore.dev/cosign/sign/v1",
+            "predicate": {},
+        });
+        let bundle = world.attest(&statement).bundle().to_string();
+        project.write("image.sigstore.json", &bundle);
+        let mut repository = TufRepository::new("guide", SystemTime::now());
+        repository.set_target("trusted_root.json", world.trusted_root().to_string().as_bytes());
+        project.write("root.json", &String::from_utf8(repository.start()).unwrap());
+        let mirror = HttpServer::start(move |request| {
+            let found = repository.files.get(request.path().trim_start_matches('/'));
+            let found = found.map(|content| HttpAnswer::new(200, content.clone()));
+            found.unwrap_or_else(|| HttpAnswer::new(404, ""))
+        });
+        assert!(sh(project, "tar -C image -cf image.tar .").status.success());
+        Self { registry, mirror }
+    }
+
+    fn names(&self) -> [(&str, String); 2] {
+        let registry = self.registry.repository("");
+        [
+            ("registry.example.org", registry.trim_end_matches('/').to_owned()),
+            ("https://tuf.example.org", self.mirror.url("")),
+        ]
+    }
+
+    /// A command of the guide, as it is run.
+    fn real(&self, command: &str) -> String {
+        let names = self.names();
+        names.iter().fold(command.to_owned(), |text, (name, real)| text.replace(name, real))
+    }
+
+    /// What a run says, as the guide has it.
+    fn shown(&self, output: &str) -> String {
+        let names = self.names();
+        names.iter().fold(output.to_owned(), |text, (name, real)| text.replace(real, name))
+    }
+}
+
 fn sh(project: &Project, script: &str) -> Output {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_dsops"));
     let path = std::env::var_os("PATH").unwrap();
@@ -61,6 +126,9 @@ fn sh(project: &Project, script: &str) -> Output {
         .current_dir(project.folder.path())
         .env("PATH", std::env::join_paths(folders).unwrap())
         .env("NO_COLOR", "1")
+        .env("HOME", project.path("home"))
+        .env_remove("XDG_CACHE_HOME")
+        .env_remove("XDG_STATE_HOME")
         .output()
         .unwrap()
 }
@@ -98,13 +166,14 @@ fn every_command_of_the_guide_does_what_it_says() {
     let mut count = 0;
     for block in blocks(&guide) {
         let project = Project::empty();
-        let _release = Release::write(project.folder.path(), "guide").unwrap();
+        let release = Release::write(project.folder.path(), "guide").unwrap();
+        let network = Network::new(&project, &release.world);
         if let Some(script) = &block.before {
             assert!(sh(&project, script).status.success(), "{script}");
         }
         for step in &block.steps {
-            let output = sh(&project, &with_root(&step.command));
-            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            let output = sh(&project, &network.real(&with_root(&step.command)));
+            let said = network.shown(&String::from_utf8_lossy(&output.stdout));
             let errors = String::from_utf8_lossy(&output.stderr);
             let at = format!("line {}: {}\n{said}{errors}", block.line, step.command);
             assert_eq!(output.status.code(), Some(step.code), "{at}");
@@ -112,7 +181,7 @@ fn every_command_of_the_guide_does_what_it_says() {
             count += usize::from(step.command.contains("dsops verify"));
         }
     }
-    assert!(count >= 17, "{count}");
+    assert!(count >= 28, "{count}");
     // What is in no block of a console is not run: no command of ours may stand there.
     // `cargo xtask verify` runs those about a release of dsops itself.
     let run = guide.replace("```console release\n", "```console\n");
