@@ -16,6 +16,7 @@ mod guide;
 pub mod image;
 mod peers;
 mod preconditions;
+mod push;
 pub mod repro;
 mod scan;
 mod tag;

@@ -178,6 +178,15 @@ pub const ALL: &[Stage] = &[
         commands: |cx| vec![cx.xtask(&["leakscan"])],
     },
     Stage {
+        name: "release",
+        // After the leak scan, which built the same program in this checkout: it is compared.
+        what: "the whole way of a release: built twice, signed, verified, tampered with",
+        fast: false,
+        has_tests: false,
+        limit: minutes(30),
+        commands: |cx| vec![cx.xtask(&["release", "--dry-run"])],
+    },
+    Stage {
         name: "counts",
         what: "system calls and instructions against the checked-in figures",
         fast: false,

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::archive::{self, Entry};
 use super::build::Commit;
-use super::dist;
 use super::folder::{self, Folder};
+use super::{dist, push};
 use crate::workspace;
 
 /// A user and group that no system has, and that is not the superuser.
@@ -25,10 +25,11 @@ const PROGRAM: &str = "usr/bin/dsops";
 /// Where the code is.
 const SOURCE: &str = "https://github.com/systmms/dsops";
 
-const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Media types.
+pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+pub const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
 /// An image in both forms that a release has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +52,8 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
             release.write_sums()?;
             dist::print(&release)
         }
-        _ => bail!("image takes nothing"),
+        [flag, reference] if flag == "--push" => push::run(&release, reference),
+        _ => bail!("image takes nothing, or --push and a name in a registry"),
     }
 }
 
@@ -140,7 +142,8 @@ pub fn digest(manifest: &[u8]) -> String {
     format!("sha256:{}", folder::sha256(manifest))
 }
 
-fn descriptor(media_type: &str, content: &[u8]) -> Value {
+/// What names a blob where it is used.
+pub fn descriptor(media_type: &str, content: &[u8]) -> Value {
     json!({ "mediaType": media_type, "digest": digest(content), "size": content.len() })
 }
 
@@ -165,18 +168,20 @@ fn architecture(triple: &str) -> anyhow::Result<&'static str> {
     })
 }
 
+/// A small one, for tests.
+#[cfg(test)]
+pub fn made() -> Image {
+    let commit = Commit { id: "c".repeat(40), seconds: 1_700_000_000 };
+    let files = vec![
+        Entry::program(PROGRAM, "program"),
+        Entry::file("usr/share/doc/dsops/LICENSE-MIT", "licence"),
+    ];
+    image(files, "1.2.3", "amd64", &commit).expect("it is small")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn made() -> Image {
-        let commit = Commit { id: "c".repeat(40), seconds: 1_700_000_000 };
-        let files = vec![
-            Entry::program(PROGRAM, "program"),
-            Entry::file("usr/share/doc/dsops/LICENSE-MIT", "licence"),
-        ];
-        image(files, "1.2.3", "amd64", &commit).unwrap()
-    }
 
     /// The files of the layout by their paths.
     fn layout(archive: &[u8]) -> std::collections::BTreeMap<String, Vec<u8>> {

@@ -114,10 +114,12 @@ fn locked(text: &str) -> Option<String> {
     Some(kib.unwrap_or_else(|| soft.to_owned()))
 }
 
-/// Which dsops this is.
+/// Which dsops this is: releases know the commit they were built from.
 pub fn version() -> String {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    format!("version {} for {os} on {arch}", env!("CARGO_PKG_VERSION"))
+    let commit = option_env!("DSOPS_COMMIT").map(|id| format!(" (commit {id})"));
+    let commit = commit.unwrap_or_default();
+    format!("version {}{commit} for {os} on {arch}", env!("CARGO_PKG_VERSION"))
 }
 
 /// What `/proc/swaps` says: a header, then one area a line.
