@@ -5,7 +5,7 @@
 //! folder of tools would be another binary. So the list is put in afterwards, from what cargo
 //! reported to have built, and the build stays as it is tested.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -37,6 +37,23 @@ pub fn embed(source: &Path, built: &Built, to: &Path) -> anyhow::Result<()> {
     ]))?;
     let metadata = serde_json::from_str(&metadata).context("cargo metadata wrote no JSON")?;
     let list = list(&metadata, &built.packages, "dsops")?;
+    // Cargo's own resolver must come to the same without having built anything.
+    let tree = process::output(process::cargo().current_dir(source).args([
+        "tree",
+        "--locked",
+        "--offline",
+        "--package",
+        "dsops",
+        "--edges",
+        "normal,build",
+        "--target",
+        &built.triple,
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]))?;
+    compare(&list, &tree)?;
     let packed = miniz_oxide::deflate::compress_to_vec_zlib(list.to_string().as_bytes(), LEVEL);
     let folder = tempfile::tempdir().context("cannot make a folder")?;
     let file = folder.path().join("list");
@@ -114,6 +131,25 @@ fn list(metadata: &Value, built: &[(String, bool)], root: &str) -> anyhow::Resul
     Ok(json!({ "packages": packages }))
 }
 
+/// Holds the list against what `cargo tree` prints: `NAME vVERSION`, and more behind.
+fn compare(list: &Value, tree: &str) -> anyhow::Result<()> {
+    let packages = list["packages"].as_array().into_iter().flatten();
+    let listed: BTreeSet<String> = packages
+        .filter_map(|package| {
+            Some(format!("{} v{}", package["name"].as_str()?, package["version"].as_str()?))
+        })
+        .collect();
+    let resolved: BTreeSet<String> = tree
+        .lines()
+        .map(|line| line.splitn(3, ' ').take(2).collect::<Vec<_>>().join(" "))
+        .collect();
+    let differing: Vec<&String> = listed.symmetric_difference(&resolved).collect();
+    if !differing.is_empty() {
+        bail!("what was built and what `cargo tree` says differ in {differing:?}");
+    }
+    Ok(())
+}
+
 /// Whether an edge is one of building: not only of tests.
 fn is_of_the_build(edge: &Value) -> bool {
     edge["dep_kinds"].as_array().into_iter().flatten().any(|kind| kind["kind"] != "dev")
@@ -159,6 +195,14 @@ mod tests {
                 { "name": "lib", "version": "1.0.0", "source": "crates.io", "dependencies": [0] },
             ] })
         );
+    }
+
+    #[test]
+    fn a_package_more_or_less_than_cargo_resolves_is_refused() {
+        let list = list(&metadata(), &built(&[("dsops", true), ("lib", true)]), "dsops").unwrap();
+        compare(&list, "dsops v1.0.0 (/src)\nlib v1.0.0\nlib v1.0.0 (*)\n").unwrap();
+        assert!(compare(&list, "dsops v1.0.0 (/src)\n").is_err());
+        assert!(compare(&list, "dsops v1.0.0\nlib v1.0.1\n").is_err());
     }
 
     #[test]
