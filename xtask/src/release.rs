@@ -18,7 +18,10 @@ mod peers;
 mod preconditions;
 mod push;
 pub mod repro;
+pub mod sbom;
 mod scan;
+mod services;
+pub mod sign;
 mod tag;
 mod tamper;
 pub mod verify;
@@ -30,8 +33,14 @@ use anyhow::{Context as _, bail};
 
 use crate::process::NotRun;
 use crate::workspace;
+use build::Commit;
 use folder::Folder;
 use preconditions::Violation;
+use services::Services;
+use verify::Signer;
+
+/// The repository whose workflow releases.
+const REPOSITORY: &str = "systmms/dsops";
 
 /// Runs the command.
 ///
@@ -48,19 +57,32 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     let start = Instant::now();
     let root = workspace::root();
     must_hold(&preconditions::check(&root, &version)?, dry_run)?;
+    let commit = Commit::of(&root)?.context("the checkout is at no commit")?;
 
     let scratch = tempfile::tempdir().context("cannot make a folder")?;
     let clone = repro::clone(&root, scratch.path())?;
     let release = Folder::here()?.at(&scratch.path().join(&version));
     repro::build(&clone, &release)?;
     repro::compare_with_here(&release, scratch.path())?;
+    sbom::make(&clone.source, &release)?;
     release.write_sums()?;
+    let unsigned = release.at(&scratch.path().join("unsigned"));
+    copy(&release, &unsigned)?;
+
+    let signer = Signer { repository: REPOSITORY.to_owned(), tag: format!("v{version}") };
+    let services = Services::start(&scratch.path().join("services"), &signer, &commit.id)?;
+    sign::sign(&release, sign::With::StandIn(&services, &signer, &commit.id))?;
+    let root = services.trusted_root();
+    // From here on it is as for anybody: only the root of trust is left of the services.
+    drop(services);
+    verify::verify(&release, &signer, Some(&root))?;
+    push::rehearse(&release, &signer, &root)?;
     dist::print(&release)?;
     println!("the whole way: {:.0} s", start.elapsed().as_secs_f64());
     if !dry_run {
         let kept = Folder::here()?;
-        copy(&release, &kept)?;
-        tag::print(&kept, &format!("v{version}"))?;
+        copy(&unsigned, &kept)?;
+        tag::print(&kept, &signer.tag)?;
     }
     Ok(())
 }

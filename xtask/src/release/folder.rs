@@ -89,6 +89,11 @@ impl Folder {
         self.path.join(format!("{}.oci.json", self.stem))
     }
 
+    /// The statement of what is in the image, for registries: there are no files beside an image.
+    pub fn image_components(&self) -> PathBuf {
+        self.path.join(format!("{}.oci.sbom{PROVENANCE}", self.stem))
+    }
+
     /// What is described by lists of components of its own.
     pub fn described(&self) -> [PathBuf; 4] {
         [self.program(), self.archive(), self.image(), self.manifest()]
@@ -117,6 +122,7 @@ impl Folder {
             .flat_map(|name| [BUNDLE, PROVENANCE].map(|ending| format!("{name}{ending}")))
             .collect();
         names.extend(evidence);
+        names.push(name_of(&self.image_components()));
         names.sort();
         names
     }
@@ -144,6 +150,21 @@ impl Folder {
                 fs::remove_file(self.path.join(name)).context("cannot remove old evidence")?;
             }
         }
+        write(&self.path.join(SUMS), self.sums()?.as_bytes())
+    }
+
+    /// Makes sure that the list of checksums is that of the files, all of them.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check_sums(&self) -> anyhow::Result<()> {
+        if read(&self.path.join(SUMS))? != self.sums()?.as_bytes() {
+            bail!("{} is not of the files in {}", SUMS, self.path.display());
+        }
+        Ok(())
+    }
+
+    fn sums(&self) -> anyhow::Result<String> {
         let mut list = String::new();
         for artifact in self.artifacts()? {
             let name = name_of(&artifact);
@@ -151,7 +172,7 @@ impl Folder {
                 writeln!(list, "{}  {name}", sha256_of(&artifact)?)?;
             }
         }
-        write(&self.path.join(SUMS), list.as_bytes())
+        Ok(list)
     }
 }
 
@@ -273,6 +294,9 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0], format!("{}  dsops-1-x", sha256(b"dsops-1-x")));
         assert!(!here.path().join("dsops-1-x.sigstore.json").exists());
+        release.check_sums().unwrap();
+        fs::write(here.path().join("dsops-1-x"), "changed").unwrap();
+        assert!(release.check_sums().is_err());
     }
 
     #[test]

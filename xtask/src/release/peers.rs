@@ -96,7 +96,7 @@ fn ask(
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().context("cannot start a verifier")?;
     let mut input = child.stdin.take().context("it has an input")?;
-    let lines: String = questions.iter().map(|(_, line)| format!("{line}\n")).collect();
+    let lines: String = questions.iter().flat_map(|(_, line)| [line.as_str(), "\n"]).collect();
     // Both pipes are small: one side must not wait for the other.
     let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
     let output = child.wait_with_output().context("cannot wait for a verifier")?;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::folder::{self, BUNDLE, Folder, PROVENANCE};
 use super::image::{self, INDEX_TYPE, MANIFEST_TYPE};
-use super::verify::Program;
+use super::verify::{Program, Signer};
 use crate::process;
 
 /// What a bundle is called in a registry.
@@ -26,6 +26,9 @@ const BUNDLE_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// A blob that stands for "no configuration", and its type.
 const EMPTY: &[u8] = b"{}";
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
+
+/// What must be attached, besides a signature.
+const REQUIRED: &str = "provenance,sbom";
 
 /// How long a registry on loopback may take to start.
 const START: Duration = Duration::from_secs(30);
@@ -46,7 +49,7 @@ pub fn run(release: &Folder, name: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// It is not what was pushed, or does not verify.
-pub fn rehearse(release: &Folder, program: &Program) -> anyhow::Result<()> {
+pub fn rehearse(release: &Folder, signer: &Signer, root: &Path) -> anyhow::Result<()> {
     let Some(registry) = process::on_path("docker-registry") else {
         process::report_part_not_run("registry", "docker-registry is not installed");
         return Ok(());
@@ -55,6 +58,7 @@ pub fn rehearse(release: &Folder, program: &Program) -> anyhow::Result<()> {
         process::report_part_not_run("registry", "skopeo is not installed");
         return Ok(());
     }
+    let program = Program::new(&release.program(), &signer.policy(), Some(root))?;
     let scratch = tempfile::tempdir().context("cannot make a folder")?;
     let layout = Layout::of(release, &scratch.path().join("layout"))?;
     let registry = Registry::start(&registry, scratch.path())?;
@@ -69,7 +73,8 @@ pub fn rehearse(release: &Folder, program: &Program) -> anyhow::Result<()> {
         bail!("the registry has another manifest than was pushed");
     }
     let image = format!("{name}:{}", layout.version);
-    let (code, said) = program.verify(scratch.path(), &image, &["--online"])?;
+    let (code, said) =
+        program.verify(scratch.path(), &image, &["--online", "--require", REQUIRED])?;
     if code != 0 {
         bail!("`dsops verify {image} --online` exits with {code}:\n{said}");
     }
@@ -110,8 +115,9 @@ impl Layout {
         let subject = image::descriptor(MANIFEST_TYPE, &manifest);
         let empty = put(EMPTY_TYPE, EMPTY)?;
         let mut pieces = Vec::new();
-        for ending in [BUNDLE, PROVENANCE] {
-            let bundle = folder::read(&folder::with_ending(&release.manifest(), ending))?;
+        let beside = |ending| folder::with_ending(&release.manifest(), ending);
+        for file in [beside(BUNDLE), beside(PROVENANCE), release.image_components()] {
+            let bundle = folder::read(&file)?;
             let layer = put(BUNDLE_TYPE, bundle.trim_ascii_end())?;
             let piece = json!({
                 "schemaVersion": 2,
@@ -229,9 +235,12 @@ mod tests {
         let image = image::made();
         fs::write(release.image(), &image.archive).unwrap();
         fs::write(release.manifest(), &image.manifest).unwrap();
-        for ending in [BUNDLE, PROVENANCE] {
+        let beside = |ending| folder::with_ending(&release.manifest(), ending);
+        for (at, file) in
+            [beside(BUNDLE), beside(PROVENANCE), release.image_components()].iter().enumerate()
+        {
             assert!(Layout::of(&release, &folder.path().join("not-signed")).is_err());
-            fs::write(folder::with_ending(&release.manifest(), ending), ending).unwrap();
+            fs::write(file, at.to_string()).unwrap();
         }
         let layout = Layout::of(&release, &folder.path().join("layout")).unwrap();
         assert_eq!(layout.digest, image::digest(&image.manifest));
@@ -247,7 +256,7 @@ mod tests {
         let tag = &evidence["annotations"]["org.opencontainers.image.ref.name"];
         assert_eq!(*tag, layout.digest.replace("sha256:", "sha256-").as_str());
         let pieces = read(&evidence["digest"]);
-        assert_eq!(pieces["manifests"].as_array().unwrap().len(), 2);
+        assert_eq!(pieces["manifests"].as_array().unwrap().len(), 3);
         for piece in pieces["manifests"].as_array().unwrap() {
             assert_eq!(read(&piece["digest"])["subject"]["digest"], layout.digest.as_str());
         }

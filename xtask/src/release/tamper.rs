@@ -109,7 +109,7 @@ fn cases(release: &Folder, signer: &Signer) -> anyhow::Result<Vec<Case>> {
     for (index, name) in artifacts.iter().enumerate() {
         let other = &artifacts[(index + 1) % artifacts.len()];
         of_one(&mut cases, name, other);
-        cases.push(whole(format!("a bit of {name}"), &all, name, Content::Flipped(name.clone())));
+        cases.push(whole(format!("a bit of {name}"), &all, name, &Content::Flipped(name.clone())));
     }
     for name in &described {
         of_sboms(&mut cases, name);
@@ -246,7 +246,7 @@ fn of_signers(cases: &mut Vec<Case>, all: &[String], signer: &Signer) {
 }
 
 /// All files, one of them changed.
-fn whole(what: String, all: &[String], changed: &str, content: Content) -> Case {
+fn whole(what: String, all: &[String], changed: &str, content: &Content) -> Case {
     let files = all
         .iter()
         .map(|name| {
@@ -263,17 +263,17 @@ mod tests {
 
     /// A made-up release, and a verifier that always says the same.
     fn judged_by(script: &str) -> anyhow::Result<()> {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir()?;
         let dist = folder.path().join("dist");
-        fs::create_dir(&dist).unwrap();
-        fs::write(dist.join("dsops-1-x.tar.gz"), "archive").unwrap();
-        let release = Folder::open(&dist).unwrap();
+        fs::create_dir(&dist)?;
+        fs::write(dist.join("dsops-1-x.tar.gz"), "archive")?;
+        let release = Folder::open(&dist)?;
         for name in release.wanted() {
-            fs::write(dist.join(&name), &name).unwrap();
+            fs::write(dist.join(&name), &name)?;
         }
-        fs::write(release.program(), format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::write(release.program(), format!("#!/bin/sh\n{script}\n"))?;
         let signer = Signer { repository: "octo/demo".into(), tag: "v1".into() };
-        let program = Program::of(&release, &signer.policy(), None).unwrap();
+        let program = Program::new(&release.program(), &signer.policy(), None)?;
         matrix(&program, &release, &signer)
     }
 
@@ -294,6 +294,7 @@ mod tests {
 
     #[test]
     fn what_cannot_start_or_crashes_refused_nothing() {
-        assert!(judged_by("kill -SEGV $$").is_err());
+        let error = judged_by("kill -SEGV $$").unwrap_err().to_string();
+        assert!(error.contains("a signal ended the program"), "{error}");
     }
 }

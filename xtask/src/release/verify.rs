@@ -63,7 +63,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
 /// As [`run`].
 pub fn verify(release: &Folder, signer: &Signer, root: Option<&Path>) -> anyhow::Result<()> {
     is_whole(release)?;
-    let program = Program::of(release, &signer.policy(), root)?;
+    let program = Program::new(&release.program(), &signer.policy(), root)?;
     let commands = guide::commands(&workspace::root(), release, signer)?;
     for command in &commands {
         println!("$ {command}");
@@ -106,10 +106,14 @@ impl Signer {
         format!("github:{}@{}", self.repository, self.tag)
     }
 
+    /// The workflow, as its host names it.
+    pub fn workflow(&self) -> String {
+        format!("{}/{WORKFLOW}@refs/tags/{}", self.repository, self.tag)
+    }
+
     /// Its name in certificates.
     pub fn identity(&self) -> String {
-        let Self { repository, tag } = self;
-        format!("https://github.com/{repository}/{WORKFLOW}@refs/tags/{tag}")
+        format!("https://github.com/{}", self.workflow())
     }
 
     /// Who vouches for it.
@@ -146,15 +150,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// The one of a release, which accepts who that policy names.
-    ///
-    /// # Errors
-    /// There is none, or it cannot be copied.
-    pub fn of(release: &Folder, policy: &str, root: Option<&Path>) -> anyhow::Result<Self> {
-        Self::new(&release.program(), policy, root)
-    }
-
-    /// A program.
+    /// A copy of a program, which accepts who that policy names.
     ///
     /// # Errors
     /// It cannot be copied.
@@ -168,6 +164,11 @@ impl Program {
         Ok(Self { folder, policy: policy.to_owned(), root: root.map(absolute).transpose()? })
     }
 
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("dsops")
+    }
+
     /// The exit code of verifying `artifact` in a folder, and what was said.
     ///
     /// # Errors
@@ -178,7 +179,7 @@ impl Program {
         artifact: &str,
         more: &[&str],
     ) -> anyhow::Result<(i32, String)> {
-        let mut command = Command::new(self.folder.path().join("dsops"));
+        let mut command = Command::new(self.path());
         command.args(["verify", artifact]);
         if !more.iter().any(|word| ["--policy", "--identity"].contains(word)) {
             command.args(["--policy", &self.policy]);
