@@ -1,11 +1,13 @@
 //! `cargo xtask fuzz [--secs N] [--seed N|random] [TARGET..]`: builds every fuzz target and runs each for a few seconds.
 //!
 //! `fuzz/` is laid out for cargo-fuzz, but this needs no tool: it is built with the flags that
-//! make libFuzzer's coverage and `AddressSanitizer` work on the pinned toolchain. A short run is a smoke test; long
-//! runs are `--secs 600 --seed random`, or `cargo fuzz run TARGET`. Seeds in `fuzz/seeds/TARGET/` are used when they are there.
+//! make libFuzzer's coverage and `AddressSanitizer` work on the pinned toolchain. A short run is a smoke test of a
+//! fixed number of inputs from a fixed seed; long runs are `--secs 600 --seed random`, or `cargo fuzz run TARGET`. Seeds in `fuzz/seeds/TARGET/` are used when they are there.
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -29,8 +31,12 @@ const COVERAGE_FLAGS: &[&str] = &[
 /// The only platform the instrumented build is known to work on.
 const HOST: &str = "x86_64-unknown-linux-gnu";
 
-/// Seconds for each target when none are named.
+/// Seconds for each target at most when none are named.
 const DEFAULT_SECS: u32 = 5;
+
+/// Inputs for each target when no seconds are named: a faster machine goes no further than the one
+/// that a change was checked on.
+const DEFAULT_RUNS: u32 = 50_000;
 
 /// What libFuzzer's choices start from when nothing is said: the same each time, so that a check of
 /// a change fails by the change and not by luck. Luck is for long runs.
@@ -74,29 +80,50 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
             // The sanitizer's flag is not stable yet.
             .env("RUSTC_BOOTSTRAP", "1"),
     )?;
-    let mut failed = Vec::new();
-    for target in &targets {
+    let run_one = |target: &String| {
         let program = target_dir.join(HOST).join("release").join(target);
-        match smoke(&program, &folder.join("seeds").join(target), secs, seed) {
-            Ok(executions) => println!("{target}: {executions} executions in {secs} s"),
-            Err(error) => {
-                println!("{target}: FAILED: {error:#}");
-                failed.push(target.as_str());
-            }
+        let start = Instant::now();
+        let result = smoke(&program, &folder.join("seeds").join(target), secs, seed);
+        let secs = start.elapsed().as_secs_f64();
+        match &result {
+            Ok(executions) => println!("{target}: {executions} executions in {secs:.1} s"),
+            Err(error) => println!("{target}: FAILED: {error:#}"),
         }
-    }
+        result.is_ok()
+    };
+    let failed = in_parallel(&targets, run_one);
     if !failed.is_empty() {
         bail!("{} of {} targets failed: {}", failed.len(), targets.len(), failed.join(", "));
     }
     Ok(())
 }
 
+/// Runs the targets, as many at a time as there are processors; returns those that did not hold.
+fn in_parallel(targets: &[String], holds: impl Fn(&String) -> bool + Sync) -> Vec<&str> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mine = std::iter::from_fn(|| targets.get(next.fetch_add(1, Ordering::Relaxed)));
+        mine.filter(|target| !holds(target)).map(String::as_str).collect::<Vec<_>>()
+    };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut failed: Vec<&str> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+        let lists = workers.into_iter().map(|worker| worker.join().expect("a worker only waits"));
+        lists.flatten().collect()
+    });
+    failed.sort_unstable();
+    failed
+}
+
 /// Runs one target on its seeds and what libFuzzer makes of them; returns how often it ran.
-fn smoke(program: &Path, seeds: &Path, secs: u32, seed: u32) -> anyhow::Result<u64> {
+fn smoke(program: &Path, seeds: &Path, secs: Option<u32>, seed: u32) -> anyhow::Result<u64> {
     let corpus = tempfile::tempdir().context("cannot make a temporary folder")?;
     let mut command = Command::new(program);
+    if secs.is_none() {
+        command.arg(format!("-runs={DEFAULT_RUNS}"));
+    }
     command
-        .arg(format!("-max_total_time={secs}"))
+        .arg(format!("-max_total_time={}", secs.unwrap_or(DEFAULT_SECS)))
         .arg(format!("-seed={seed}"))
         .args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=1"])
         .arg(format!("-artifact_prefix={}/crash-", program.parent().unwrap_or(seeds).display()))
@@ -157,8 +184,8 @@ fn targets(folder: &Path) -> anyhow::Result<Vec<String>> {
 /// What was asked for.
 #[derive(Debug, PartialEq)]
 struct Arguments {
-    /// For each target.
-    secs: u32,
+    /// For each target; none named bounds the number of inputs too.
+    secs: Option<u32>,
     /// 0 lets libFuzzer choose.
     seed: u32,
     /// None named means all.
@@ -166,7 +193,7 @@ struct Arguments {
 }
 
 fn parse(args: &[String]) -> anyhow::Result<Arguments> {
-    let mut parsed = Arguments { secs: DEFAULT_SECS, seed: SEED, targets: Vec::new() };
+    let mut parsed = Arguments { secs: None, seed: SEED, targets: Vec::new() };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let number = |value: Option<&String>| {
@@ -174,7 +201,7 @@ fn parse(args: &[String]) -> anyhow::Result<Arguments> {
             value.parse().with_context(|| format!("{arg} {value}: not a number"))
         };
         match arg.as_str() {
-            "--secs" => parsed.secs = number(args.next())?,
+            "--secs" => parsed.secs = Some(number(args.next())?),
             "--seed" => {
                 let value = args.next();
                 parsed.seed = if value.is_some_and(|v| v == "random") { 0 } else { number(value)? };
@@ -199,13 +226,24 @@ mod tests {
             seed,
             targets: targets.iter().map(|target| (*target).to_owned()).collect(),
         };
-        assert_eq!(parse(&[]).unwrap(), is(DEFAULT_SECS, SEED, &[]));
-        assert_eq!(parse(&["yaml", "--secs", "3"]).unwrap(), is(3, SEED, &["yaml"]));
-        assert_eq!(parse(&["--seed", "random"]).unwrap(), is(DEFAULT_SECS, 0, &[]));
-        assert_eq!(parse(&["--seed", "7"]).unwrap(), is(DEFAULT_SECS, 7, &[]));
+        assert_eq!(parse(&[]).unwrap(), is(None, SEED, &[]));
+        assert_eq!(parse(&["yaml", "--secs", "3"]).unwrap(), is(Some(3), SEED, &["yaml"]));
+        assert_eq!(parse(&["--seed", "random"]).unwrap(), is(None, 0, &[]));
+        assert_eq!(parse(&["--seed", "7"]).unwrap(), is(None, 7, &[]));
         for bad in [&["--secs"][..], &["--secs", "soon"], &["--seed", "x"], &["--what"]] {
             parse(bad).unwrap_err();
         }
+    }
+
+    #[test]
+    fn every_target_runs_and_those_that_fail_are_named_in_order() {
+        let targets = ["d", "b", "a", "c"].map(str::to_owned);
+        let ran = AtomicUsize::new(0);
+        let failed = in_parallel(&targets, |target| {
+            ran.fetch_add(1, Ordering::Relaxed);
+            target != "d" && target != "b"
+        });
+        assert_eq!((failed, ran.into_inner()), (vec!["b", "d"], 4));
     }
 
     #[test]

@@ -78,9 +78,9 @@ impl Reference {
             Some((path, tag)) => (path, Some(read_tag(tag)?)),
             None => (path, None),
         };
-        check_repository(path)?;
-        let official = registry == DOCKER_HUB && !path.contains('/');
+        let official = registry == DOCKER_HUB && !path.is_empty() && !path.contains('/');
         let repository = if official { format!("library/{path}") } else { path.to_owned() };
+        check_repository(&repository)?;
         Ok(Self { registry, repository, tag, digest })
     }
 }
@@ -221,6 +221,7 @@ mod tests {
             ("[::1]:5000/app:T", "[::1]:5000/app:T"),
             ("[0:0::1]/app", "[::1]/app"),
             ("127.0.0.1:5000/a", "127.0.0.1:5000/a"),
+            (&"a".repeat(247), &format!("docker.io/library/{}", "a".repeat(247))),
         ] {
             let reference: Reference = text.parse().unwrap();
             assert_eq!(reference.to_string(), wanted);
@@ -266,6 +267,8 @@ mod tests {
             &format!("a@sha256:{}", HEX.to_uppercase()),
             &format!("a:{}", "x".repeat(129)),
             &"a/".repeat(200),
+            // 248 characters, and 256 with the `library/` that is meant.
+            &"a".repeat(248),
         ] {
             assert!(bad.parse::<Reference>().is_err(), "{bad}");
         }
