@@ -1,6 +1,7 @@
 //! `cargo xtask interop`: reads the real sops' files and has it read ours; has others read what `render`
 //! writes and judge what `release-verify` judges.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -20,15 +21,6 @@ pub const PROGRAMS: &[(&str, &str)] =
 
 /// When set to 1, a test that lacks the other implementation fails instead of saying "not run".
 pub const REQUIRE_VARIABLE: &str = "DSOPS_TEST_REQUIRE_INTEROP";
-
-/// Where such tests are: package, and its folder. The files are named `interop*`.
-const PACKAGES: &[(&str, &str)] = &[
-    ("dsops-stores", "crates/stores"),
-    ("dsops-formats", "crates/formats"),
-    ("dsops-integrity-cache", "crates/integrity-cache"),
-    ("dsops-release-verify", "crates/release-verify"),
-    ("dsops", "crates/cli"),
-];
 
 /// Runs every interop test; none may be left out.
 ///
@@ -56,24 +48,13 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
             None => process::report_part_not_run(program, "it is not installed"),
         }
     }
-    cargo.current_dir(&root).args(["test", "--no-fail-fast"]);
-    cargo.args(["--features", "dsops-release-verify/oci"]);
-    let mut any = false;
-    for (package, folder) in PACKAGES {
-        let tests = tests(&root.join(folder).join("tests"))?;
-        if tests.is_empty() {
-            process::report_part_not_run(package, "it has no interop tests");
-            continue;
-        }
-        any = true;
-        cargo.args(["--package", package]);
-        cargo.args(tests.iter().flat_map(|test| ["--test", test.as_str()]));
-    }
-    if !any {
+    // As the stage `test` builds: nothing is built twice.
+    cargo.current_dir(&root).args(["test", "--no-fail-fast", "--workspace", "--all-features"]);
+    let tests = all_tests(&root.join("crates"))?;
+    if tests.is_empty() {
         bail!("there is no interop test");
     }
-    // The object stores are a feature.
-    cargo.args(["--features", "dsops-integrity-cache/remote"]);
+    cargo.args(tests.iter().flat_map(|test| ["--test", test]));
     // Without this a test that says "not run" would look like a pass.
     cargo.args(["--", "--show-output"]);
     for packages in [tools::packages::READERS, tools::packages::SIGSTORE, tools::packages::MOTO] {
@@ -83,6 +64,15 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
         }
     }
     process::run(cargo.env(SOPS_VARIABLE, sops).env(REQUIRE_VARIABLE, "1"))
+}
+
+/// The test targets of all crates that have such a name, each once.
+fn all_tests(crates: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for entry in std::fs::read_dir(crates).with_context(|| format!("{}", crates.display()))? {
+        all.extend(tests(&entry?.path().join("tests"))?);
+    }
+    Ok(all)
 }
 
 /// The test targets named `interop*` in a folder: files, or folders with a `main.rs`.

@@ -92,9 +92,8 @@ pub const ALL: &[Stage] = &[
         has_tests: false,
         limit: minutes(20),
         commands: |cx| {
-            let clippy = ["clippy", "--quiet", "--locked", "--workspace", "--all-targets"];
-            let mut command = cx.cargo(&clippy);
-            command.args(["--", "-D", "warnings"]);
+            let mut command = cx.cargo(&["clippy", "--quiet", "--locked", "--workspace"]);
+            command.args(["--all-features", "--all-targets", "--", "-D", "warnings"]);
             vec![command]
         },
     },
@@ -122,9 +121,10 @@ pub const ALL: &[Stage] = &[
         limit: minutes(30),
         commands: |cx| {
             // Tests run these; `cargo test --examples` would build them as tests instead.
-            let examples = cx.cargo(&["build", "--locked", "--workspace", "--examples"]);
-            let test = ["test", "--locked", "--workspace", "--no-fail-fast", "--lib", "--bins"];
-            let mut command = cx.cargo(&test);
+            let mut examples = cx.cargo(&["build", "--locked", "--workspace", "--all-features"]);
+            examples.arg("--examples");
+            let mut command = cx.cargo(&["test", "--locked", "--workspace", "--all-features"]);
+            command.args(["--no-fail-fast", "--lib", "--bins"]);
             // What a test that passed printed is shown: one that says "not run" is no pass.
             command.args(["--tests", "--", "--show-output"]);
             if let Some(sops) = tools::installed_sops() {
@@ -150,7 +150,9 @@ pub const ALL: &[Stage] = &[
         has_tests: true,
         limit: minutes(20),
         commands: |cx| {
-            vec![cx.cargo(&["test", "--locked", "--workspace", "--doc", "--no-fail-fast"])]
+            let mut command = cx.cargo(&["test", "--locked", "--workspace", "--all-features"]);
+            command.args(["--doc", "--no-fail-fast"]);
+            vec![command]
         },
     },
     Stage {
