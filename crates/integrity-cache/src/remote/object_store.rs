@@ -1,4 +1,4 @@
-//! Object stores as a remote tier: S3 and what speaks like it, Google Cloud Storage, Azure, WebDAV.
+//! Object stores as a remote tier: S3 and what speaks like it, Google Cloud Storage, Azure, `WebDAV`.
 
 use std::{
     fmt, io,
@@ -67,7 +67,7 @@ impl ObjectStoreRemote {
     }
 
     fn path(&self, name: &str) -> Path {
-        name.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+        name.split('/').fold(self.prefix.clone(), object_store::path::Path::join)
     }
 }
 
