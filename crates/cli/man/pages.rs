@@ -3,6 +3,9 @@
 /// The page of dsops itself has the empty name.
 pub const PAGES: &[(&str, &str)] = &[
     ("", include_str!("dsops.1")),
+    ("attest", include_str!("dsops-attest.1")),
+    ("attest-provenance", include_str!("dsops-attest-provenance.1")),
+    ("attest-sbom", include_str!("dsops-attest-sbom.1")),
     ("cache", include_str!("dsops-cache.1")),
     ("cache-clean", include_str!("dsops-cache-clean.1")),
     ("cache-destroy", include_str!("dsops-cache-destroy.1")),
@@ -35,7 +38,11 @@ pub const PAGES: &[(&str, &str)] = &[
     ("recipients-remove", include_str!("dsops-recipients-remove.1")),
     ("rekey", include_str!("dsops-rekey.1")),
     ("render", include_str!("dsops-render.1")),
+    ("sbom", include_str!("dsops-sbom.1")),
+    ("sbom-generate", include_str!("dsops-sbom-generate.1")),
     ("set", include_str!("dsops-set.1")),
+    ("sign", include_str!("dsops-sign.1")),
+    ("sign-keygen", include_str!("dsops-sign-keygen.1")),
     ("trust", include_str!("dsops-trust.1")),
     ("unset", include_str!("dsops-unset.1")),
     ("verify", include_str!("dsops-verify.1")),

@@ -13,6 +13,8 @@ use dsops_resolver::suggest;
 use crate::cmd::sbom;
 #[cfg(feature = "verify")]
 use crate::cmd::verify;
+#[cfg(feature = "sign")]
+use crate::cmd::{attest, sign};
 use crate::cmd::{
     cache, completion, config, demo, doctor, edit, exec, get, hook, import, init, list, login, man,
     plan, providers, recipients, rekey, render, set, trust, unset,
@@ -221,6 +223,12 @@ pub enum Command {
     /// List what is in a program, and compare and check such lists (SBOM)
     #[cfg(feature = "sbom")]
     Sbom(sbom::Args),
+    /// Sign files, with a key or keyless
+    #[cfg(feature = "sign")]
+    Sign(Box<sign::Args>),
+    /// Say how files were built or what is in them, signed
+    #[cfg(feature = "sign")]
+    Attest(attest::Args),
     /// Check protection, configuration, stores and file modes
     Doctor(doctor::Args),
     /// Show and clean what is kept of stores' answers

@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+#[cfg(feature = "sign")]
+pub mod attest;
 pub mod cache;
 pub mod completion;
 pub mod config;
@@ -22,6 +24,10 @@ pub mod render;
 #[cfg(feature = "sbom")]
 pub mod sbom;
 pub mod set;
+#[cfg(feature = "sign")]
+pub mod sign;
+#[cfg(feature = "sign")]
+mod signing;
 pub mod trust;
 pub mod unset;
 #[cfg(feature = "verify")]

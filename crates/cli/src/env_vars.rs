@@ -76,4 +76,14 @@ variables! {
     REGISTRY_AUTH_FILE = "REGISTRY_AUTH_FILE";
     /// Where a user's data lies on Windows.
     LOCAL_APP_DATA = "LOCALAPPDATA";
+    /// The passphrase of the key that `sign` and `attest` use.
+    KEY_PASSPHRASE = "DSOPS_KEY_PASSPHRASE";
+    /// An identity token for keyless signatures.
+    SIGSTORE_ID_TOKEN = "SIGSTORE_ID_TOKEN";
+    /// Where a job of GitHub Actions gets an identity token.
+    ACTIONS_ID_TOKEN_REQUEST_URL = "ACTIONS_ID_TOKEN_REQUEST_URL";
+    /// What the job shows for it.
+    ACTIONS_ID_TOKEN_REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+    /// Whether this is a job of GitHub Actions; the others of its variables are read by `attest provenance`.
+    GITHUB_ACTIONS = "GITHUB_ACTIONS";
 }

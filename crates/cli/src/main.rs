@@ -90,6 +90,10 @@ fn run(cx: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Verify(args) => cmd::verify::run(cx, args),
         #[cfg(feature = "sbom")]
         Command::Sbom(args) => cmd::sbom::run(cx, args),
+        #[cfg(feature = "sign")]
+        Command::Sign(args) => cmd::sign::run(cx, args),
+        #[cfg(feature = "sign")]
+        Command::Attest(args) => cmd::attest::run(cx, args),
         Command::Doctor(args) => cmd::doctor::run(cx, args),
         Command::Completion(args) => cmd::completion::run(cx, args),
         Command::Complete(words) => cmd::completion::answer(cx, words),

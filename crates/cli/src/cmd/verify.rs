@@ -8,7 +8,7 @@ pub mod files;
 mod images;
 mod inputs;
 mod json;
-mod online;
+pub mod online;
 mod outcome;
 mod own;
 mod sarif;
@@ -16,7 +16,7 @@ mod sarif;
 mod schema;
 mod stored;
 mod text;
-mod trust;
+pub mod trust;
 mod waiting;
 
 use std::ffi::OsString;

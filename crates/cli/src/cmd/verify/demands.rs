@@ -8,7 +8,8 @@ use clap::ValueHint;
 use dsops_release_verify::evidence::{AllowedSigners, Key};
 use dsops_release_verify::{
     BUNDLE_LIMIT_BYTES, Demands, Evidence, IdentityRule, Leniency, Options, Pattern,
-    ReleaseVerifier, Requirement, SignerPolicy, SignerRule, TrustRoots, TrustedKey, Verifier,
+    ReleaseVerifier, Requirement, SignerPolicy, SignerRule, Thresholds, TrustRoots, TrustedKey,
+    Verifier,
 };
 
 use super::files;
@@ -44,6 +45,10 @@ pub struct How {
     /// A public key: PEM, DER, minisign, signify, SSH, allowed signers; any of several may sign
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key: Vec<OsString>,
+    /// A bundle by one of the keys needs no entry in a transparency log: nothing then proves when it
+    /// was signed, and that it was in public
+    #[arg(long, requires = "key")]
+    pub keys_without_log: bool,
     /// Evidence that does not lie beside the artifact: a Sigstore bundle, a signature
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, alias = "evidence")]
     pub bundle: Vec<OsString>,
@@ -102,7 +107,9 @@ impl How {
             Key::Managed(key) => TrustedKey::new(key).ok(),
             _ => None,
         });
-        let sigstore = Verifier::new(roots).with_keys(trusted);
+        let mut thresholds = Thresholds::default();
+        thresholds.keys_without_log = self.keys_without_log;
+        let sigstore = Verifier::new(roots).with_keys(trusted).with_thresholds(thresholds);
         Ok(ReleaseVerifier::new(sigstore, keys, demands, options))
     }
 

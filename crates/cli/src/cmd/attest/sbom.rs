@@ -1,0 +1,54 @@
+//! `dsops attest sbom`: that a bill of materials is that of a file.
+
+use std::ffi::OsString;
+
+use clap::ValueHint;
+use dsops_attest::sbom_statement;
+
+use super::subjects::Subjects;
+use crate::cmd::signing::{By, Outputs, failed};
+use crate::cmd::verify::files;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::report::Failure;
+
+/// What a bill of materials may have.
+const SBOM_LIMIT_BYTES: usize = 64 << 20;
+/// What the statement is called, behind the name of its subject.
+const ENDING: &str = ".sbom.intoto.jsonl";
+
+const EXAMPLES: &str = "\
+Examples:
+  dsops attest sbom app.tar.gz --sbom app.spdx.json --key release.key
+  dsops attest sbom app.tar.gz --sbom app.cdx.json --identity-token-file token
+
+The document, SPDX 2.x or CycloneDX in JSON, becomes a part of the statement.";
+
+/// What `dsops attest sbom` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Files, or `NAME@sha256:…`
+    #[arg(value_name = "SUBJECTS", value_hint = ValueHint::FilePath, required = true)]
+    pub subjects: Vec<OsString>,
+    /// The bill of materials
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub sbom: OsString,
+    #[command(flatten)]
+    pub by: By,
+    #[command(flatten)]
+    pub outputs: Outputs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The document is no bill of materials, or the statement cannot be signed.
+pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
+    let document = files::read(&args.sbom, SBOM_LIMIT_BYTES)
+        .map_err(|error| Failure::new(Exit::Store, files::unreadable(&args.sbom, &error)))?;
+    let subjects = Subjects::read(&args.subjects)?;
+    let statement =
+        sbom_statement(&subjects.list(), &document).map_err(|error| failed(&error, None))?;
+    super::publish(cx, &args.by, &args.outputs, &subjects, ENDING, &statement)
+}
