@@ -288,8 +288,8 @@ fn logins_are_those_of_docker_and_podman() {
     let docker = run(&[]);
     assert_eq!(code(&docker), 0, "{}", shown(&docker));
     // Docker's folder is elsewhere, and there a helper is named.
-    let helper = "#!/bin/sh\nread -r key\nprintf '{\"Username\":\"me\",\"Secret\":\"hunter2\"}'\n";
-    lab.project.write("bin/docker-credential-test", helper);
+    let script = "#!/bin/sh\nread -r key\nprintf '{\"Username\":\"me\",\"Secret\":\"hunter2\"}'\n";
+    lab.project.write("bin/docker-credential-test", script);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(path("bin/docker-credential-test"), mode).unwrap();
     lab.project.write("config.json", &format!(r#"{{"credHelpers":{{"{host}":"test"}}}}"#));

@@ -41,8 +41,8 @@ impl Lab {
         repository.set_target("trusted_root.json", world.trusted_root().to_string().as_bytes());
         project.write("root.json", &String::from_utf8(repository.start()).unwrap());
         let files = Files::default();
-        let served = files.clone();
-        let server = HttpServer::start(move |request| answer(&served, request));
+        let to_serve = files.clone();
+        let server = HttpServer::start(move |request| answer(&to_serve, request));
         let proxy = HttpServer::start(|_| HttpAnswer::new(403, ""));
         let lab = Self { project, repository, files, server, proxy };
         lab.upload();
@@ -126,9 +126,9 @@ fn what_was_fetched_is_shown_exported_and_used() {
     let text = lab.run(&["trust", "show"]);
     assert!(shown(&text).contains(" repository "), "{}", shown(&text));
 
-    let exported = lab.run(&["trust", "export"]).stdout;
-    assert_eq!(exported.iter().filter(|byte| **byte == b'\n').count(), 3);
-    std::fs::write(lab.project.path("all.jsonl"), exported).unwrap();
+    let exported = String::from_utf8(lab.run(&["trust", "export"]).stdout).unwrap();
+    assert_eq!(exported.lines().count(), 3);
+    lab.project.write("all.jsonl", &exported);
     assert_eq!(code(&lab.verify(&["--trusted-root", "all.jsonl"])), 0);
     assert_eq!(lab.server.requests().len(), asked, "the network was used without leave");
     assert!(lab.proxy.requests().is_empty());

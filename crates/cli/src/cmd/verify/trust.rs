@@ -347,7 +347,9 @@ fn wanted(
             let is_own = instance.is_none() && all.iter().any(|own| own.name == url);
             let name = if is_own { &url } else { instance.unwrap_or(Instance::Sigstore).name() };
             all.retain(|one| one.name == name);
-            all.iter_mut().for_each(|one| one.url.clone_from(&url));
+            for one in &mut all {
+                one.url.clone_from(&url);
+            }
         }
     }
     all
