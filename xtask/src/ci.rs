@@ -67,6 +67,11 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What `--only` takes.
+pub fn stage_names() -> Vec<&'static str> {
+    stages::ALL.iter().map(|stage| stage.name).collect()
+}
+
 /// Starts over with no signal ignored, where some is: `nohup` and a shell's background jobs hand
 /// ignored signals on, and tests of what a child inherits would measure those.
 fn default_signals() -> anyhow::Result<()> {

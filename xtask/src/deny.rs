@@ -2,17 +2,22 @@
 //!
 //! Needs no network once the tool is built. The advisory database is a folder of its own: from
 //! `$DSOPS_ADVISORY_DB`, else `../shared/advisory-db`. Without one, advisories are "not run",
-//! never "ok". Before the real graph, each check is shown a made-up graph it must refuse.
+//! never "ok". Before the real graph, each check is shown a made-up graph it must refuse. Advisories that do not concern
+//! us are set aside by statements in `vex`. Then cargo-vet looks for a line of each dependency in `supply-chain`;
+//! `--exempt` writes those that are missing.
 
+mod vet;
+mod vex;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use crate::process::{self, NotRun};
-use crate::{tools, workspace};
+use crate::{calendar, tools, workspace};
 
 /// The folder cargo-deny looks for inside its database path: name and a hash of the default address.
 const DATABASE_FOLDER: &str = "advisory-db-3157b0e258782691";
@@ -25,22 +30,27 @@ const OLD_DAYS: i64 = 90;
 /// # Errors
 /// A check fails, finds nothing in the made-up graph, or the tool cannot be had ([`NotRun`]).
 pub fn run(args: &[String]) -> anyhow::Result<()> {
-    if let Some(argument) = args.first() {
-        bail!("`cargo xtask deny` takes no arguments, found `{argument}`");
-    }
     let root = workspace::root();
+    match args {
+        [] => {}
+        [flag] if flag == "--exempt" => return vet::exempt(&root, &vet::install()?),
+        _ => bail!("`cargo xtask deny` takes nothing, or --exempt"),
+    }
     let tool = tools::cargo_deny().map_err(|error| {
         NotRun::because(format!("cargo-deny cannot be installed: {}", tools::reason(&error)))
     })?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let deny = Deny { tool, root: root.clone(), folder: folder.path().to_path_buf() };
+    let asides = vex::read(&root.join("vex"), &locked(&root)?)?;
+    deny.configure(&asides)?;
 
     let database = database(&root);
     let mut checks = vec!["bans", "licenses", "sources"];
     match &database {
         Some(source) => {
             let date = lay_out_database(source, &deny.database())?;
-            let age = today() - days(&date).context("the advisory database has an odd date")?;
+            let age = calendar::today()
+                - calendar::days(&date).context("the advisory database has an odd date")?;
             println!("advisories: database of {date}, {age} days old");
             if age > OLD_DAYS {
                 println!("advisories: hint: older than {OLD_DAYS} days, bring a newer one");
@@ -53,6 +63,9 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     for check in &checks {
         deny.must_refuse(check)?;
     }
+    if database.is_some() {
+        deny.must_pass_with_a_statement(&asides)?;
+    }
     println!("self-check: {} find what they must", checks.join(", "));
 
     // What cannot be fetched, the tool would leave out of its checks with no more than a word.
@@ -64,7 +77,15 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
             .current_dir(&root),
     )?;
     std::fs::write(&metadata, graph)?;
-    process::run(deny.command(&metadata, &checks).arg("--show-stats"))
+    process::run(deny.command(&metadata, &checks).arg("--show-stats"))?;
+
+    match vet::install() {
+        Ok(tool) => vet::check(&root, &tool, folder.path()),
+        Err(error) => {
+            process::report_part_not_run("vet", tools::reason(&error));
+            Ok(())
+        }
+    }
 }
 
 /// cargo-deny and the folders it works on.
@@ -80,6 +101,29 @@ impl Deny {
         self.folder.join("advisory-dbs")
     }
 
+    /// `deny.toml` with what is set aside.
+    fn config(&self) -> PathBuf {
+        self.folder.join("deny.toml")
+    }
+
+    /// Writes it.
+    fn configure(&self, asides: &[vex::Aside]) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(self.root.join("deny.toml")).context("deny.toml")?;
+        std::fs::write(self.config(), vex::configure(&text, asides)?).context("cannot write")
+    }
+
+    /// Shows that a statement sets an advisory aside that is found without it.
+    fn must_pass_with_a_statement(&self, asides: &[vex::Aside]) -> anyhow::Result<()> {
+        let (bad, code) = refused_by("advisories");
+        let metadata = self.folder.join("refused.json");
+        std::fs::write(&metadata, graph_with(&bad).to_string())?;
+        let statement = vex::Aside { id: code.to_owned(), reason: "a test".to_owned() };
+        self.configure(&[statement])?;
+        process::output(&mut self.command(&metadata, &["advisories"]))
+            .context("a statement does not set an advisory aside")?;
+        self.configure(asides)
+    }
+
     /// A run of some checks on a dependency graph.
     fn command(&self, metadata: &Path, checks: &[&str]) -> Command {
         let mut command = Command::new(&self.tool);
@@ -88,7 +132,9 @@ impl Deny {
             .env("DSOPS_DENY_DB", self.database())
             .args(["--offline", "--color", "never", "--metadata-path"])
             .arg(metadata)
-            .args(["--config", "deny.toml", "check", "--hide-inclusion-graph"])
+            .arg("--config")
+            .arg(self.config())
+            .args(["check", "--hide-inclusion-graph"])
             .args(checks);
         command
     }
@@ -177,6 +223,18 @@ fn id(name: &str, version: &str, source: &Value) -> String {
     }
 }
 
+/// The packages of the lock file, `NAME@VERSION`.
+fn locked(root: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let lock = workspace::manifest(&root.join("Cargo.lock"))?;
+    let packages = lock.get("package").and_then(toml::Value::as_array);
+    let packages = packages.context("Cargo.lock has no packages")?.iter();
+    let named = packages.filter_map(|package| {
+        let text = |key: &str| package.get(key).and_then(toml::Value::as_str);
+        Some(format!("{}@{}", text("name")?, text("version")?))
+    });
+    Ok(named.collect())
+}
+
 /// The folder with the advisory database, if there is one.
 fn database(root: &Path) -> Option<PathBuf> {
     let named = std::env::var_os("DSOPS_ADVISORY_DB").filter(|path| !path.is_empty());
@@ -237,39 +295,9 @@ fn copy_advisories(from: &Path, to: &Path, newest: &mut String) -> anyhow::Resul
     Ok(())
 }
 
-/// Days since 1970-01-01, today.
-fn today() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_secs() / 86_400).unwrap_or(i64::MAX)
-}
-
-/// Days since 1970-01-01 of a date `YYYY-MM-DD` (Gregorian).
-fn days(date: &str) -> Option<i64> {
-    let mut parts = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
-    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    // Years that begin in March, so that the leap day is the last.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    Some(year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_are_counted() {
-        assert_eq!(days("1970-01-01"), Some(0));
-        assert_eq!(days("2000-02-29"), Some(11_016));
-        assert_eq!(days("2000-03-01"), Some(11_017));
-        assert_eq!(days("2026-08-20"), Some(20_685));
-        for odd in ["", "2026", "2026-13-01", "2026-01-00", "today"] {
-            assert_eq!(days(odd), None, "{odd}");
-        }
-    }
 
     #[test]
     fn the_database_becomes_a_repository_of_its_own_date() {

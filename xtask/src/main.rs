@@ -12,7 +12,9 @@
 )]
 mod api;
 mod bench;
+mod calendar;
 mod ci;
+mod controls;
 #[cfg_attr(
     not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")),
     path = "elsewhere.rs"
@@ -47,6 +49,7 @@ const COMMANDS: &[Command] = &[
     ("layers", "check the arrows between crates, lints and dependencies", layers::run),
     ("deny", "check licences, bans, sources and known advisories", deny::run),
     ("tidy", "check the form of files, links and CODEOWNERS", tidy::run),
+    ("controls", "check workflows, policies and their evidence", controls::run),
     ("docs", "write the reference and the manual pages from the code", docs::run),
     ("api", "compare the public interface of every crate with its listing", api::run),
     ("cross", "type-check and lint the other platforms", cross::run),

@@ -1,8 +1,10 @@
 //! `cargo xtask tidy`: the form of files, links between documents, CODEOWNERS, the dependency list.
 //!
-//! The rules are plain functions from a file's text to findings; see the two modules.
+//! The rules are plain functions from a file's text to findings; see the modules.
 
+mod contact;
 mod owners;
+pub mod proofs;
 mod rules;
 
 use std::collections::BTreeSet;
@@ -12,7 +14,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::workspace;
+use crate::{calendar, workspace};
+use proofs::Tests;
 
 /// Runs every rule on the files of this checkout.
 ///
@@ -49,27 +52,27 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
 
 /// Whether a finding fails the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Weight {
+pub enum Weight {
     Hint,
     Broken,
 }
 
 /// One line about one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Finding {
-    weight: Weight,
-    file: PathBuf,
+pub struct Finding {
+    pub weight: Weight,
+    pub file: PathBuf,
     /// 1-based; 0 is the whole file.
-    line: usize,
-    message: String,
+    pub line: usize,
+    pub message: String,
 }
 
 impl Finding {
-    fn broken(file: impl Into<PathBuf>, line: usize, message: impl Into<String>) -> Self {
+    pub fn broken(file: impl Into<PathBuf>, line: usize, message: impl Into<String>) -> Self {
         Self { weight: Weight::Broken, file: file.into(), line, message: message.into() }
     }
 
-    fn hint(file: impl Into<PathBuf>, line: usize, message: impl Into<String>) -> Self {
+    pub fn hint(file: impl Into<PathBuf>, line: usize, message: impl Into<String>) -> Self {
         Self { weight: Weight::Hint, file: file.into(), line, message: message.into() }
     }
 }
@@ -92,22 +95,38 @@ fn check_tree(root: &Path, files: &[PathBuf]) -> anyhow::Result<Vec<Finding>> {
     let known: BTreeSet<PathBuf> =
         files.iter().flat_map(|file| file.ancestors()).map(Path::to_path_buf).collect();
     let mut findings = Vec::new();
+    let mut tests = Tests::default();
+    let mut documents = Vec::new();
     for file in files {
         let bytes = std::fs::read(root.join(file))
             .with_context(|| format!("cannot read {}", file.display()))?;
         // Binary files (test vectors) have no lines.
         let Ok(text) = String::from_utf8(bytes) else { continue };
         findings.extend(rules::machine_paths(file, &text));
+        findings.extend(rules::credentials(file, &text));
         let extension = file.extension().and_then(|extension| extension.to_str());
         match (file.file_name().and_then(|name| name.to_str()), extension) {
-            (_, Some("rs")) => findings.extend(rules::rust(file, &text)),
-            (_, Some("md")) => findings.extend(rules::links(file, &text, &known)),
+            (_, Some("rs")) => {
+                findings.extend(rules::rust(file, &text));
+                tests.read(file, &text);
+            }
+            (_, Some("md")) => {
+                findings.extend(rules::links(file, &text, &known));
+                documents.push((file, text));
+            }
+            (Some("security.txt"), _) => {
+                let policy = std::fs::read_to_string(root.join("SECURITY.md")).unwrap_or_default();
+                findings.extend(contact::check(file, &text, &policy, calendar::today()));
+            }
             (Some("CODEOWNERS"), _) => findings.extend(owners::check(file, &text, &known)),
             (Some("Cargo.toml"), _) if file.parent() == Some(Path::new("")) => {
                 findings.extend(rules::dependency_comments(file, &text));
             }
             _ => {}
         }
+    }
+    for (file, text) in documents {
+        findings.extend(proofs::check(file, &text, &tests));
     }
     let homes = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
     let found: Vec<&str> =
@@ -126,12 +145,15 @@ fn check_tree(root: &Path, files: &[PathBuf]) -> anyhow::Result<Vec<Finding>> {
 mod tests {
     use super::*;
 
+    /// Who owns the files of the trees below.
+    const OWNERS: &str = "* @owner\n*OWNERS @other\n*.toml @other\n";
+
     /// A tree in which every rule holds, plus one file.
     fn with(path: &str, text: &str) -> Vec<Finding> {
         let folder = tempfile::tempdir().unwrap();
         let mut files: Vec<PathBuf> = Vec::new();
         for (path, text) in [
-            ("CODEOWNERS", "* @owner\n"),
+            ("CODEOWNERS", OWNERS),
             ("README.md", "[code](src/lib.rs)\n"),
             ("src/lib.rs", "//! One purpose.\n"),
             (path, text),
@@ -156,7 +178,7 @@ mod tests {
         for (path, text, line) in [
             ("src/other.rs", "fn main() {}\n", 1),
             ("notes.md", "one\n[gone](gone.md)\n", 2),
-            ("CODEOWNERS", "* nobody\n", 1),
+            ("CODEOWNERS", "* nobody\n*OWNERS @other\n", 1),
             ("Cargo.toml", "[workspace.dependencies]\nbare = '1'\n", 2),
             ("any.txt", concat!("see /", "work/main\n"), 1),
         ] {
@@ -169,7 +191,7 @@ mod tests {
 
     #[test]
     fn one_file_of_owners() {
-        let findings = with(".github/CODEOWNERS", "* @owner\n");
+        let findings = with(".github/CODEOWNERS", OWNERS);
         assert_eq!(
             findings,
             [Finding::broken("CODEOWNERS", 0, "is ignored: .github/CODEOWNERS wins")]
@@ -179,7 +201,7 @@ mod tests {
     #[test]
     fn binary_files_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("CODEOWNERS"), "* @owner\n").unwrap();
+        std::fs::write(folder.path().join("CODEOWNERS"), OWNERS).unwrap();
         std::fs::write(folder.path().join("vector"), [0xff, 0x00]).unwrap();
         let files = ["CODEOWNERS".into(), "vector".into()];
         assert_eq!(check_tree(folder.path(), &files).unwrap(), []);

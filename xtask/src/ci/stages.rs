@@ -114,6 +114,14 @@ pub const ALL: &[Stage] = &[
         commands: |cx| vec![cx.xtask(&["deny"])],
     },
     Stage {
+        name: "controls",
+        what: "workflows, policies, and the evidence for every control",
+        fast: false,
+        has_tests: false,
+        limit: minutes(5),
+        commands: |cx| vec![cx.xtask(&["controls"])],
+    },
+    Stage {
         name: "test",
         what: "unit and integration tests",
         fast: true,

@@ -14,6 +14,27 @@ const UNFINISHED: &[&str] = &[concat!("to", "do!("), concat!("unimple", "mented!
 /// Folders of the machine someone works on.
 const MACHINE_PATHS: &[&str] = &[concat!("/", "work/"), concat!("/", "root/")];
 
+/// How credentials of services begin, and how many characters of one follow at least; put together so that this file
+/// passes. Each form is public, so that what leaked is found.
+const CREDENTIALS: &[(&str, usize)] = &[
+    (concat!("AK", "IA"), 16),
+    (concat!("gh", "p_"), 30),
+    (concat!("gh", "o_"), 30),
+    (concat!("gh", "s_"), 30),
+    (concat!("github", "_pat_"), 30),
+    (concat!("gl", "pat-"), 20),
+    (concat!("xox", "b-"), 20),
+    (concat!("sk", "_live_"), 20),
+    (concat!("np", "m_"), 30),
+    (concat!("py", "pi-"), 50),
+];
+
+/// Ends the first line of a private key in PEM; its body is on the next.
+const PRIVATE_KEY: &str = concat!(" PRIVATE", " KEY-----");
+
+/// Tests make or keep keys that open nothing.
+const TEST_FOLDERS: &[&str] = &["tests", "fuzz", "testkit"];
+
 /// A Rust file says its purpose first, is finished, and not too long.
 pub fn rust(file: &Path, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -43,6 +64,37 @@ pub fn machine_paths(file: &Path, text: &str) -> Vec<Finding> {
         for path in MACHINE_PATHS {
             if starts_a_path(line, path) {
                 let message = format!("has a path of one machine, `{path}`");
+                findings.push(Finding::broken(file, number, message));
+            }
+        }
+    }
+    findings
+}
+
+/// No credential lies in the repository.
+pub fn credentials(file: &Path, text: &str) -> Vec<Finding> {
+    let in_tests =
+        file.components().any(|part| TEST_FOLDERS.iter().any(|folder| part.as_os_str() == *folder));
+    if in_tests {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    let mut after_header = false;
+    for (number, line) in numbered(text) {
+        let is_base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+        if after_header && line.trim().len() >= 40 && line.trim().bytes().all(is_base64) {
+            findings.push(Finding::broken(file, number, "has what looks like a private key"));
+        }
+        after_header = line.contains(PRIVATE_KEY);
+        for (start, least) in CREDENTIALS {
+            let is_token = |(at, _): (usize, &str)| {
+                let rest = line[at + start.len()..].bytes();
+                let is_part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+                rest.take_while(is_part).count() >= *least
+            };
+            if line.match_indices(start).any(is_token) {
+                // The value is not repeated.
+                let message = format!("has what looks like a credential, `{start}…`");
                 findings.push(Finding::broken(file, number, message));
             }
         }
@@ -205,6 +257,25 @@ mod tests {
             assert_eq!(found(format!("some{path}x")), 0);
             assert_eq!(found(format!("..{path}x and $HOME}}{path}x")), 0);
         }
+    }
+
+    #[test]
+    fn credentials_are_found_and_not_repeated() {
+        for (start, least) in CREDENTIALS {
+            let line = format!("one\nkey = \"{start}{}\"\n", "x7".repeat(*least));
+            let findings = credentials(Path::new("docs/a.md"), &line);
+            assert_eq!(findings.len(), 1, "{start}");
+            assert_eq!(findings[0].line, 2);
+            assert!(!findings[0].message.contains("x7"));
+            assert_eq!(credentials(Path::new("crates/a/tests/a.rs"), &line), []);
+        }
+        let key = format!("-----BEGIN{PRIVATE_KEY}\n{}\n", "x7".repeat(20));
+        assert_eq!(
+            messages(&credentials(Path::new("a.pem"), &key)),
+            [(2, "has what looks like a private key")]
+        );
+        let short = format!("`{}` is how they begin", CREDENTIALS[1].0);
+        assert_eq!(credentials(Path::new("docs/a.md"), &short), []);
     }
 
     #[test]

@@ -51,6 +51,14 @@ pub const MOTO: Packages = Packages {
     node: None,
 };
 
+/// Lint workflows and scripts, and vet dependencies.
+pub const CONTROLS: Packages = Packages {
+    name: "controls",
+    variable: "DSOPS_TEST_CONTROLS",
+    requirements: "scripts/requirements-controls.txt",
+    node: None,
+};
+
 impl Packages {
     /// Installs them.
     ///

