@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use crate::release::folder::Folder;
 use crate::tidy::proofs::Tests;
 use crate::{ci, process, tools, workspace};
 use evidence::Ground;
@@ -44,7 +45,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     }
     println!("rules: {} workflows", workflows.len());
 
-    let release = release_names();
+    let release = Folder::here()?.wanted();
     let tree = Tree { root: &root, files: &files, workflows: &workflows, release: &release };
     let scores = scorecard::all(&tree)?;
     for score in &scores {
@@ -92,11 +93,6 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
         (count, Ok(())) => bail!("{count} problems"),
         (count, Err(error)) => Err(error.context(format!("{count} problems"))),
     }
-}
-
-/// The names of the files of a release.
-fn release_names() -> Vec<String> {
-    Vec::new()
 }
 
 /// Every workflow of the repository.

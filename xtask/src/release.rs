@@ -11,7 +11,7 @@ mod archive;
 mod auditable;
 pub mod build;
 pub mod dist;
-mod folder;
+pub mod folder;
 mod guide;
 pub mod image;
 mod peers;

@@ -99,7 +99,8 @@ fn a_stage_without_tests_fails_as_one() {
     let (code, said) = ci(checkout.path(), &["--only", "tidy"]);
     assert_eq!((code, closing_line(&said)), (1, "0 passed, 1 failed, 0 skipped"), "{said}");
 
-    std::fs::write(checkout.path().join("CODEOWNERS"), "* @somebody\n").unwrap();
+    std::fs::write(checkout.path().join("CODEOWNERS"), "* @somebody\n/CODEOWNERS @other\n")
+        .unwrap();
     let (code, said) = ci(checkout.path(), &["--only", "tidy"]);
     assert_eq!((code, closing_line(&said)), (0, "0 passed, 0 failed, 0 skipped"), "{said}");
 }

@@ -209,14 +209,14 @@ struct Programs {
 impl Programs {
     /// A program of its own.
     fn binary(&self, name: &str) -> Command {
-        self.plain(Command::new(self.folder.join("bin").join(name)))
+        plain(Command::new(self.folder.join("bin").join(name)))
     }
 
     /// A program that Python starts.
     fn script(&self, module: &str) -> Command {
         let mut command = Command::new("python3");
         command.args(["-m", module]).env("PYTHONPATH", &self.folder);
-        self.plain(command)
+        plain(command)
     }
 
     /// A schema that comes with its checker.
@@ -225,15 +225,15 @@ impl Programs {
         command.args(["--builtin-schema", schema]).args(files);
         command
     }
+}
 
-    /// Nothing of the caller's own configuration or credentials.
-    fn plain(&self, mut command: Command) -> Command {
-        for name in ["GH_TOKEN", "GITHUB_TOKEN", "ZIZMOR_CONFIG", "PINACT_CONFIG"] {
-            command.env_remove(name);
-        }
-        command.env("NO_COLOR", "1");
-        command
+/// Nothing of the caller's own configuration or credentials.
+fn plain(mut command: Command) -> Command {
+    for name in ["GH_TOKEN", "GITHUB_TOKEN", "ZIZMOR_CONFIG", "PINACT_CONFIG"] {
+        command.env_remove(name);
     }
+    command.env("NO_COLOR", "1");
+    command
 }
 
 fn is_workflow(path: &Path) -> bool {

@@ -270,7 +270,7 @@ impl Rules<'_> {
         }
     }
 
-    /// Gate, two builds, comparison, signing, verification and draft, each needing the one before.
+    /// Gate, two builds, comparison, signing, verification, image and draft, each needing the one before.
     fn order(&mut self) {
         let workflow = self.workflow;
         let does = |name: &str, words: &str| {
@@ -288,13 +288,14 @@ impl Rules<'_> {
             ("compare", "diff --recursive"),
             ("sign", "cargo xtask sign"),
             ("verify", "cargo xtask verify"),
+            ("image", "cargo xtask image --push"),
             ("draft", "gh release create"),
         ] {
             if !does(name, words) {
                 self.broken(0, format!("no job `{name}` runs `{words}`"));
             }
         }
-        let chain = ["gate", "build", "compare", "sign", "verify", "draft"];
+        let chain = ["gate", "build", "compare", "sign", "verify", "image", "draft"];
         for pair in chain.windows(2) {
             if !all_needs(workflow, pair[1]).contains(pair[0]) {
                 self.broken(0, format!("`{}` does not wait for `{}`", pair[1], pair[0]));
@@ -302,7 +303,8 @@ impl Rules<'_> {
         }
         for (name, job) in workflow.jobs() {
             let writes = grants(job, "write");
-            if writes.contains(&"contents") && !all_needs(workflow, name).contains("verify") {
+            let shows = writes.iter().any(|scope| matches!(*scope, "contents" | "packages"));
+            if shows && !all_needs(workflow, name).contains("verify") {
                 self.broken(job.line, format!("`{name}` may publish what was not verified"));
             }
             if name == "verify" && !writes.is_empty() {

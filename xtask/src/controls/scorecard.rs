@@ -1,4 +1,4 @@
-//! The checks of OpenSSF Scorecard that look at files, done by ourselves: its program needs the host's services.
+//! The checks of `OpenSSF` Scorecard that look at files, done by ourselves: its program needs the host's services.
 //!
 //! Points are given as its documentation describes (checks.md of Scorecard 5). Where a rule is simplified, it is to
 //! the stricter side: what is not ten points here is a finding.
@@ -234,7 +234,7 @@ fn pinned_dependencies(tree: &Tree<'_>) -> Score {
     }
     let what = "actions, images and packages of workflows and scripts are named by their hash";
     let bad = u32::try_from(lacks.len()).unwrap_or(u32::MAX);
-    let points = if all == 0 { FULL } else { FULL * all.saturating_sub(bad) / all };
+    let points = (FULL * all.saturating_sub(bad)).checked_div(all).unwrap_or(FULL);
     Score { check: "Pinned-Dependencies", what, points, lacks }
 }
 
@@ -325,6 +325,9 @@ fn token_permissions(tree: &Tree<'_>) -> Score {
 mod tests {
     use super::*;
 
+    /// A file, what is in it, and the checks that have fewer points for it.
+    type Case = (&'static str, Option<Vec<u8>>, &'static [(&'static str, u32)]);
+
     const GOOD: &str = "on: push\npermissions: {}\njobs:\n  a:\n    permissions:\n      contents: read\n    steps:\n      \
         - uses: github/codeql-action/analyze@aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n      - run: make\n";
 
@@ -376,7 +379,7 @@ mod tests {
     fn each_check_finds_what_it_is_for() {
         let with = |from: &str, to: &str| GOOD.replacen(from, to, 1).into_bytes();
         let workflow = ".github/workflows/a.yml";
-        let table: &[(&str, Option<Vec<u8>>, &[(&str, u32)])] = &[
+        let table: &[Case] = &[
             ("tool", Some(b"\x7fELF\x02".to_vec()), &[("Binary-Artifacts", 9)]),
             ("SECURITY.md", None, &[("Security-Policy", 0)]),
             ("SECURITY.md", Some(b"write to a@b".to_vec()), &[("Security-Policy", 6)]),

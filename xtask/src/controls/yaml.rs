@@ -117,16 +117,17 @@ fn place(node: Node, open: &mut [Open], root: &mut Option<Node>) -> anyhow::Resu
     };
     match &mut parent.value {
         Value::List(items) => items.push(node),
-        Value::Map(entries) => match parent.key.take() {
-            Some(key) => entries.push((key, node)),
-            None => {
-                let Some(key) = node.text() else { bail!("line {}: a key is no text", node.line) };
-                if entries.iter().any(|(known, _)| known == key) {
-                    bail!("line {}: `{key}` occurs twice", node.line);
-                }
-                parent.key = Some(key.to_owned());
+        Value::Map(entries) => {
+            if let Some(key) = parent.key.take() {
+                entries.push((key, node));
+                return Ok(());
             }
-        },
+            let Some(key) = node.text() else { bail!("line {}: a key is no text", node.line) };
+            if entries.iter().any(|(known, _)| known == key) {
+                bail!("line {}: `{key}` occurs twice", node.line);
+            }
+            parent.key = Some(key.to_owned());
+        }
         Value::Text(_) => bail!("line {}: a value inside a text", node.line),
     }
     Ok(())

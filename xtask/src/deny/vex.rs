@@ -1,4 +1,4 @@
-//! Statements in `vex` (OpenVEX 0.2.0): which known vulnerabilities do not concern dsops, and why. What they set aside,
+//! Statements in `vex` (`OpenVEX` 0.2.0): which known vulnerabilities do not concern dsops, and why. What they set aside,
 //! `deny` lets pass; nothing else does.
 
 use std::collections::BTreeSet;
@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-/// The version of the format (OpenVEX 0.2.0, "Document").
+/// The version of the format (`OpenVEX` 0.2.0, "Document").
 const CONTEXT: &str = "https://openvex.dev/ns/v0.2.0";
 
-/// Why a product is not affected (OpenVEX 0.2.0, "Status Justifications").
+/// Why a product is not affected (`OpenVEX` 0.2.0, "Status Justifications").
 const JUSTIFICATIONS: [&str; 5] = [
     "component_not_present",
     "vulnerable_code_not_present",
@@ -140,7 +140,8 @@ pub fn configure(deny: &str, asides: &[Aside]) -> anyhow::Result<String> {
     if deny.matches(IGNORED).count() != 1 {
         bail!("deny.toml has no `ignore = []`: exceptions are statements in `vex`");
     }
-    let quote = |text: &str| toml::Value::from(text).to_string();
+    // A string of JSON is one of TOML too.
+    let quote = |text: &str| Value::from(text).to_string();
     let list: Vec<String> = asides
         .iter()
         .map(|aside| format!("{{ id = {}, reason = {} }}", quote(&aside.id), quote(&aside.reason)))

@@ -24,6 +24,7 @@ const SENSITIVE: &[&str] = &[
     "crates/execenv/src/lib.rs",
     "crates/formats/src/lib.rs",
     "crates/integrity-cache/src/lib.rs",
+    "crates/json/src/lib.rs",
     "crates/release-verify/src/lib.rs",
     "crates/sbom/src/lib.rs",
     "crates/secure-mem/src/lib.rs",

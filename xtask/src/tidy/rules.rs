@@ -78,6 +78,7 @@ pub fn credentials(file: &Path, text: &str) -> Vec<Finding> {
     if in_tests {
         return Vec::new();
     }
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let mut findings = Vec::new();
     let mut after_header = false;
     for (number, line) in numbered(text) {
@@ -268,6 +269,8 @@ mod tests {
             assert_eq!(findings[0].line, 2);
             assert!(!findings[0].message.contains("x7"));
             assert_eq!(credentials(Path::new("crates/a/tests/a.rs"), &line), []);
+            let inside = format!("//! Code.\n#[cfg(test)]\nmod tests {{\n{line}}}\n");
+            assert_eq!(credentials(Path::new("crates/a/src/a.rs"), &inside), []);
         }
         let key = format!("-----BEGIN{PRIVATE_KEY}\n{}\n", "x7".repeat(20));
         assert_eq!(
