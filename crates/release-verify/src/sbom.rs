@@ -3,124 +3,51 @@
 //! A document that merely lies beside an artifact proves nothing. It counts when somebody signed
 //! it and it names the artifact by a digest: then the list is about these bytes.
 
-mod cyclonedx;
-mod elements;
 mod names;
-mod spdx;
-mod tag_value;
 
-use crate::json::{self, Json, JsonError};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use dsops_sbom::{Document, Kind, Package, Reading, minimum_elements};
+
+use crate::json::Json;
 use crate::statement::{Statement, StatementError};
-use crate::{Artifact, Digest, Finding, Origin, State};
+use crate::{Algorithm, Artifact, Digest, Finding, Origin, State};
 
-/// A document is read up to this size.
-pub const LIMIT_BYTES: usize = 64 << 20;
+pub use dsops_sbom::{Form as SbomFormat, LIMIT_BYTES, ReadError as SbomError};
 
-/// How many components or relationships a document may have.
-const LIMIT_ENTRIES: usize = 1_000_000;
-
-/// Which kind of document it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SbomFormat {
-    /// SPDX 2.2 or 2.3 as JSON.
-    SpdxJson,
-    /// SPDX 2.2 or 2.3 as lines of tags and values.
-    SpdxTagValue,
-    /// `CycloneDX` 1.2 to 1.7 as JSON.
-    CycloneDx,
-}
-
-impl SbomFormat {
-    /// Its name for people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SpdxJson | Self::SpdxTagValue => "SPDX",
-            Self::CycloneDx => "CycloneDX",
-        }
-    }
-}
-
-/// Why a document could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SbomError {
-    /// It is no list of ingredients of a form that is known here.
-    #[error("it is neither an SPDX nor a CycloneDX document")]
-    Unknown,
-    /// It is one, of a form that is recognised but not read.
-    #[error("{} is recognised, but not read", .form.escape_debug())]
-    Unsupported {
-        /// Which: `SPDX 3`, `CycloneDX as XML` …
-        form: String,
-    },
-    /// There is more of it than is read.
-    #[error("it has {found_bytes} bytes, more than the {LIMIT_BYTES} that are read")]
-    TooLarge {
-        /// How many bytes it has.
-        found_bytes: usize,
-    },
-    /// A field is missing, occurs twice, or is of another kind.
-    #[error("{}{}{problem}", .path, if .path.is_empty() { "" } else { ": " })]
-    Malformed {
-        /// Where: `packages[3].SPDXID`, or `line 12`; may be empty.
-        path: String,
-        /// What is wrong there.
-        problem: String,
-    },
-}
-
-impl SbomError {
-    /// This as a finding, `sbom/format`: what nobody here reads is undecided, what is malformed
-    /// has failed.
-    pub fn finding(&self, origin: &Origin) -> Finding {
-        let (state, help) = match self {
-            Self::Unknown => (State::Undecided, None),
-            Self::Unsupported { .. } => (
-                State::Undecided,
-                Some("ask the publisher for SPDX 2.3 or CycloneDX as JSON, or convert it"),
-            ),
-            Self::TooLarge { .. } | Self::Malformed { .. } => (State::Failed, None),
-        };
-        let finding = Finding::new("sbom/format", state, self.to_string()).at(origin);
-        help.map_or(finding.clone(), |help| finding.help(help))
-    }
-}
-
-impl From<JsonError> for SbomError {
-    fn from(error: JsonError) -> Self {
-        Self::Malformed { path: error.path, problem: error.problem }
-    }
+/// A document that could not be read as a finding, `sbom/format`: what nobody here reads is undecided, what is
+/// malformed has failed.
+pub fn unread(error: &SbomError, origin: &Origin) -> Finding {
+    let state = match error {
+        SbomError::TooLarge { .. } | SbomError::Malformed { .. } => State::Failed,
+        _ => State::Undecided,
+    };
+    let finding = Finding::new("sbom/format", state, error.to_string()).at(origin);
+    error.help().map_or(finding.clone(), |help| finding.help(help))
 }
 
 /// One thing that a document lists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
-    id: String,
-    name: String,
-    version: Option<String>,
-    purl: Option<String>,
+    package: Package,
     digests: Vec<Digest>,
-    /// Whether it has a name that is the same everywhere: a package URL, a CPE …
-    identified: bool,
-    supplied: bool,
-    is_file: bool,
 }
 
 impl Component {
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.package.name
     }
 
     /// Its version, when it has one.
     pub fn version(&self) -> Option<&str> {
-        self.version.as_deref()
+        self.package.version.as_deref()
     }
 
     /// Its package URL, when it has one.
     pub fn purl(&self) -> Option<&str> {
-        self.purl.as_deref()
+        self.package.purl.as_deref()
     }
 
     /// Its digests by algorithms that are known here.
@@ -130,7 +57,7 @@ impl Component {
 
     /// Whether it is a file, not a package.
     pub fn is_file(&self) -> bool {
-        self.is_file
+        self.package.kind == Some(Kind::File)
     }
 
     /// Whether it names `artifact`: `None` when there is nothing to compare.
@@ -155,17 +82,10 @@ pub enum Authority {
 /// A list of ingredients, as far as it is needed here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sbom {
-    format: SbomFormat,
-    version: String,
-    name: Option<String>,
-    created: Option<String>,
-    authors: usize,
+    reading: Reading,
     components: Vec<Component>,
     /// Indexes of what the document as a whole is about.
     described: Vec<usize>,
-    relationships: usize,
-    /// Small faults of form, which do not change what it says.
-    faults: Vec<String>,
 }
 
 impl Sbom {
@@ -185,15 +105,7 @@ impl Sbom {
     /// # Ok::<(), dsops_release_verify::sbom::SbomError>(())
     /// ```
     pub fn read(data: &[u8]) -> Result<Self, SbomError> {
-        if data.len() > LIMIT_BYTES {
-            return Err(SbomError::TooLarge { found_bytes: data.len() });
-        }
-        let text = data.trim_ascii_start();
-        match text.first() {
-            Some(b'{') => Self::from_json(&json::parse(data)?),
-            _ if has_line(text, "SPDXVersion:") => tag_value::read(data),
-            _ => Err(unsupported(text)),
-        }
+        dsops_sbom::read(data).map(Self::of)
     }
 
     /// Reads the document that is the predicate of a statement.
@@ -204,36 +116,54 @@ impl Sbom {
         // Earlier versions of cosign wrapped the document as text.
         match statement.predicate().get("Data") {
             Some(Json::Text(text)) => Self::read(text.as_bytes()),
-            Some(document) => Self::from_json(document),
-            None => Self::from_json(statement.predicate()),
+            Some(document) => dsops_sbom::read_json(document).map(Self::of),
+            None => dsops_sbom::read_json(statement.predicate()).map(Self::of),
         }
     }
 
-    fn from_json(document: &Json) -> Result<Self, SbomError> {
-        if document.get("spdxVersion").is_some() {
-            spdx::read(document)
-        } else if document.get("bomFormat").is_some() {
-            cyclonedx::read(document)
-        } else if is_spdx_3(document) {
-            Err(SbomError::Unsupported { form: "SPDX 3".to_owned() })
-        } else {
-            Err(SbomError::Unknown)
+    fn of(reading: Reading) -> Self {
+        let document = &reading.document;
+        let places: HashMap<&str, usize> = document
+            .packages
+            .iter()
+            .enumerate()
+            .map(|(index, package)| (package.id.as_str(), index))
+            .collect();
+        let mut described: Vec<usize> =
+            document.described.iter().filter_map(|id| places.get(id.as_str()).copied()).collect();
+        described.sort_unstable();
+        described.dedup();
+        let components: Vec<Component> =
+            document.packages.iter().map(|package| component(package.clone())).collect();
+        if described.is_empty() && reading.form != SbomFormat::CycloneDx {
+            // A document with one package is about that one.
+            let packages = components.iter().enumerate();
+            let mut packages = packages.filter(|(_, component)| !component.is_file());
+            if let (Some((index, _)), None) = (packages.next(), packages.next()) {
+                described.push(index);
+            }
         }
+        Self { components, described, reading }
+    }
+
+    /// What the document says.
+    pub fn document(&self) -> &Document {
+        &self.reading.document
     }
 
     /// Which kind of document it is.
     pub fn format(&self) -> SbomFormat {
-        self.format
+        self.reading.form
     }
 
     /// The version of the format: `2.3`, `1.6`.
     pub fn version(&self) -> &str {
-        &self.version
+        &self.reading.version
     }
 
     /// Its name, when it has one.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        Some(self.reading.document.name.as_str()).filter(|name| !name.is_empty())
     }
 
     /// Everything it lists, what it is about too.
@@ -254,11 +184,14 @@ impl Sbom {
     /// Here the document must only not contradict it.
     pub fn check(&self, artifact: &Artifact, authority: Authority) -> Vec<Finding> {
         let mut findings = vec![signed(authority), names::check(self, artifact, authority)];
-        if !self.faults.is_empty() {
-            let message = format!("the document has faults of form: {}", self.faults.join("; "));
+        if !self.reading.faults.is_empty() {
+            const SHOWN: usize = 5;
+            let faults = self.reading.faults.iter().take(SHOWN).map(ToString::to_string);
+            let faults = faults.collect::<Vec<_>>().join("; ");
+            let message = format!("the document has faults of form: {faults}");
             findings.push(Finding::new("sbom/form", State::Warning, message));
         }
-        findings.push(elements::check(self));
+        findings.push(elements(self));
         findings
     }
 }
@@ -274,7 +207,7 @@ pub fn check_statement(
     if statement.kind().is_sbom() {
         match Sbom::from_statement(statement) {
             Ok(sbom) => findings.extend(sbom.check(artifact, Authority::Statement)),
-            Err(error) => findings.push(error.finding(origin)),
+            Err(error) => findings.push(unread(&error, origin)),
         }
     } else {
         let error = StatementError::Version { found: statement.predicate_type().to_owned() };
@@ -292,7 +225,7 @@ pub fn check_file(
 ) -> Vec<Finding> {
     let findings = match Sbom::read(data) {
         Ok(sbom) => sbom.check(artifact, authority),
-        Err(error) => vec![error.finding(origin)],
+        Err(error) => vec![unread(&error, origin)],
     };
     findings.into_iter().map(|finding| finding.at(origin)).collect()
 }
@@ -309,41 +242,34 @@ fn signed(authority: Authority) -> Finding {
     }
 }
 
-/// Whether a line begins with `tag`, looked for near the top.
-fn has_line(text: &[u8], tag: &str) -> bool {
-    const NEAR: usize = 64 << 10;
-    let top = &text[..text.len().min(NEAR)];
-    top.split(|byte| *byte == b'\n').any(|line| line.trim_ascii_start().starts_with(tag.as_bytes()))
+/// A package with those of its checksums that artifacts are named by.
+fn component(package: Package) -> Component {
+    let mut digests: Vec<Digest> = package
+        .checksums
+        .iter()
+        .filter_map(|checksum| {
+            let algorithm = Algorithm::from_name(&checksum.algorithm.to_ascii_lowercase())?;
+            Digest::from_hex(algorithm, &checksum.value)
+        })
+        .collect();
+    digests.extend(names::digests_in_names(package.version.as_deref(), package.purl.as_deref()));
+    digests.sort_unstable();
+    digests.dedup();
+    Component { package, digests }
 }
 
-/// What a text that is neither JSON nor tags and values could be.
-fn unsupported(text: &[u8]) -> SbomError {
-    const NEAR: usize = 4 << 10;
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let top = String::from_utf8_lossy(&text[..text.len().min(NEAR)]);
-    let form = if top.starts_with('<') && top.contains("cyclonedx.org/schema/bom") {
-        "CycloneDX as XML"
-    } else if top.starts_with('<') && top.contains("spdx.org/rdf") {
-        "SPDX as RDF"
-    } else if has_line(text, "spdxVersion:") {
-        "SPDX as YAML"
-    } else if top.starts_with('{') {
-        // Only the mark in front kept it from being read as JSON.
-        return SbomError::Malformed {
-            path: String::new(),
-            problem: "the text starts with a byte order mark, which JSON forbids".to_owned(),
-        };
+/// The minimum elements that a list of ingredients should have (NTIA, July 2021): worth a note,
+/// never a failure.
+fn elements(sbom: &Sbom) -> Finding {
+    let count = sbom.components.iter().filter(|component| !component.is_file()).count();
+    let missing = minimum_elements(sbom.document());
+    let mut message = format!("{} {} with {count} ", sbom.format().name(), sbom.version());
+    message.push_str(if count == 1 { "component" } else { "components" });
+    if missing.is_empty() {
+        message.push_str(" has the minimum elements");
     } else {
-        return SbomError::Unknown;
-    };
-    SbomError::Unsupported { form: form.to_owned() }
-}
-
-fn is_spdx_3(document: &Json) -> bool {
-    let context = match document.get("@context") {
-        Some(Json::Text(text)) => Some(text.as_str()),
-        Some(Json::List(list)) => list.iter().find_map(Json::as_str),
-        _ => None,
-    };
-    context.is_some_and(|context| context.starts_with("https://spdx.org/rdf/3."))
+        // Writing to a `String` cannot fail.
+        let _ = write!(message, " lacks minimum elements: {}", missing.join("; "));
+    }
+    Finding::new("sbom/minimum-elements", State::Note, message)
 }

@@ -4,7 +4,7 @@
 mod statements;
 
 use dsops_release_verify::sbom::{
-    Authority, Sbom, SbomError, SbomFormat, check_file, check_statement,
+    Authority, Sbom, SbomError, SbomFormat, check_file, check_statement, unread,
 };
 use dsops_release_verify::{Algorithm, Finding, State};
 use proptest::prelude::*;
@@ -271,7 +271,7 @@ fn forms_that_are_recognised_but_not_read() {
         let error = Sbom::read(text.as_bytes()).unwrap_err();
         assert!(matches!(error, SbomError::Unsupported { .. }), "{text}: {error:?}");
         assert!(error.to_string().contains(form), "{error}");
-        assert_eq!(error.finding(&origin()).state, State::Undecided);
+        assert_eq!(unread(&error, &origin()).state, State::Undecided);
     }
     for text in ["", "{}", "[]", "hello", r#"{"bomFormat": "Other"}"#, r#"{"artifacts": []}"#] {
         assert_eq!(Sbom::read(text.as_bytes()), Err(SbomError::Unknown), "{text}");
@@ -297,7 +297,7 @@ fn documents_that_are_malformed() {
     for (pointer, new) in spdx_cases {
         let error = read(&edit(spdx(), pointer, new)).unwrap_err();
         assert!(matches!(error, SbomError::Malformed { .. }), "{pointer}: {error:?}");
-        assert_eq!(error.finding(&origin()).state, State::Failed);
+        assert_eq!(unread(&error, &origin()).state, State::Failed);
     }
     for (pointer, new) in [
         ("/specVersion", Some(json!(1.6))),

@@ -2,15 +2,15 @@
 //!
 //! The list is as authentic as the binary that it lies in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use auditable_extract::{Error as ExtractError, raw_auditable_data};
 use dsops_json::{Fields, Json, JsonError, parse};
 
 #[cfg(feature = "cargo")]
 use crate::cargo::Lockfile;
-use crate::model::{Checksum, Document, Kind, Package, Relation, Relationship};
-use crate::purl::of_crate;
+use crate::model::{Document, Kind, Package, Relation, Relationship};
+use crate::purl::{crate_of_purl, of_crate};
 use crate::source::{Source, unique_id};
 
 /// Binaries up to this size are looked at.
@@ -141,6 +141,36 @@ impl LinkedCrates {
         &self.0
     }
 
+    /// Holds the list against a document, both ways.
+    pub fn compare(&self, document: &Document) -> Comparison {
+        // What is listed, and whether its package URL says that it is a crate.
+        let mut listed: BTreeMap<(String, String), bool> = BTreeMap::new();
+        for package in &document.packages {
+            if let Some(named) = package.purl.as_deref().and_then(crate_of_purl) {
+                listed.insert(named, true);
+            } else if let (true, Some(version)) =
+                (package.kind != Some(Kind::File), &package.version)
+            {
+                listed.entry((package.name.clone(), version.clone())).or_insert(false);
+            }
+        }
+        let own: BTreeSet<(String, String)> =
+            self.0.iter().map(|linked| (linked.name.clone(), linked.version.clone())).collect();
+        let missing = |build_only: bool| {
+            let lacking = self.0.iter().filter(|linked| {
+                linked.build_only == build_only
+                    && !listed.contains_key(&(linked.name.clone(), linked.version.clone()))
+            });
+            lacking.map(|linked| format!("{} {}", linked.name, linked.version)).collect()
+        };
+        let extra = listed.iter().filter(|(name, is_crate)| **is_crate && !own.contains(*name));
+        Comparison {
+            missing: missing(false),
+            missing_build: missing(true),
+            extra: extra.map(|((name, version), _)| format!("{name} {version}")).collect(),
+        }
+    }
+
     /// The list as a document, without date and creators. A list says neither checksums nor licences.
     pub fn document(&self) -> Document {
         let mut document = Document::default();
@@ -176,6 +206,17 @@ impl LinkedCrates {
     }
 }
 
+/// How the list in a binary and a document differ: names with versions, sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Crates that were linked, and are not in the document.
+    pub missing: Vec<String>,
+    /// Crates that only took part in the build, and are not in the document.
+    pub missing_build: Vec<String>,
+    /// Crates that are in the document, by their package URLs, and were neither.
+    pub extra: Vec<String>,
+}
+
 fn linked(package: &mut Fields<'_>, count: usize) -> Result<LinkedCrate, JsonError> {
     let build_only = match package.optional("kind") {
         None => false,
@@ -205,10 +246,105 @@ fn linked(package: &mut Fields<'_>, count: usize) -> Result<LinkedCrate, JsonErr
 #[cfg(feature = "cargo")]
 pub fn add_checksums(document: &mut Document, lockfile: &Lockfile) {
     for package in &mut document.packages {
-        let known = package.purl.as_deref().and_then(crate::crate_of_purl);
+        let known = package.purl.as_deref().and_then(crate_of_purl);
         let checksum = known.and_then(|(name, version)| lockfile.checksum(&name, &version, None));
         if let (Some(checksum), true) = (checksum, package.checksums.is_empty()) {
-            package.checksums.push(Checksum::sha256(checksum));
+            package.checksums.push(crate::Checksum::sha256(checksum));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dsops_testkit::binaries;
+
+    use super::*;
+
+    /// A list as `cargo auditable` writes it.
+    const LIST: &[u8] = br#"{"packages":[
+        {"name":"demo","version":"0.1.0","source":"local","dependencies":[1,2],"root":true},
+        {"name":"time","version":"0.3.1","source":"crates.io"},
+        {"name":"cc","version":"1.0.0","source":"crates.io","kind":"build"}]}"#;
+
+    #[test]
+    fn a_binary_without_a_list_has_none() {
+        assert_eq!(LinkedCrates::from_binary(b""), Ok(None));
+        assert_eq!(LinkedCrates::from_binary(b"#!/bin/sh\n"), Ok(None));
+        let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert_eq!(LinkedCrates::from_binary(&own), Ok(None));
+    }
+
+    #[test]
+    fn a_binary_with_a_list() {
+        let linked = LinkedCrates::from_list(LIST).unwrap();
+        for binary in [elf(&packed(LIST)), pe(&packed(LIST)), mach_o(&packed(LIST))] {
+            assert_eq!(LinkedCrates::from_binary(&binary), Ok(Some(linked.clone())));
+            for end in 0..binary.len() {
+                // Cut anywhere, it is an error or nothing; never a panic, never the list.
+                assert_ne!(LinkedCrates::from_binary(&binary[..end]), Ok(Some(linked.clone())));
+            }
+        }
+        let bomb = packed(&vec![b' '; LIMIT_LIST_BYTES + 1]);
+        assert!(matches!(LinkedCrates::from_binary(&elf(&bomb)), Err(AuditableError::List { .. })));
+        let twice = br#"{"packages":[],"packages":[]}"#;
+        assert!(LinkedCrates::from_list(twice).is_err());
+    }
+
+    #[test]
+    fn a_list_is_a_document() {
+        let document = LinkedCrates::from_list(LIST).unwrap().document();
+        let seen: Vec<_> =
+            document.packages.iter().map(|p| (p.id.as_str(), p.build_only)).collect();
+        let (cc, demo, time) = ("cargo-cc-1.0.0", "cargo-demo-0.1.0", "cargo-time-0.3.1");
+        assert_eq!(seen, [(cc, true), (demo, false), (time, false)]);
+        assert_eq!(document.described, [demo]);
+        let edges: Vec<_> = document
+            .relationships
+            .iter()
+            .map(|one| (one.from.as_str(), one.to.as_str(), &one.kind))
+            .collect();
+        let both = [(demo, cc, &Relation::BuildDependsOn), (demo, time, &Relation::DependsOn)];
+        assert_eq!(edges, both);
+    }
+
+    #[test]
+    fn differences_go_both_ways() {
+        let linked = LinkedCrates::from_list(LIST).unwrap();
+        let mut document = linked.document();
+        assert_eq!(linked.compare(&document), Comparison::default());
+        document.packages.retain(|package| package.name == "demo");
+        let other = "pkg:cargo/other@1.0.0".to_owned();
+        document.packages.push(Package { purl: Some(other), ..Package::default() });
+        let found = linked.compare(&document);
+        assert_eq!(found.missing, ["time 0.3.1"]);
+        assert_eq!(found.missing_build, ["cc 1.0.0"]);
+        assert_eq!(found.extra, ["other 1.0.0"]);
+    }
+
+    #[test]
+    fn places_in_a_list_must_be_there() {
+        let list = |place: &str| {
+            format!(r#"{{"packages":[{{"name":"a","version":"1","dependencies":[{place}]}}]}}"#)
+        };
+        assert!(LinkedCrates::from_list(list("0").as_bytes()).is_ok());
+        for bad in ["1", "-1", "0.5", "\"0\""] {
+            assert!(LinkedCrates::from_list(list(bad).as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    fn elf(content: &[u8]) -> Vec<u8> {
+        binaries::elf(".dep-v0", content)
+    }
+
+    fn pe(content: &[u8]) -> Vec<u8> {
+        binaries::pe(".dep-v0", content)
+    }
+
+    fn mach_o(content: &[u8]) -> Vec<u8> {
+        binaries::mach_o("__DATA", ".dep-v0", content)
+    }
+
+    fn packed(list: &[u8]) -> Vec<u8> {
+        miniz_oxide::deflate::compress_to_vec_zlib(list, 6)
     }
 }

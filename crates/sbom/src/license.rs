@@ -2,10 +2,12 @@
 
 use spdx::{Expression, LicenseItem, ParseMode};
 
+#[cfg(feature = "cargo")]
 use crate::model::License;
 
 /// The licence in a manifest: an expression as SPDX wants it, where it can be made one. Cargo
 /// accepted `MIT/Apache-2.0` once.
+#[cfg(feature = "cargo")]
 pub(crate) fn from_manifest(text: &str) -> Option<License> {
     let text = text.trim();
     if text.is_empty() {
@@ -29,7 +31,7 @@ pub(crate) fn has_references(text: &str) -> bool {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cargo"))]
 mod tests {
     use super::*;
 

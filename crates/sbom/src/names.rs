@@ -69,8 +69,20 @@ pub(crate) fn from_cyclonedx(algorithm: &str) -> String {
     found.map_or(algorithm, |(spdx, _)| spdx).to_owned()
 }
 
-/// How many hex digits a checksum has, where that is checked while reading: these are what
-/// artifacts are named by.
+/// How many hex digits a checksum has.
+pub(crate) fn all_digits(algorithm: &str) -> Option<usize> {
+    match algorithm {
+        "MD2" | "MD4" | "MD5" => Some(32),
+        "SHA1" => Some(40),
+        "SHA224" => Some(56),
+        "SHA3-256" | "BLAKE2b-256" | "BLAKE3" => Some(64),
+        "SHA3-384" | "BLAKE2b-384" => Some(96),
+        "SHA3-512" | "BLAKE2b-512" => Some(128),
+        _ => digits(algorithm),
+    }
+}
+
+/// The same where it is checked while reading: these are what artifacts are named by.
 pub(crate) fn digits(algorithm: &str) -> Option<usize> {
     match algorithm {
         "SHA256" => Some(64),

@@ -3,6 +3,7 @@
 //! Source: the package URL specification, type `cargo`.
 
 /// `pkg:cargo/name@1.2.3?qualifier=value`.
+#[cfg(any(feature = "auditable", feature = "cargo"))]
 pub(crate) fn of_crate(name: &str, version: &str, qualifier: Option<(&str, &str)>) -> String {
     let mut purl = format!("pkg:cargo/{}@{}", encoded(name), encoded(version));
     if let Some((key, value)) = qualifier {
@@ -40,6 +41,7 @@ pub(crate) fn without_version(purl: &str) -> &str {
     }
 }
 
+#[cfg(any(feature = "auditable", feature = "cargo"))]
 fn encoded(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
@@ -58,7 +60,7 @@ pub(crate) fn is_spdx_id(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(plain) && id != "DOCUMENT" && !id.starts_with("SPDXRef-")
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cargo"))]
 mod tests {
     use super::*;
 

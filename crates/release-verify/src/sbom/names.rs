@@ -40,29 +40,29 @@ fn naming<'a>(sbom: &'a Sbom, artifact: &Artifact) -> Naming<'a> {
 
 pub(super) fn check(sbom: &Sbom, artifact: &Artifact, authority: Authority) -> Finding {
     let wanted = artifact.sha256().to_string();
-    let kind = sbom.format.name();
+    let kind = sbom.format().name();
     match naming(sbom, artifact) {
         Naming::Described(component) => Finding::passed(
             CODE,
-            format!("the {kind} document is about this artifact, as `{}`", component.name),
+            format!("the {kind} document is about this artifact, as `{}`", component.name()),
         )
         .compared(&wanted, digests(component)),
         Naming::Part(component) => Finding::passed(
             CODE,
-            format!("the {kind} document lists this artifact as a part, as `{}`", component.name),
+            format!("the {kind} document lists this artifact as a part, as `{}`", component.name()),
         )
         .compared(&wanted, digests(component)),
         Naming::PartOfAnother(component) => {
             let message = format!(
                 "the {kind} document is about `{}`, of which this artifact is only a part",
-                component.name
+                component.name()
             );
             Finding::failed(CODE, message).compared(&wanted, digests(component))
         }
         Naming::Another(component) => {
             let message = format!("the {kind} document is about another artifact");
             Finding::failed(CODE, message)
-                .compared(&wanted, format!("{} ({})", digests(component), component.name))
+                .compared(&wanted, format!("{} ({})", digests(component), component.name()))
         }
         Naming::Unknown if authority == Authority::Statement => {
             // The subject of the statement binds it; the document need not repeat it.
@@ -70,7 +70,7 @@ pub(super) fn check(sbom: &Sbom, artifact: &Artifact, authority: Authority) -> F
             Finding::new(CODE, State::Passed, message)
         }
         Naming::Unknown => {
-            let named = sbom.described().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+            let named = sbom.described().map(|c| c.name()).collect::<Vec<_>>().join(", ");
             let message = format!("the {kind} document names no artifact by a digest");
             Finding::undecided(CODE, message).compared(&wanted, named).help(
                 "names and versions can be reused: ask the publisher for a document with the \

@@ -330,7 +330,7 @@ impl Document {
             return None;
         }
         let findings = match &self.content {
-            Err(error) => vec![error.finding(&origin)],
+            Err(error) => vec![sbom::unread(error, &origin)],
             Ok(content) => {
                 let authority = match self.verdict {
                     Verdict::Verified => Authority::Document,

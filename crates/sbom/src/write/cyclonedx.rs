@@ -17,7 +17,13 @@ pub(super) fn write(document: &Document, format: Format, lost: &mut Vec<String>)
             document.described.len()
         ));
     }
-    if subject.is_none_or(|subject| subject.name != document.name) && !document.name.is_empty() {
+    let own = |subject: &Package| match &subject.version {
+        Some(version) => format!("{}-{version}", subject.name) == document.name,
+        None => false,
+    };
+    if !document.name.is_empty()
+        && subject.is_none_or(|subject| subject.name != document.name && !own(subject))
+    {
         lost.push(format!("the document's own name, `{}`", document.name.escape_debug()));
     }
     let subject_id = subject.map(|subject| subject.id.as_str());

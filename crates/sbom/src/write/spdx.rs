@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dsops_json::Json;
 
 use super::{content_hash, hex, list, object, optional, set, tell, text};
+use crate::license::has_references;
 use crate::model::{Creator, Document, Identifier, License, Package, Party, PartyKind, Relation};
 use crate::purl::is_spdx_id;
 
@@ -32,8 +33,12 @@ pub(super) fn write(document: &Document, lost: &mut Vec<String>) -> Json {
         ("packages", list(document.packages.iter().zip(&ids.own).map(|(p, id)| package(p, id)))),
         ("relationships", list(relationships(document, &ids))),
     ]);
-    let names = |package: &&Package| matches!(package.license, Some(License::Name(_)));
-    tell(lost, document.packages.iter().filter(names).count(), "licences that are no expression");
+    let names = |package: &&Package| match &package.license {
+        Some(License::Expression(expression)) => has_references(expression),
+        license => license.is_some(),
+    };
+    let what = "licences that are no expression of listed identifiers";
+    tell(lost, document.packages.iter().filter(names).count(), what);
     let built: BTreeSet<&str> =
         document.packages.iter().filter(|p| p.build_only).map(|p| p.id.as_str()).collect();
     let linked = document.linked();
@@ -125,7 +130,8 @@ fn package(package: &Package, id: &str) -> Json {
         reference(category, kind, locator)
     });
     let license = match &package.license {
-        Some(License::Expression(expression)) => expression,
+        // What a reference means would have to be told, too.
+        Some(License::Expression(expression)) if !has_references(expression) => expression,
         _ => NOTHING,
     };
     object([

@@ -2,18 +2,22 @@
 //!
 //! Source: SPDX specification 2.3, chapter 6.2 and annex C.
 
-use super::spdx::{DOCUMENT, Draft, digest, identify, stated, version};
-use super::{Component, LIMIT_ENTRIES, Sbom, SbomError, SbomFormat};
+use super::draft::{DOCUMENT, Draft};
+use super::spdx::{checksum, creator, identify, license, party, stated, version};
+use super::{Form, LIMIT_ENTRIES, Reading};
+use crate::error::ReadError;
+use crate::model::{Kind, Package};
 
-pub(super) fn read(data: &[u8]) -> Result<Sbom, SbomError> {
+pub(super) fn read(data: &[u8]) -> Result<Reading, ReadError> {
     let text = std::str::from_utf8(data)
         .map_err(|_| malformed(0, "the text is not UTF-8"))?
         .trim_start_matches('\u{feff}');
     let mut lines = Lines { rest: text, number: 0 };
     let mut reader = Reader {
-        draft: Draft::new(SbomFormat::SpdxTagValue, ""),
+        draft: Draft::new(Form::SpdxTagValue, ""),
+        name: None,
         section: Section::Document,
-        component: Component::default(),
+        package: Package::default(),
         versions: 0,
         entries: 0,
     };
@@ -27,18 +31,19 @@ pub(super) fn read(data: &[u8]) -> Result<Sbom, SbomError> {
     if reader.versions == 0 {
         return Err(malformed(lines.number, "there is no `SPDXVersion`"));
     }
+    reader.draft.document.name = reader.name.unwrap_or_default();
     Ok(reader.draft.finish())
 }
 
-fn malformed(line: usize, problem: impl Into<String>) -> SbomError {
+fn malformed(line: usize, problem: impl Into<String>) -> ReadError {
     let path = if line == 0 { String::new() } else { format!("line {line}") };
-    SbomError::Malformed { path, problem: problem.into() }
+    ReadError::Malformed { path, problem: problem.into() }
 }
 
 /// What is wrong with a line, or with the whole.
 enum Fault {
     Here(&'static str),
-    Whole(SbomError),
+    Whole(ReadError),
 }
 
 impl From<&'static str> for Fault {
@@ -64,7 +69,7 @@ impl<'a> Lines<'a> {
         Some(line.strip_suffix('\r').unwrap_or(line))
     }
 
-    fn next(&mut self) -> Result<Option<(usize, &'a str, String)>, SbomError> {
+    fn next(&mut self) -> Result<Option<(usize, &'a str, String)>, ReadError> {
         while let Some(line) = self.line() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -109,8 +114,9 @@ enum Section {
 
 struct Reader {
     draft: Draft,
+    name: Option<String>,
     section: Section,
-    component: Component,
+    package: Package,
     versions: usize,
     entries: usize,
 }
@@ -145,17 +151,18 @@ impl Reader {
                 if self.versions > 1 {
                     return Err("`SPDXVersion` occurs twice".into());
                 }
-                version(value).map_err(Fault::Whole)?.clone_into(&mut self.draft.sbom.version);
+                version(value).map_err(Fault::Whole)?.clone_into(&mut self.draft.version);
             }
-            "DocumentName" => once(&mut self.draft.sbom.name, value)?,
-            "Created" => once(&mut self.draft.sbom.created, value)?,
-            "Creator" => self.draft.sbom.authors += 1,
+            "DocumentName" => once(&mut self.name, value)?,
+            "Created" => once(&mut self.draft.document.created, value)?,
+            "Creator" => self.draft.document.creators.push(creator(value)),
+            "DocumentNamespace" => once(&mut self.draft.document.namespace, value)?,
             "SPDXID" => self.id(value)?,
             "PackageVersion" if self.section == Section::Package => {
-                once(&mut self.component.version, value)?;
+                once(&mut self.package.version, value)?;
             }
             "PackageSupplier" if self.section == Section::Package => {
-                self.component.supplied = stated(value).is_some();
+                self.package.supplier = stated(value).map(|text| party(&text));
             }
             "PackageChecksum" if self.section == Section::Package => self.checksum(value)?,
             "FileChecksum" if self.section == Section::File => self.checksum(value)?,
@@ -164,8 +171,29 @@ impl Reader {
                 if let (Some(_), Some(kind), Some(locator)) =
                     (words.next(), words.next(), words.next())
                 {
-                    identify(&mut self.component, kind, locator);
+                    identify(&mut self.package, kind, locator);
                 }
+            }
+            "PackageLicenseDeclared" if self.section == Section::Package => {
+                self.package.license = stated(value).map(license);
+            }
+            "PackageDownloadLocation" if self.section == Section::Package => {
+                self.package.download_location = stated(value);
+            }
+            "PackageHomePage" if self.section == Section::Package => {
+                self.package.homepage = stated(value);
+            }
+            "PackageFileName" if self.section == Section::Package => {
+                self.package.file_name = stated(value);
+            }
+            "PackageCopyrightText" if self.section == Section::Package => {
+                self.package.copyright = stated(value);
+            }
+            "PrimaryPackagePurpose" if self.section == Section::Package => {
+                self.package.kind = Some(Kind::from_spdx(value));
+            }
+            other if other.starts_with("Package") || self.section == Section::Other => {
+                self.draft.drop_one(other);
             }
             _ => {}
         }
@@ -175,22 +203,22 @@ impl Reader {
     fn open(&mut self, section: Section, name: &str) -> Result<(), Fault> {
         self.close()?;
         self.section = section;
-        self.component = Component {
+        self.package = Package {
             name: name.to_owned(),
-            is_file: section == Section::File,
-            ..Component::default()
+            kind: (section == Section::File).then_some(Kind::File),
+            ..Package::default()
         };
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), &'static str> {
         if matches!(self.section, Section::Package | Section::File) {
-            let mut component = std::mem::take(&mut self.component);
-            if component.id.is_empty() {
+            let mut package = std::mem::take(&mut self.package);
+            if package.id.is_empty() {
                 return Err("the package or file that ends here has no `SPDXID`");
             }
-            component.version = component.version.as_deref().and_then(stated);
-            self.draft.add(component).map_err(|_| "an `SPDXID` occurs twice")?;
+            package.version = package.version.as_deref().and_then(stated);
+            self.draft.add(package).map_err(|_| "an `SPDXID` occurs twice")?;
         }
         self.section = Section::Other;
         Ok(())
@@ -201,11 +229,11 @@ impl Reader {
             Section::Document if value != DOCUMENT => {
                 Err("the `SPDXID` is not that of a document".into())
             }
-            Section::Package | Section::File if !self.component.id.is_empty() => {
+            Section::Package | Section::File if !self.package.id.is_empty() => {
                 Err("`SPDXID` occurs twice".into())
             }
             Section::Package | Section::File => {
-                value.clone_into(&mut self.component.id);
+                value.clone_into(&mut self.package.id);
                 Ok(())
             }
             _ => Ok(()),
@@ -214,7 +242,7 @@ impl Reader {
 
     fn checksum(&mut self, value: &str) -> Result<(), Fault> {
         let (algorithm, digits) = value.split_once(':').ok_or("no algorithm and value")?;
-        self.component.digests.extend(digest(algorithm.trim(), digits.trim())?);
+        self.package.checksums.push(checksum(algorithm.trim(), digits.trim())?);
         Ok(())
     }
 }
