@@ -7,7 +7,7 @@ mod explain;
 pub mod files;
 mod images;
 mod inputs;
-mod json;
+pub mod json;
 pub mod online;
 mod outcome;
 mod own;
@@ -15,7 +15,7 @@ mod sarif;
 #[cfg(test)]
 mod schema;
 mod stored;
-mod text;
+pub mod text;
 pub mod trust;
 mod waiting;
 

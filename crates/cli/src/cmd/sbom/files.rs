@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use dsops_sbom::Format;
+use dsops_sbom::{Format, LIMIT_BYTES, Reading};
 use dsops_stores::file;
 use sha2::{Digest as _, Sha256};
 
@@ -32,6 +32,22 @@ pub fn format(name: &str) -> Result<Format, String> {
 pub fn read(path: &OsStr, limit_bytes: usize) -> Result<Vec<u8>, Failure> {
     input::read(path, limit_bytes)
         .map_err(|error| Failure::new(Exit::Store, input::unreadable(path, &error)))
+}
+
+/// A document, read.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn document(path: &OsStr) -> Result<Reading, Failure> {
+    let bytes = read(path, LIMIT_BYTES)?;
+    dsops_sbom::read(&bytes).map_err(|error| {
+        let name = Path::new(path).display();
+        let mut report =
+            Report::error(format!("cannot read {name} as a list of ingredients")).because(&error);
+        report.code = Some("sbom/format");
+        report.help = error.help().map(str::to_owned);
+        Failure::new(Exit::Store, report)
+    })
 }
 
 /// The SHA-256 of a file of any size, in hex.

@@ -155,7 +155,7 @@ fn judged(text: &mut String, outcome: &Outcome, report: &Report, detail: Detail,
 }
 
 /// The state, the code, the sentence; below it where, what was to be, what was, what to do.
-fn finding(text: &mut String, found: &Finding, paint: Paint) {
+pub fn finding(text: &mut String, found: &Finding, paint: Paint) {
     const INDENT: &str = "            ";
     let word = found.state.word();
     let tint = match found.state {
