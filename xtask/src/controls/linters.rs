@@ -87,7 +87,8 @@ const LINTERS: &[Linter] = &[
         says: &["missing-timeout", "template-injection", "unpinned-uses", "untrusted-checkout"],
         command: |programs, files| {
             let mut command = programs.script("jactionlint");
-            command.args(["--profile=pedantic", "--no-color", "--oneline"]);
+            command.args(["--profile=pedantic", "--no-color", "--oneline", "--no-ignores"]);
+            command.args(["--no-baseline", "--no-online"]);
             let shellcheck = programs.folder.join("bin/shellcheck");
             command.arg(format!("--shellcheck={}", shellcheck.display())).args(files);
             command
@@ -143,13 +144,28 @@ const LINTERS: &[Linter] = &[
     },
 ];
 
+/// Where linters look for what to leave out. There is none, and nothing is left out.
+const SETTINGS: &[&str] = &[
+    ".github/actionlint.yaml",
+    ".github/actionlint.yml",
+    ".github/jactionlint.yaml",
+    ".github/jactionlint.yml",
+    ".github/pinact.yaml",
+    ".github/pinact.yml",
+    ".pinact.yaml",
+    ".pinact.yml",
+];
+
 /// Runs every linter on the files of a checkout.
 ///
 /// # Errors
-/// One finds something, or does not find what it must.
+/// One finds something, does not find what it must, or is told what to leave out.
 pub fn run(root: &Path, files: &[PathBuf], folder: &Path) -> anyhow::Result<()> {
     let programs = Programs { folder: folder.join("python") };
     let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
+    if let Some(file) = files.iter().find(|file| SETTINGS.iter().any(|name| file.ends_with(name))) {
+        bail!("{} tells a linter what to leave out", file.display());
+    }
     let mut failed = 0;
     for linter in LINTERS {
         let start = Instant::now();
@@ -257,4 +273,47 @@ pub fn install() -> anyhow::Result<PathBuf> {
         bail!("python3 is not installed");
     }
     CONTROLS.install()
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// What is said of a linter that is this script.
+    fn said_of(script: &str) -> Result<(), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("bin/zizmor");
+        std::fs::create_dir(program.parent().unwrap()).unwrap();
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let linter = LINTERS.iter().find(|linter| linter.name == "zizmor").unwrap();
+        let programs = Programs { folder: folder.path().to_path_buf() };
+        linter.must_refuse(&programs, folder.path()).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn a_linter_that_finds_nothing_is_found_out() {
+        let all = LINTERS[0].says.join(" ");
+        assert_eq!(said_of(&format!("echo {all}; exit 14")), Ok(()));
+        assert_eq!(said_of("exit 0").unwrap_err(), "zizmor lets pass what it must refuse");
+        assert_eq!(
+            said_of(&format!("echo {all}; exit 0")).unwrap_err(),
+            "zizmor lets pass what it must refuse"
+        );
+        // It could not read the file at all.
+        let error = said_of("echo no such file; exit 1").unwrap_err();
+        assert!(error.starts_with("zizmor does not find `artipacked`"), "{error}");
+        let error = said_of("echo artipacked; exit 14").unwrap_err();
+        assert!(error.starts_with("zizmor does not find `dangerous-triggers`"), "{error}");
+    }
+
+    #[test]
+    fn a_linter_is_not_told_what_to_leave_out() {
+        let files = [PathBuf::from(".github/jactionlint.yaml")];
+        let error = run(Path::new("."), &files, Path::new("none")).unwrap_err().to_string();
+        assert_eq!(error, ".github/jactionlint.yaml tells a linter what to leave out");
+    }
 }

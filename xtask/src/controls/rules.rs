@@ -169,9 +169,16 @@ impl Rules<'_> {
         }
         let run = step.text_of("run").unwrap_or_default();
         for line in run.lines() {
-            for escape in
-                ["|| true", "|| :", "|| exit 0", "|| echo", "set +e", "exit 0", "&& true ||"]
-            {
+            for escape in [
+                "|| true",
+                "|| :",
+                "; true",
+                "|| exit 0",
+                "|| echo",
+                "set +e",
+                "exit 0",
+                "&& true ||",
+            ] {
                 if line.contains(escape) {
                     self.broken(step.line, format!("`{escape}`: this step cannot fail"));
                 }

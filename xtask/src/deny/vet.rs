@@ -69,3 +69,28 @@ fn without_one(from: &Path, to: &Path) -> anyhow::Result<String> {
     std::fs::write(to.join("config.toml"), format!("{head}{tail}"))?;
     Ok(name.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_is_taken_away() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let one = "[[exemptions.one]]\nversion = \"1.0.0\"\n\n";
+        let rest = "[[exemptions.two]]\nversion = \"2.0.0\"\n";
+        let head = "[cargo-vet]\nversion = \"0.10\"\n\n";
+        for (name, text) in [
+            ("config.toml", format!("{head}{one}{rest}").as_str()),
+            ("audits.toml", ""),
+            ("imports.lock", ""),
+        ] {
+            std::fs::write(from.path().join(name), text).unwrap();
+        }
+        assert_eq!(without_one(from.path(), to.path()).unwrap(), "one");
+        let left = std::fs::read_to_string(to.path().join("config.toml")).unwrap();
+        assert_eq!(left, format!("{head}{rest}"));
+        std::fs::write(from.path().join("config.toml"), head).unwrap();
+        without_one(from.path(), to.path()).unwrap_err();
+    }
+}

@@ -67,6 +67,7 @@ fn a_weakened_workflow_is_refused() {
         ("ci.yml", "step-security/harden-runner@", "octo/runner@", "harden-runner"),
         // Steps that cannot fail.
         ("ci.yml", "run: bash .ci/run", "run: bash .ci/run || true", "cannot fail"),
+        ("release.yml", "--tag\n", "--tag; true\n", "cannot fail"),
         (
             "ci.yml",
             "        run: bash .ci/run",
