@@ -1,4 +1,4 @@
-//! `cargo xtask cross [TARGET..]`: type-checks and lints the binary and all below it for other platforms.
+//! `cargo xtask cross [--run] [TARGET..]`: type-checks and lints the binary and all below it for other platforms.
 //!
 //! The toolchain ships the standard library of its own platform only. Cargo builds the others'
 //! from source (`-Zbuild-std`) with the compiler of [`tools::rust_web`]; nothing is linked, so no
@@ -6,11 +6,15 @@
 //!
 //! What is written in C (aws-lc) is **not** checked: a stand-in for the C compiler makes empty
 //! objects, so that its build script comes to an end.
+//!
+//! `--run` runs unit tests of Linux on arm64 too, by an emulator.
+
+mod emulated;
 
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
@@ -32,12 +36,13 @@ const TARGETS: &[(&str, &str)] = &[
 /// A target does not pass, is not known, or the compiler cannot be had ([`NotRun`]).
 pub fn run(args: &[String]) -> anyhow::Result<()> {
     let mut targets = TARGETS.to_vec();
+    let (flags, args): (Vec<_>, Vec<_>) = args.iter().partition(|arg| *arg == "--run");
     if !args.is_empty() {
-        if let Some(odd) = args.iter().find(|arg| !TARGETS.iter().any(|(name, _)| name == arg)) {
+        if let Some(odd) = args.iter().find(|arg| !TARGETS.iter().any(|(name, _)| name == *arg)) {
             let known: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
             bail!("`{odd}` is none of {}", known.join(", "));
         }
-        targets.retain(|(name, _)| args.iter().any(|arg| arg == name));
+        targets.retain(|(name, _)| args.iter().any(|arg| *arg == name));
     }
     let toolchain = rust_web::install().map_err(|error| {
         NotRun::because(format!("no compiler for other platforms: {}", tools::reason(&error)))
@@ -53,7 +58,11 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     for (target, name) in targets {
         println!("{target} ({name})");
         let start = Instant::now();
-        if let Err(error) = check(&toolchain, target, known) {
+        let mut result = check(&toolchain, target, known);
+        if result.is_ok() && !flags.is_empty() {
+            result = emulated::run_tests(&toolchain, target);
+        }
+        if let Err(error) = result {
             println!("{target}: FAILED: {error:#}");
             failed.push(target);
         }
@@ -70,26 +79,15 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
 /// Warnings are left warnings for the compiler, so that one crate's do not hide what the crates
 /// above it have, and counted afterwards.
 fn check(toolchain: &rust_web::Toolchain, target: &str, deny: bool) -> anyhow::Result<()> {
-    let target_dir = tools::dir()?.join(format!("cross-{}", toolchain.release()));
-    let mut cargo = process::cargo();
+    let mut cargo = foreign_cargo(toolchain)?;
     cargo
-        .current_dir(workspace::root())
         .args(["check", "--quiet", "--locked", "--target", target])
         .args(["--package", "dsops", "--package", "dsops-integrity-cache"])
         .args(["--package", "dsops-transport", "--package", "dsops-release-verify"])
         .args(["--features", "dsops-release-verify/oci"])
         .arg("-Zbuild-std=std,panic_abort")
-        // Nothing built here ever runs, but for build scripts: optimising it is time lost.
-        .args(["--config", "profile.dev.package.'*'.opt-level=0"])
-        .args(["--config", "profile.dev.debug=false"])
-        .env("CARGO_TERM_COLOR", "never")
-        .env("CARGO_TARGET_DIR", target_dir)
-        .env("RUSTC", toolchain.program("rustc"))
         // As `cargo clippy` does: its driver compiles the members of the workspace.
-        .env("RUSTC_WORKSPACE_WRAPPER", toolchain.program("clippy-driver"))
-        // `-Zbuild-std` is not stable yet.
-        .env("RUSTC_BOOTSTRAP", "1")
-        .stdin(Stdio::null());
+        .env("RUSTC_WORKSPACE_WRAPPER", toolchain.program("clippy-driver"));
     let c_tools = no_compiler()?;
     for (variable, program) in [("CC", "cc"), ("CXX", "cc"), ("AR", "ar")] {
         let name = format!("{variable}_{}", target.replace('-', "_"));
@@ -97,9 +95,6 @@ fn check(toolchain: &rust_web::Toolchain, target: &str, deny: bool) -> anyhow::R
     }
     // Ready-made objects where aws-lc has code for an assembler that is rarely there.
     cargo.env("AWS_LC_SYS_PREBUILT_NASM", "1");
-    for inherited in ["RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "LD_LIBRARY_PATH"] {
-        cargo.env_remove(inherited);
-    }
     let output = cargo.output().context("cannot start cargo")?;
     let said = String::from_utf8_lossy(&output.stderr);
     print!("{said}");
@@ -111,6 +106,27 @@ fn check(toolchain: &rust_web::Toolchain, target: &str, deny: bool) -> anyhow::R
         _ if !deny => Ok(()),
         count => bail!("{count} warnings"),
     }
+}
+
+/// `cargo` with the compiler for other platforms, at the top of the workspace.
+fn foreign_cargo(toolchain: &rust_web::Toolchain) -> anyhow::Result<Command> {
+    let target_dir = tools::dir()?.join(format!("cross-{}", toolchain.release()));
+    let mut cargo = process::cargo();
+    cargo
+        .current_dir(workspace::root())
+        // Little built here ever runs: optimising it is time lost.
+        .args(["--config", "profile.dev.package.'*'.opt-level=0"])
+        .args(["--config", "profile.dev.debug=false"])
+        .env("CARGO_TERM_COLOR", "never")
+        .env("CARGO_TARGET_DIR", target_dir)
+        .env("RUSTC", toolchain.program("rustc"))
+        // `-Zbuild-std` is not stable yet.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .stdin(Stdio::null());
+    for inherited in ["RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "LD_LIBRARY_PATH"] {
+        cargo.env_remove(inherited);
+    }
+    Ok(cargo)
 }
 
 /// A C compiler that makes empty files. It tells by `-E` what kind it is, as the one of this

@@ -188,7 +188,7 @@ pub fn reason(error: &anyhow::Error) -> String {
 }
 
 /// Installs the packages that are missing, if we may; returns those still missing.
-fn install_debian_packages(packages: &[(&'static str, &str)]) -> Vec<&'static str> {
+pub fn install_debian_packages(packages: &[(&'static str, &str)]) -> Vec<&'static str> {
     let missing = || -> Vec<&'static str> {
         let absent = packages.iter().filter(|(_, file)| !Path::new(file).exists());
         absent.map(|(package, _)| *package).collect()
