@@ -212,7 +212,8 @@ impl Kept {
         self.cache.invalidate_all()
     }
 
-    fn tell_suspicious(&self, cx: &Context) {
+    /// Says what was found and not used.
+    pub fn tell_suspicious(&self, cx: &Context) {
         let causes =
             std::mem::take(&mut *self.suspicious.lock().unwrap_or_else(PoisonError::into_inner));
         if !causes.is_empty() {

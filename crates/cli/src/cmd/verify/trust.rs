@@ -296,6 +296,7 @@ fn update(cx: &Context, args: &UpdateArgs) -> Result<Exit, Failure> {
             Err(error) => problems.extend(stored::failed(&repository, &error).reports),
         }
     }
+    kept.tell_suspicious(cx);
     let text = if cx.ui.json {
         let list: Vec<Value> = done.iter().map(|(one, it)| updated_json(one, it)).collect();
         format!("{:#}\n", json!({ "version": JSON_VERSION, "updated": list }))
