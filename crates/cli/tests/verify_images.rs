@@ -273,6 +273,7 @@ fn logins_are_those_of_docker_and_podman() {
     let host = lab.name("").strip_suffix("/app").unwrap().to_owned();
     let refused = lab.online(":v1");
     assert_eq!(code(&refused), 4, "{}", shown(&refused));
+    assert!(stderr(&refused).contains("docker login"), "{}", shown(&refused));
     let auth = format!(r#"{{"auths":{{"{host}":{{"auth":"bWU6aHVudGVyMg=="}}}}}}"#);
     std::fs::create_dir_all(lab.project.path("home/.docker")).unwrap();
     std::fs::create_dir_all(lab.project.path("run/containers")).unwrap();

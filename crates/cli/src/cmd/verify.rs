@@ -93,7 +93,7 @@ pub enum Action {
     Explain(explain::Args),
     /// Compare a file with a SHA-256 from somewhere you trust
     Sha256(digest::Args),
-    /// Show and write out whom dsops trusts to vouch for signers
+    /// Show, renew and write out whom dsops trusts to vouch for signers
     Trust(trust::Args),
 }
 

@@ -148,6 +148,10 @@ impl OciError {
             }
             Self::Credentials { .. } => "log in again, e.g. with `docker login`",
             #[cfg(feature = "oci")]
+            Self::Transport(error) if matches!(error.status(), Some(401 | 403)) => {
+                "log in with `docker login` or `podman login`, with an account that may read it"
+            }
+            #[cfg(feature = "oci")]
             Self::Transport(error) => return error.help(),
             _ => return None,
         })
