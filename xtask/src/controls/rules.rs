@@ -104,12 +104,16 @@ impl Rules<'_> {
                 self.broken(line, format!("`{trigger}`: an outsider starts it with our rights"));
             }
         }
-        let shell = ["defaults", "run", "shell"];
-        let shell = shell.iter().try_fold(&workflow.root, |node, key| node.get(key));
+        for (index, line) in workflow.lines.iter().enumerate() {
+            if line.contains("secrets.") {
+                self.broken(index + 1, "uses a secret: none is configured, see CONTRIBUTING.md");
+            }
+        }
+        let shell = shell_of(&workflow.root);
         let runs =
             workflow.jobs().iter().flat_map(|(_, job)| steps(job)).any(|s| s.get("run").is_some());
         // With its name the runner adds `-e` and `-o pipefail`.
-        if runs && shell.and_then(Node::text) != Some("bash") {
+        if runs && shell != Some("bash") {
             self.broken(0, "`defaults.run.shell` is not `bash`: a failure in a pipe would pass");
         }
     }
@@ -130,6 +134,9 @@ impl Rules<'_> {
         let first = steps(job).first().and_then(|step| step.text_of("uses")).unwrap_or_default();
         if !first.starts_with("step-security/harden-runner@") {
             self.broken(job.line, format!("the job `{name}` does not start with harden-runner"));
+        }
+        if shell_of(job).is_some_and(|shell| shell != "bash") {
+            self.broken(job.line, format!("the job `{name}` has a shell of its own"));
         }
         if job.text_of("secrets") == Some("inherit") {
             self.broken(job.line, format!("the job `{name}` hands all secrets on"));
@@ -250,6 +257,9 @@ impl Rules<'_> {
                 self.broken(job.line, message);
             }
             for step in steps(job) {
+                if step.get("if").is_some() {
+                    self.broken(step.line, "a step of a release that may be left out");
+                }
                 self.no_cache(step);
                 let hardening = step.text_of("uses").is_some_and(|u| u.contains("/harden-runner@"));
                 let policy = step.get("with").and_then(|with| with.text_of("egress-policy"));
@@ -282,12 +292,8 @@ impl Rules<'_> {
         let workflow = self.workflow;
         let does = |name: &str, words: &str| {
             let job = workflow.jobs().iter().find(|(job, _)| job == name).map(|(_, job)| job);
-            job.is_some_and(|job| {
-                steps(job)
-                    .iter()
-                    .filter_map(|step| step.text_of("run"))
-                    .any(|run| run.contains(words))
-            })
+            let runs = job.map_or(&[][..], steps).iter().filter_map(|step| step.text_of("run"));
+            runs.into_iter().any(|run| decides(run, words))
         };
         for (name, words) in [
             ("gate", "cargo xtask release"),
@@ -328,6 +334,20 @@ impl Rules<'_> {
             }
         }
     }
+}
+
+/// The shell that steps have by default.
+fn shell_of(node: &Node) -> Option<&str> {
+    ["defaults", "run", "shell"].iter().try_fold(node, |node, key| node.get(key))?.text()
+}
+
+/// Whether a script ends with the failure of a command that begins so: it stands alone, and nothing in the script
+/// changes what a failure does.
+fn decides(run: &str, words: &str) -> bool {
+    let changes = ["if ", "while ", "until ", "set ", "trap ", "function ", "!"];
+    let mut lines = run.lines().map(str::trim);
+    run.lines().all(|line| !changes.iter().any(|word| line.trim().starts_with(word)))
+        && lines.any(|line| line.starts_with(words) && !line.contains([';', '|', '&', '\\']))
 }
 
 /// Whether an action is `owner/name[/path]@` and 40 digits of a hash, or an image by its digest.
