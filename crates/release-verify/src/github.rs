@@ -4,6 +4,7 @@
 mod release;
 
 pub use release::ReleaseRules;
+pub(crate) use release::check_signer as check_release_signer;
 
 use crate::claims::{self, arc};
 use crate::{CertificateIdentity, Finding};

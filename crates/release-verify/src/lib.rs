@@ -77,7 +77,7 @@ pub use claims::check_claims;
 pub use discover::{DiscoverError, ScanLimits};
 pub use policy::{
     ArtifactRule, Claim, IdentityRule, Judgement, POLICY_LIMIT_BYTES, Pattern, PatternError,
-    PolicyError, PolicyFile, PolicyFileError, SignerPolicy, SignerRule,
+    PolicyError, PolicyFile, PolicyFileError, PolicyWarning, SignerPolicy, SignerRule,
 };
 pub use report::{Finding, Origin, Report, State, Verdict};
 pub use signer::{Authenticated, CertificateIdentity, Content, Signer, SubjectName};
@@ -86,4 +86,7 @@ pub use sigstore::{
     Thresholds, TrustedKey, Verifier,
 };
 pub use trust::{RootSource, TRUST_LIMIT_BYTES, TrustError, TrustRoot, TrustRoots};
-pub use verify::{Demands, Evidence, Judged, Options, ReleaseReport, ReleaseVerifier, Requirement};
+pub use verify::{
+    Demands, Evidence, Judged, Options, Publication, ReleaseReport, ReleaseVerifier, Requirement,
+    Signatures,
+};

@@ -5,17 +5,22 @@
 
 mod claim;
 mod file;
+mod lint;
 mod pattern;
 mod read;
+mod short;
+mod signers;
 mod yaml;
 
 use std::fmt;
 
 use crate::github::{self, GithubNameError, GithubRules};
+use crate::registry::RegistryError;
 use crate::{Authenticated, CertificateIdentity, Finding, Signer};
 
 pub use claim::Claim;
 pub use file::{ArtifactRule, POLICY_LIMIT_BYTES, PolicyFile, PolicyFileError};
+pub use lint::PolicyWarning;
 pub use pattern::{Pattern, PatternError};
 
 /// A signer that is accepted.
@@ -29,6 +34,12 @@ pub enum SignerRule {
         /// The id.
         id: String,
     },
+    /// GitHub itself, for releases that cannot be changed any more: it needs no identity provider.
+    ///
+    /// # Security
+    /// It signs for everybody's releases. Say also which one it has to be:
+    /// [`Demands::published`](crate::Demands::published).
+    GithubRelease,
 }
 
 /// A holder of certificates that is accepted.
@@ -49,6 +60,22 @@ pub enum PolicyError {
     /// Not an owner or repository on GitHub.
     #[error(transparent)]
     Github(#[from] GithubNameError),
+    /// Not a group and a project on GitLab.
+    #[error("`{}` is no project on GitLab: write GROUP/NAME", .0.escape_debug())]
+    Gitlab(String),
+    /// Not a package, a file or a release of a registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Not a form that is known.
+    #[error("`{}` is no {what}: it is one of {known}", .text.escape_debug())]
+    Form {
+        /// What it should be: `policy`.
+        what: &'static str,
+        /// What was given.
+        text: String,
+        /// The forms there are.
+        known: &'static str,
+    },
     /// Not `OWNER/REPO@REF`.
     #[error("`{}` is no branch or tag: write v1.2.3, v1.* or refs/heads/main", .0.escape_debug())]
     Reference(String),
@@ -99,6 +126,29 @@ impl IdentityRule {
             Pattern::glob(format!("refs/tags/{reference}"))?
         };
         Ok(rule.with_claim(Claim::Ref, pattern))
+    }
+
+    /// Pipelines of a project on gitlab.com: `GROUP/NAME`, with groups in groups or not.
+    ///
+    /// # Errors
+    /// When it is not of that form.
+    pub fn gitlab(text: &str) -> Result<Self, PolicyError> {
+        let path = text.strip_prefix("gitlab.com/").unwrap_or(text);
+        let plain = |part: &str| {
+            !part.starts_with(['.', '-'])
+                && !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        if path.split('/').count() < 2 || !path.split('/').all(plain) {
+            return Err(PolicyError::Gitlab(text.to_owned()));
+        }
+        let project = format!("https://gitlab.com/{path}");
+        // GitLab writes two slashes before the path of a pipeline.
+        let rule = Self::new(
+            Pattern::glob(format!("{project}//**@**"))?,
+            Pattern::exact("https://gitlab.com")?,
+        );
+        Ok(rule.with_claim(Claim::Repository, Pattern::exact(project)?))
     }
 
     /// The same as a rule on GitHub's workflows.
@@ -180,6 +230,7 @@ impl fmt::Display for SignerRule {
         match self {
             Self::Certificate(rule) => rule.fmt(f),
             Self::Key { id } => write!(f, "key {id}"),
+            Self::GithubRelease => f.write_str(github::RELEASE_SIGNER),
         }
     }
 }
@@ -188,6 +239,10 @@ impl SignerRule {
     /// Why that signer is not accepted; nothing when it is.
     pub fn differences(&self, signer: &Signer) -> Vec<Finding> {
         match (self, signer) {
+            (Self::GithubRelease, _) => {
+                let finding = github::check_release_signer(signer);
+                Vec::from_iter((finding.state == crate::State::Failed).then_some(finding))
+            }
             (Self::Certificate(rule), Signer::Certificate(identity)) => rule.differences(identity),
             (Self::Key { id }, Signer::Key { id: found, .. }) if id == found => Vec::new(),
             (Self::Key { id }, Signer::Key { id: found, .. }) => {
@@ -213,12 +268,14 @@ impl SignerRule {
     }
 }
 
-/// Who must have signed: at least one named signer, and how many of them.
+/// Who must have signed: at least one signer, and how many of them.
+///
+/// A signer may sign in several ways, with one key or another: it counts once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignerPolicy {
-    /// Never empty.
-    rules: Vec<SignerRule>,
-    /// From 1 to the number of rules.
+    /// Never empty, and none of them is; but see [`SignerPolicy::nobody`].
+    signers: Vec<Vec<SignerRule>>,
+    /// From 1 to the number of signers.
     threshold: usize,
 }
 
@@ -226,7 +283,7 @@ pub struct SignerPolicy {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Judgement {
-    /// For each signature in the order given, which rules accept it.
+    /// For each signature in the order given, which signers of the policy it is by.
     pub accepted: Vec<Vec<usize>>,
     /// What was found.
     pub findings: Vec<Finding>,
@@ -235,38 +292,56 @@ pub struct Judgement {
 impl Judgement {
     /// Whether the signature at `index` is by a signer that is accepted.
     pub fn accepts(&self, index: usize) -> bool {
-        self.accepted.get(index).is_some_and(|rules| !rules.is_empty())
+        self.accepted.get(index).is_some_and(|signers| !signers.is_empty())
     }
 }
 
 impl SignerPolicy {
     /// Accepts that signer.
     pub fn new(rule: SignerRule) -> Self {
-        Self { rules: vec![rule], threshold: 1 }
+        Self { signers: vec![vec![rule]], threshold: 1 }
+    }
+
+    /// Accepts whoever signs in one of these ways, as one signer; `None` when there is no way.
+    pub fn of_one(rules: impl IntoIterator<Item = SignerRule>) -> Option<Self> {
+        let rules: Vec<SignerRule> = rules.into_iter().collect();
+        (!rules.is_empty()).then(|| Self { signers: vec![rules], threshold: 1 })
+    }
+
+    /// Accepts nobody: for looking at evidence, which then never passes.
+    pub(crate) fn nobody() -> Self {
+        Self { signers: Vec::new(), threshold: 1 }
     }
 
     /// Accepts that signer as well.
     #[must_use]
     pub fn or(mut self, rule: SignerRule) -> Self {
-        self.rules.push(rule);
+        self.signers.push(vec![rule]);
         self
     }
 
-    /// Asks for signatures by so many distinct signers, each accepted by another rule.
+    /// Accepts the signers of `other` as well. Its threshold is not looked at.
+    #[must_use]
+    pub fn and_those_of(mut self, other: Self) -> Self {
+        self.signers.extend(other.signers);
+        self
+    }
+
+    /// Asks for signatures by so many distinct signers.
     ///
     /// # Errors
-    /// When that is none, or more than there are rules.
+    /// When that is none, or more than there are.
     pub fn at_least(mut self, threshold: usize) -> Result<Self, PolicyError> {
-        if threshold == 0 || threshold > self.rules.len() {
-            return Err(PolicyError::Threshold { wanted: threshold, named: self.rules.len() });
+        if threshold == 0 || threshold > self.signers.len() {
+            return Err(PolicyError::Threshold { wanted: threshold, named: self.signers.len() });
         }
         self.threshold = threshold;
         Ok(self)
     }
 
-    /// The accepted signers.
-    pub fn rules(&self) -> &[SignerRule] {
-        &self.rules
+    /// The accepted signers, each with the ways in which it may sign.
+    pub fn signers(&self) -> impl ExactSizeIterator<Item = &[SignerRule]> {
+        self.signers.iter().map(Vec::as_slice)
     }
 
     /// How many of them must have signed.
@@ -275,37 +350,42 @@ impl SignerPolicy {
     }
 
     /// Judges signatures that were found good. The same signer counts once, however often it
-    /// signed.
+    /// signed, and with however many keys.
     pub fn judge(&self, signatures: &[Authenticated]) -> Judgement {
         let mut findings = Vec::new();
         let mut accepted = Vec::with_capacity(signatures.len());
         let mut refused = Vec::new();
         for signature in signatures {
-            let differences: Vec<_> =
-                self.rules.iter().map(|rule| rule.differences(&signature.signer)).collect();
-            let rules: Vec<usize> = differences
-                .iter()
-                .enumerate()
-                .filter(|(_, findings)| findings.is_empty())
-                .map(|(index, _)| index)
-                .collect();
-            match rules.first() {
-                Some(first) => findings.push(
+            let (mut signers, mut by): (Vec<usize>, Option<&SignerRule>) = (Vec::new(), None);
+            let mut nearest: Option<Vec<Finding>> = None;
+            for (index, rules) in self.signers.iter().enumerate() {
+                for rule in rules {
+                    let differences = rule.differences(&signature.signer);
+                    if differences.is_empty() {
+                        by.get_or_insert(rule);
+                        signers.push(index);
+                        break;
+                    }
+                    // The rule that comes closest tells best what is wrong.
+                    if nearest.as_ref().is_none_or(|known| differences.len() < known.len()) {
+                        nearest = Some(differences);
+                    }
+                }
+            }
+            match by {
+                Some(rule) => findings.push(
                     Finding::passed("policy/signer", "signed by whom the policy names")
-                        .compared(self.rules[*first].to_string(), signature.signer.to_string())
+                        .compared(rule.to_string(), signature.signer.to_string())
                         .at(&signature.origin),
                 ),
-                // The rule that comes closest tells best what is wrong.
                 None => refused.extend(
-                    differences
-                        .into_iter()
-                        .min_by_key(Vec::len)
+                    nearest
                         .unwrap_or_default()
                         .into_iter()
                         .map(|finding| finding.at(&signature.origin)),
                 ),
             }
-            accepted.push(rules);
+            accepted.push(signers);
         }
         let count = self.distinct(signatures, &accepted);
         if count >= self.threshold {
@@ -332,41 +412,42 @@ impl SignerPolicy {
         Judgement { accepted, findings }
     }
 
-    /// How many rules can be given a signer of their own: the largest matching between the two.
+    /// How many signers of the policy can be given a signer of their own: the largest matching
+    /// between the two.
     fn distinct(&self, signatures: &[Authenticated], accepted: &[Vec<usize>]) -> usize {
-        let mut signers: Vec<(&Signer, Vec<usize>)> = Vec::new();
-        for (signature, rules) in signatures.iter().zip(accepted) {
-            match signers.iter_mut().find(|(signer, _)| same_signer(signer, &signature.signer)) {
-                Some((_, known)) => known.extend(rules),
-                None => signers.push((&signature.signer, rules.clone())),
+        let mut found: Vec<(&Signer, Vec<usize>)> = Vec::new();
+        for (signature, signers) in signatures.iter().zip(accepted) {
+            match found.iter_mut().find(|(signer, _)| same_signer(signer, &signature.signer)) {
+                Some((_, known)) => known.extend(signers),
+                None => found.push((&signature.signer, signers.clone())),
             }
         }
-        let mut of_rule: Vec<Option<usize>> = vec![None; self.rules.len()];
-        (0..signers.len())
+        let mut taken: Vec<Option<usize>> = vec![None; self.signers.len()];
+        (0..found.len())
             .filter(|signer| {
-                place(*signer, &signers, &mut of_rule, &mut vec![false; self.rules.len()])
+                place(*signer, &found, &mut taken, &mut vec![false; self.signers.len()])
             })
             .count()
     }
 }
 
-/// Finds a rule for `signer`, moving others to another of theirs if that makes room.
+/// Finds a place in the policy for `signer`, moving others to another of theirs if that makes room.
 fn place(
     signer: usize,
-    signers: &[(&Signer, Vec<usize>)],
-    of_rule: &mut [Option<usize>],
+    found: &[(&Signer, Vec<usize>)],
+    taken: &mut [Option<usize>],
     seen: &mut [bool],
 ) -> bool {
-    for &rule in &signers[signer].1 {
-        if std::mem::replace(&mut seen[rule], true) {
+    for &own in &found[signer].1 {
+        if std::mem::replace(&mut seen[own], true) {
             continue;
         }
-        let free = match of_rule[rule] {
+        let free = match taken[own] {
             None => true,
-            Some(other) => place(other, signers, of_rule, seen),
+            Some(other) => place(other, found, taken, seen),
         };
         if free {
-            of_rule[rule] = Some(signer);
+            taken[own] = Some(signer);
             return true;
         }
     }
@@ -387,11 +468,11 @@ fn same_signer(one: &Signer, other: &Signer) -> bool {
 
 impl fmt::Display for SignerPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, rule) in self.rules.iter().enumerate() {
-            if index > 0 {
-                f.write_str("; ")?;
+        for (index, rules) in self.signers.iter().enumerate() {
+            f.write_str(if index > 0 { "; " } else { "" })?;
+            for (index, rule) in rules.iter().enumerate() {
+                write!(f, "{}{rule}", if index > 0 { " or " } else { "" })?;
             }
-            rule.fmt(f)?;
         }
         Ok(())
     }
@@ -560,6 +641,25 @@ mod tests {
         assert!(!passes(&mixed, &[by(b), by(c)]));
         assert!(SignerPolicy::new(exact(a)).at_least(2).is_err());
         assert!(SignerPolicy::new(exact(a)).at_least(0).is_err());
+    }
+
+    #[test]
+    fn a_signer_with_two_keys_is_one() {
+        let key = |id: &str| SignerRule::Key { id: id.into() };
+        let by = |id: &str| signed(Signer::Key { id: id.into(), algorithm: "ed25519".into() });
+        let ann = || SignerPolicy::of_one([key("ann-1"), key("ann-2")]).unwrap();
+        let two = ann().or(key("bob")).or(key("eve")).at_least(2).unwrap();
+        let is_good = |signatures: &[Authenticated]| {
+            two.judge(signatures).findings.iter().all(|finding| finding.state == State::Passed)
+        };
+        assert!(!is_good(&[by("ann-1"), by("ann-2")]));
+        assert!(is_good(&[by("ann-2"), by("bob")]));
+        assert!(is_good(&[by("ann-1"), by("ann-2"), by("eve")]));
+        assert!(ann().at_least(2).is_err());
+        assert!(SignerPolicy::of_one([]).is_none());
+        // One key under two names is one holder.
+        let twice = ann().and_those_of(ann()).at_least(2).unwrap();
+        assert!(twice.judge(&[by("ann-1")]).findings.iter().any(|f| f.state == State::Failed));
     }
 
     #[test]

@@ -3,9 +3,11 @@
 mod batch;
 mod conclude;
 mod demands;
+mod engine;
 mod judge;
 mod list;
 mod piece;
+mod publication;
 mod release;
 
 use std::io::{self, Read};
@@ -15,15 +17,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use crate::discover::{DiscoverError, NOT_TEXT, Scan, ScanLimits, open_regular};
+use crate::discover::{DiscoverError, NOT_TEXT, Scan, ScanLimits};
 use crate::evidence::Key;
-use crate::sigstore::{TrustedKey, Verifier};
-use crate::{Algorithm, Artifact, Finding, Leniency, Report, Verdict};
-use conclude::conclude;
+use crate::sigstore::Verifier;
+use crate::{
+    Artifact, ArtifactRule, Authenticated, Finding, Leniency, Pattern, PolicyFile, Report,
+    SignerPolicy, Verdict,
+};
 pub use demands::{Demands, Requirement};
-use judge::{Judge, Target};
+pub(crate) use engine::Engine;
+use engine::hash;
 pub use piece::Evidence;
-use release::Release;
+pub use publication::Publication;
+use release::{Layout, Release};
 
 /// How the engine works.
 #[derive(Clone, Debug)]
@@ -56,6 +62,14 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    fn count_one(&self) {
+        if let Some(done) = &self.done {
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Verifies artifacts: finds their evidence, authenticates it, asks the policy, concludes.
 ///
 /// # Security
@@ -63,10 +77,17 @@ impl Default for Options {
 /// network. See [`Report`] for what a verdict means.
 #[derive(Debug)]
 pub struct ReleaseVerifier {
-    sigstore: Verifier,
-    keys: Vec<Key>,
-    demands: Demands,
+    rules: Vec<Rule>,
     options: Options,
+}
+
+/// What is asked of artifacts with certain names. Evidence is read and believed for each rule
+/// anew: what one rule lets count must not count for another.
+#[derive(Debug)]
+struct Rule {
+    /// All when there are none.
+    names: Vec<Pattern>,
+    engine: Engine,
 }
 
 /// What came of one of many files.
@@ -83,6 +104,18 @@ impl Judged {
     pub fn verdict(&self) -> Verdict {
         self.result.as_ref().map_or(Verdict::Undecided, |report| report.verdict)
     }
+}
+
+/// The good signatures over a file, whoever made them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Signatures {
+    /// What was looked at.
+    pub artifact: Artifact,
+    /// They.
+    pub good: Vec<Authenticated>,
+    /// Every check that was made, also of what is not good.
+    pub findings: Vec<Finding>,
 }
 
 /// What came of a folder.
@@ -115,47 +148,62 @@ impl ReleaseVerifier {
     /// what it finds against `demands`. A key makes signatures good; to be accepted, it has to be
     /// among the signers that are demanded.
     pub fn new(sigstore: Verifier, keys: Vec<Key>, demands: Demands, options: Options) -> Self {
-        let managed = keys.iter().filter_map(|key| match key {
-            Key::Managed(key) => TrustedKey::new(key).ok(),
-            _ => None,
+        let engine = Engine::new(sigstore, keys, demands, options.clone());
+        Self { rules: vec![Rule { names: Vec::new(), engine }], options }
+    }
+
+    /// An engine that asks of each artifact what the rule of the policy for its name does. Where no
+    /// rule is for it, the verdict is undecided. `sigstore` has the roots of trust, unless the
+    /// policy brings its own.
+    ///
+    /// The name is the one by which the artifact was asked for, or its path below the folder that
+    /// was: see [`PolicyFile::rule_for`]. The first rule that matches holds.
+    pub fn of_policy(policy: PolicyFile, sigstore: Verifier, options: Options) -> Self {
+        let PolicyFile { trusted_roots, keys, trusted_keys, rules, .. } = policy;
+        let sigstore = match trusted_roots {
+            Some(roots) => sigstore.with_roots(roots),
+            None => sigstore,
+        };
+        let sigstore = sigstore.with_keys(trusted_keys);
+        let rules = rules.into_iter().map(|rule| {
+            let sigstore = sigstore.clone().with_thresholds(rule.thresholds);
+            let engine = Engine::new(sigstore, keys.clone(), rule.demands, options.clone());
+            Rule { names: rule.names, engine }
         });
-        let sigstore = sigstore.with_keys(managed.collect::<Vec<_>>());
-        Self { sigstore, keys, demands, options }
+        Self { rules: rules.collect(), options }
     }
 
-    pub(crate) fn sigstore(&self) -> &Verifier {
-        &self.sigstore
+    /// The good signatures over a file, by the evidence that lies beside it and by `more`, whoever
+    /// made them; and what came of the rest. No policy is asked, so nothing is accepted.
+    ///
+    /// # Errors
+    /// When the file or its folder cannot be read.
+    pub fn signatures_of(
+        sigstore: Verifier,
+        path: &Path,
+        more: &[Evidence],
+        options: Options,
+    ) -> Result<Signatures, DiscoverError> {
+        let demands = Demands::new(SignerPolicy::nobody());
+        Engine::new(sigstore, Vec::new(), demands, options).signatures_of(path, more)
     }
 
-    pub(crate) fn leniency(&self) -> Leniency {
-        self.options.leniency
+    fn rule_for(&self, name: &str) -> Option<usize> {
+        self.rules.iter().position(|rule| ArtifactRule::takes(&rule.names, name))
     }
 
-    /// What must be shown.
-    pub fn demands(&self) -> &Demands {
-        &self.demands
+    /// The engine for an artifact of that name; `None` when no rule is for it.
+    pub(crate) fn engine(&self, name: &str) -> Option<&Engine> {
+        self.rule_for(name).map(|rule| &self.rules[rule].engine)
     }
 
     /// The verdict on an artifact of which the digests are known, by evidence that the caller has.
     /// Signatures that need the content itself (minisign, Ed25519) stay undecided.
     pub fn verify_artifact(&self, artifact: &Artifact, evidence: &[Evidence]) -> Report {
-        self.verify_digest(artifact, artifact.name(), evidence)
-    }
-
-    /// The same, of what evidence may call `path`.
-    pub(crate) fn verify_digest<'a>(
-        &self,
-        artifact: &Artifact,
-        path: &str,
-        evidence: impl IntoIterator<Item = &'a Evidence>,
-    ) -> Report {
-        let no_content = || -> io::Result<Box<dyn Read>> {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "only its digest is at hand"))
-        };
-        let target = Target { artifact, path, open: &no_content };
-        let judge = self.judge(&self.demands);
-        let judged = evidence.into_iter().map(|one| judge.judge(one, &target)).collect();
-        conclude(artifact.clone(), judged, &self.demands, Vec::new())
+        match self.engine(artifact.name()) {
+            Some(engine) => engine.verify_digest(artifact, artifact.name(), evidence),
+            None => no_rule(artifact.clone()),
+        }
     }
 
     /// The verdict on what `source` gives, by evidence that the caller has. The whole of it is
@@ -169,11 +217,16 @@ impl ReleaseVerifier {
         source: impl Read,
         evidence: &[Evidence],
     ) -> io::Result<Report> {
-        let artifact = Artifact::read(name, source, &self.algorithms(evidence.iter()))?;
-        Ok(self.verify_artifact(&artifact, evidence))
+        match self.engine(name) {
+            Some(engine) => {
+                let artifact = Artifact::read(name, source, &engine.algorithms(evidence.iter()))?;
+                Ok(engine.verify_digest(&artifact, name, evidence))
+            }
+            None => Artifact::read(name, source, &[]).map(no_rule),
+        }
     }
 
-    /// The verdict on a file, by evidence that the caller names; nothing else is looked for.
+    /// The verdict on a file, by the evidence that the caller names; nothing else is looked for.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -183,61 +236,71 @@ impl ReleaseVerifier {
         evidence: &[Evidence],
     ) -> Result<Report, DiscoverError> {
         let name = path.display().to_string();
-        let artifact = hash(path, &name, &self.algorithms(evidence.iter()))?;
-        let open = || reopen(path);
-        let target = Target { artifact: &artifact, path: &name, open: &open };
-        let judge = self.judge(&self.demands);
-        let judged = evidence.iter().map(|one| judge.judge(one, &target)).collect();
-        Ok(conclude(artifact.clone(), judged, &self.demands, Vec::new()))
+        match self.engine(&name) {
+            Some(engine) => engine.verify_file_with(path, &name, evidence),
+            None => hash(path, &name, &[]).map(no_rule),
+        }
     }
 
     /// The verdict on a file, by the evidence that lies beside it.
     ///
     /// # Errors
     /// When the file or its folder cannot be read.
+    #[expect(clippy::missing_panics_doc, reason = "one file has one verdict")]
     pub fn verify_file(&self, path: &Path) -> Result<Report, DiscoverError> {
-        let (folder, name) = split(path)?;
-        let release =
-            Release::load(self, Scan::new(&folder, false, self.options.limits)?, Some(&[&name]));
-        self.one(&release, &name, &path.display().to_string(), true)
+        self.verify_files(&[path]).pop().expect("one file has one verdict").result
     }
 
     /// The verdicts on many files, each by the evidence that lies beside it, in the order given.
-    /// A folder's evidence is read once.
+    /// A folder's evidence is read once for each rule.
     ///
     /// # Panics
     /// Never.
     pub fn verify_files<P: AsRef<Path> + Sync>(&self, paths: &[P]) -> Vec<Judged> {
-        let places: Vec<_> = paths.iter().map(|path| split(path.as_ref())).collect();
-        let mut folders: Vec<PathBuf> =
-            places.iter().flatten().map(|(folder, _)| folder.clone()).collect();
-        folders.sort_unstable();
-        folders.dedup();
-        let releases = batch::each(&folders, self.options.threads, |folder| {
-            let mut names: Vec<&str> = places
+        let items: Vec<_> = paths
+            .iter()
+            .map(|path| {
+                let path = path.as_ref();
+                let shown = path.display().to_string();
+                (path, self.rule_for(&shown), split(path), shown)
+            })
+            .collect();
+        let mut places: Vec<(&Path, usize)> = items
+            .iter()
+            .filter_map(|(_, rule, place, _)| {
+                let (folder, _) = place.as_ref().ok()?;
+                Some((folder.as_path(), (*rule)?))
+            })
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        let releases = batch::each(&places, self.options.threads, |(folder, rule)| {
+            let mut names: Vec<&str> = items
                 .iter()
-                .flatten()
+                .filter(|(_, own, ..)| own == &Some(*rule))
+                .filter_map(|(_, _, place, _)| place.as_ref().ok())
                 .filter(|(own, _)| own == folder)
                 .map(|(_, name)| name.as_str())
                 .collect();
             names.sort_unstable();
-            Scan::new(folder, false, self.options.limits)
-                .map(|scan| Release::load(self, scan, Some(&names)))
+            let layout = Scan::new(folder, false, self.options.limits).map(Layout::new)?;
+            Ok(Release::load(&self.rules[*rule].engine, &Arc::new(layout), Some(&names)))
         });
-        let items: Vec<_> = paths.iter().zip(places).collect();
-        batch::each(&items, self.options.threads, |(path, place)| {
-            let shown = path.as_ref().display().to_string();
-            let result = match place {
-                Err(error) => Err(error.again()),
-                Ok((folder, name)) => {
-                    let index = folders.binary_search(folder).expect("every folder is in the list");
+        batch::each(&items, self.options.threads, |(path, rule, place, shown)| {
+            let result = match (place, rule) {
+                (Err(error), _) => Err(error.again()),
+                (Ok(_), None) => self.without_rule(path, shown),
+                (Ok((folder, name)), Some(rule)) => {
+                    let index = places
+                        .binary_search(&(folder.as_path(), *rule))
+                        .expect("every folder is in the list");
                     match &releases[index] {
-                        Ok(release) => self.one(release, name, &shown, true),
-                        Err(error) => Err(error.again()),
+                        Ok(release) => self.rules[*rule].engine.one(release, name, shown, true),
+                        Err(error) => Err(DiscoverError::again(error)),
                     }
                 }
             };
-            Judged { name: shown, result }
+            Judged { name: shown.clone(), result }
         })
     }
 
@@ -249,71 +312,47 @@ impl ReleaseVerifier {
     /// # Errors
     /// When the folder cannot be read, or holds more than the limits allow.
     pub fn verify_directory(&self, folder: &Path) -> Result<ReleaseReport, DiscoverError> {
-        let release = Release::load(self, Scan::new(folder, true, self.options.limits)?, None);
-        let names = release.artifacts();
-        let mut files = batch::each(&names, self.options.threads, |name| {
+        let layout = Arc::new(Layout::new(Scan::new(folder, true, self.options.limits)?));
+        let names: Vec<_> =
+            layout.artifacts().into_iter().map(|name| (name, self.rule_for(name))).collect();
+        let wanted = |index: usize| names.iter().any(|(_, rule)| *rule == Some(index));
+        let releases: Vec<Option<Release>> = self
+            .rules
+            .iter()
+            .enumerate()
+            .map(|(index, rule)| wanted(index).then(|| Release::load(&rule.engine, &layout, None)))
+            .collect();
+        let mut files = batch::each(&names, self.options.threads, |(name, rule)| {
             let shown = folder.join(name).display().to_string();
-            let result = self.one(&release, name, &shown, false);
+            let release = rule.and_then(|rule| releases[rule].as_ref().map(|there| (rule, there)));
+            let result = match release {
+                Some((rule, release)) => self.rules[rule].engine.one(release, name, &shown, false),
+                None => self.without_rule(&layout.path(name), &shown),
+            };
             Judged { name: shown, result }
         });
-        files.extend(release.refused().map(|(name, error)| Judged {
+        files.extend(layout.refused().map(|(name, error)| Judged {
             name: folder.join(name).display().to_string(),
             result: Err(error.again()),
         }));
         files.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(ReleaseReport { files, notes: release.notes() })
+        Ok(ReleaseReport { files, notes: layout.notes() })
     }
 
-    fn one(
-        &self,
-        release: &Release,
-        name: &str,
-        shown: &str,
-        alone: bool,
-    ) -> Result<Report, DiscoverError> {
-        let path = release.path(name);
-        let artifact = hash(&path, shown, &release.algorithms(self, name))?;
-        let open = || reopen(&path);
-        let target = Target { artifact: &artifact, path: name, open: &open };
-        let demands = if release.is_evidence(name) && !alone {
-            self.demands.of_evidence()
-        } else {
-            self.demands.clone()
-        };
-        let judged = release.judge(&self.judge(&demands), &target);
-        if let Some(done) = &self.options.done {
-            done.fetch_add(1, Ordering::Relaxed);
-        }
-        let mut notes = release.notes_on(name);
-        if alone {
-            notes.extend(release.notes());
-        }
-        notes.extend(release.missing_from(name));
-        Ok(conclude(artifact.clone(), judged, &demands, notes))
-    }
-
-    fn judge<'a>(&'a self, demands: &'a Demands) -> Judge<'a> {
-        Judge {
-            sigstore: &self.sigstore,
-            keys: &self.keys,
-            demands,
-            namespace: &self.options.ssh_namespace,
-            now: self.options.now,
-        }
-    }
-
-    fn algorithms<'a>(&self, evidence: impl Iterator<Item = &'a Evidence>) -> Vec<Algorithm> {
-        evidence.flat_map(|one| one.algorithms(&self.keys)).collect()
+    fn without_rule(&self, path: &Path, shown: &str) -> Result<Report, DiscoverError> {
+        let report = hash(path, shown, &[]).map(no_rule);
+        self.options.count_one();
+        report
     }
 }
 
-fn hash(path: &Path, shown: &str, algorithms: &[Algorithm]) -> Result<Artifact, DiscoverError> {
-    let file = open_regular(path)?;
-    Artifact::read(shown, file, algorithms).map_err(|error| DiscoverError::io(path, error))
-}
-
-fn reopen(path: &Path) -> io::Result<Box<dyn Read>> {
-    open_regular(path).map(|file| Box::new(file) as Box<dyn Read>).map_err(io::Error::other)
+/// The verdict on an artifact that no rule of the policy is for.
+pub(crate) fn no_rule(artifact: Artifact) -> Report {
+    let finding = Finding::undecided("policy/no-rule", "the policy has no rule for this artifact")
+        .help(
+            "add one to `artifacts` of the policy file; a rule without `match` is for all others",
+        );
+    Report::conclude(artifact, vec![finding], Vec::new())
 }
 
 /// The folder that a file lies in, and its name there.

@@ -81,7 +81,8 @@ impl ReleaseRules {
     }
 }
 
-fn check_signer(signer: &Signer) -> Finding {
+/// Whether it is GitHub, for its releases: `github/release-signer`.
+pub(crate) fn check_signer(signer: &Signer) -> Finding {
     const CODE: &str = "github/release-signer";
     let found = match signer {
         Signer::Certificate(identity) => match identity.names.as_slice() {

@@ -6,6 +6,7 @@ use super::OciError;
 use super::evidence::{Piece, find};
 use super::manifest::{Descriptor, Document, MANIFEST_LIMIT_BYTES, Platform};
 use super::source::{Fetch, Fetched, Presence, Source};
+use crate::verify::{Engine, no_rule};
 use crate::{Artifact, Digest, Evidence, Finding, Origin, ReleaseVerifier, Report, State, Verdict};
 
 /// How many bytes the manifests that an index lists may have together; each is read.
@@ -219,11 +220,19 @@ impl ReleaseVerifier {
     /// report says which of the two was signed. A source that sends other bytes than it was asked
     /// for fails the image, whatever else is in order. Of an image in a layout the config and
     /// layers are compared with their digests too.
+    ///
+    /// The rule of a policy file for an image is found by the name of its source: the repository,
+    /// the path of the folder or file.
     #[expect(clippy::missing_panics_doc, reason = "the digest is a SHA-256")]
     pub fn verify_image(&self, image: &Image<'_>, more: &[Evidence]) -> Report {
+        let artifact = Artifact::from_digest(image.name(), image.manifest.sha256.clone())
+            .expect("it is a SHA-256");
+        let Some(engine) = self.engine(&image.source.name()) else {
+            return no_rule(artifact);
+        };
         let mut reports: Vec<Report> = image
             .levels()
-            .map(|(level, fetched)| self.verify_level(image, level, fetched, more))
+            .map(|(level, fetched)| engine.verify_level(image, level, fetched, more))
             .collect();
         let best = reports
             .iter()
@@ -243,8 +252,6 @@ impl ReleaseVerifier {
             findings.push(Finding { state, ..finding });
         }
         findings.extend(decisive.findings);
-        let artifact = Artifact::from_digest(image.name(), image.manifest.sha256.clone())
-            .expect("it is a SHA-256");
         // Who signed what is refused in the end signed nothing that counts.
         let report = Report::conclude(artifact, findings, decisive.signers);
         match report.verdict {
@@ -252,7 +259,9 @@ impl ReleaseVerifier {
             _ => report,
         }
     }
+}
 
+impl Engine {
     fn verify_level(
         &self,
         image: &Image<'_>,

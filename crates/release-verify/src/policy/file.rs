@@ -10,25 +10,32 @@
 //!   lead:
 //!     identity: lead@example.org         # or identity-glob, identity-regex
 //!     issuer: https://accounts.google.com
-//!   offline:
-//!     key: keys/release.pub
+//!   offline:                             # any of these ways, and still one signer
+//!     - key: keys/release.pub
+//!     - key: keys/spare.pub
+//!   npm: { registry: npm }               # its keys come with dsops; or registry-keys: FILE
 //! artifacts:
 //!   - match: ["*.tar.gz", "*.zip"]
 //!     signed-by: [ci, lead]
 //!     threshold: 2
 //!     require: [provenance, sbom]
 //!     provenance: { source: github.com/octo/demo, versioned-tag: v1 }
+//!   - match: "*.tgz"
+//!     published: npm:@octo/demo          # or pypi, or github-release:octo/demo@v1.2.3
+//!     signed-by: [npm, ci]
 //!   - signed-by: [ci, lead, offline]     # everything else
 //! ```
 
 use std::fmt;
 use std::io;
 
-use super::read::{Section, Trouble};
-use super::yaml;
-use super::{Claim, IdentityRule, Pattern, PatternError, SignerPolicy, SignerRule};
-use crate::evidence::{Key, ManagedKey};
+use super::read::{Section, Text, Trouble};
+use super::signers::{Found, NamedSigner, signer};
+use super::{Pattern, SignerPolicy, SignerRule, yaml};
+use crate::evidence::Key;
+use crate::registry::npm::RegistryKeys;
 use crate::statement::ProvenanceRules;
+use crate::verify::Publication;
 use crate::{Demands, Origin, Requirement, Thresholds, TrustRoots, TrustedKey};
 
 /// How long a policy file may be.
@@ -46,6 +53,8 @@ pub struct PolicyFile {
     pub trusted_keys: Vec<TrustedKey>,
     /// What is asked of which artifacts; the first that matches holds.
     pub rules: Vec<ArtifactRule>,
+    /// The signers as the file names them.
+    pub(super) signers: Vec<NamedSigner>,
 }
 
 /// What a policy file asks of some artifacts.
@@ -58,6 +67,9 @@ pub struct ArtifactRule {
     pub demands: Demands,
     /// How much proof that takes.
     pub thresholds: Thresholds,
+    /// Where it stands, and which signers it names there; all when there are none.
+    pub(super) place: yaml::Place,
+    pub(super) signed_by: Vec<String>,
 }
 
 /// A policy file that cannot be used.
@@ -111,21 +123,42 @@ impl PolicyFile {
     /// What is asked of the artifact of that name: its path as the user gave it, or below the
     /// folder of the release. `None` when no rule is for it: then nothing can be decided.
     pub fn rule_for(&self, name: &str) -> Option<&ArtifactRule> {
-        let last = name.rsplit('/').next().unwrap_or(name);
-        self.rules.iter().find(|rule| {
-            rule.names.is_empty()
-                || rule.names.iter().any(|own| own.matches(name) || own.matches(last))
-        })
+        self.rules.iter().find(|rule| ArtifactRule::takes(&rule.names, name))
+    }
+
+    /// A policy of one rule for everything.
+    pub(super) fn of_demands(demands: Demands) -> Self {
+        let rule = ArtifactRule {
+            names: Vec::new(),
+            demands,
+            thresholds: Thresholds::default(),
+            place: yaml::Place { line: 1, column: 1 },
+            signed_by: Vec::new(),
+        };
+        Self { rules: vec![rule], ..Self::empty() }
+    }
+
+    fn empty() -> Self {
+        Self {
+            trusted_roots: None,
+            keys: Vec::new(),
+            trusted_keys: Vec::new(),
+            rules: Vec::new(),
+            signers: Vec::new(),
+        }
     }
 }
 
-type Open<'a> = &'a mut dyn FnMut(&str) -> io::Result<Vec<u8>>;
-
-/// A signer of the file: its name there, and whom it accepts.
-struct NamedSigner {
-    name: String,
-    rules: Vec<SignerRule>,
+impl ArtifactRule {
+    /// Whether a rule for these names is for an artifact of that name: by all of it, or by what
+    /// stands behind the last `/`.
+    pub(crate) fn takes(names: &[Pattern], name: &str) -> bool {
+        let last = name.rsplit('/').next().unwrap_or(name);
+        names.is_empty() || names.iter().any(|own| own.matches(name) || own.matches(last))
+    }
 }
+
+pub(super) type Open<'a> = &'a mut dyn FnMut(&str) -> io::Result<Vec<u8>>;
 
 fn read(content: &[u8], open: Open<'_>) -> Result<PolicyFile, Trouble> {
     let start = yaml::Place { line: 1, column: 1 };
@@ -142,12 +175,7 @@ fn read(content: &[u8], open: Open<'_>) -> Result<PolicyFile, Trouble> {
     if version.text != "1" {
         return Err(Trouble::at(version.place, "only version 1 is known"));
     }
-    let mut file = PolicyFile {
-        trusted_roots: None,
-        keys: Vec::new(),
-        trusted_keys: Vec::new(),
-        rules: Vec::new(),
-    };
+    let mut file = PolicyFile::empty();
     for path in top.texts("trusted-roots")? {
         let content = open(path.text).map_err(|error| path.trouble(&error))?;
         let roots = TrustRoots::load(&content, &Origin::new(path.text), None)
@@ -157,25 +185,24 @@ fn read(content: &[u8], open: Open<'_>) -> Result<PolicyFile, Trouble> {
             None => roots,
         });
     }
-    let mut signers = Vec::new();
-    for (name, section) in top.required("signers")?.sections()? {
-        let rules = signer(section, &mut file, open)?;
-        signers.push(NamedSigner { name: name.text.to_owned(), rules });
+    for (name, field) in top.required("signers")?.entries()? {
+        let Found { signer, keys, trusted } = signer(name, &field, open)?;
+        file.signers.push(signer);
+        file.keys.extend(keys);
+        file.trusted_keys.extend(trusted);
     }
     let Some(all) = top.optional("artifacts") else {
-        let policy = policy_of(signers.iter(), 1)
+        let policy = policy_of(file.signers.iter(), 1)
             .ok_or_else(|| Trouble::at(root.place, "no signer is named"))?;
+        let wanted: Vec<&NamedSigner> = file.signers.iter().collect();
+        bound(root.place, &wanted, None)?;
         top.end()?;
-        let demands = Demands::new(policy);
-        file.rules.push(ArtifactRule {
-            names: Vec::new(),
-            demands,
-            thresholds: Thresholds::default(),
-        });
-        return Ok(file);
+        let PolicyFile { rules, .. } = PolicyFile::of_demands(Demands::new(policy));
+        return Ok(PolicyFile { rules, ..file });
     };
     for section in all.items()? {
-        file.rules.push(artifact_rule(section, &signers)?);
+        let rule = artifact_rule(section, &file.signers)?;
+        file.rules.push(rule);
     }
     if file.rules.is_empty() {
         return Err(Trouble::at(all.place, "no artifact is named; leave `artifacts` out for all"));
@@ -189,112 +216,9 @@ fn policy_of<'a>(
     signers: impl Iterator<Item = &'a NamedSigner>,
     threshold: usize,
 ) -> Option<SignerPolicy> {
-    let mut rules = signers.flat_map(|signer| signer.rules.iter().cloned());
-    let first = SignerPolicy::new(rules.next()?);
-    rules.fold(first, SignerPolicy::or).at_least(threshold).ok()
-}
-
-fn signer(
-    mut section: Section<'_>,
-    file: &mut PolicyFile,
-    open: Open<'_>,
-) -> Result<Vec<SignerRule>, Trouble> {
-    let place = section.place();
-    if let Some(path) = section.optional_text("key")? {
-        let content = open(path.text).map_err(|error| path.trouble(&error))?;
-        let key = Key::parse(&content).map_err(|error| path.trouble(&error))?;
-        let rules = key.rules();
-        let hint = section.optional_text("hint")?;
-        let from = section.time("valid-from")?;
-        let until = section.time("valid-until")?;
-        section.end()?;
-        if hint.is_none() && from.is_none() && until.is_none() {
-            file.keys.push(key);
-            return Ok(rules);
-        }
-        // Only bundles carry hints and proofs of time.
-        let Key::Managed(key) = &key else {
-            return Err(path.wrong("only a key in PEM or DER can have a hint or a time"));
-        };
-        file.trusted_keys.push(
-            trusted(key, hint.map(|hint| hint.text), from, until)
-                .map_err(|error| path.trouble(&error))?,
-        );
-        return Ok(rules);
-    }
-    let mut rule = if let Some(short) = section.optional_text("github")? {
-        IdentityRule::github(short.text).map_err(|error| short.trouble(&error))?
-    } else {
-        let identity = pattern(&mut section, ["identity", "identity-glob", "identity-regex"])?;
-        let issuer = pattern(&mut section, ["issuer", "issuer-glob", "issuer-regex"])?;
-        match (identity, issuer) {
-            (Some(identity), Some(issuer)) => IdentityRule::new(identity, issuer),
-            (None, _) => {
-                return Err(Trouble::at(place, "a signer needs `identity`, `github` or `key`"));
-            }
-            (Some(_), None) => {
-                return Err(Trouble::at(
-                    place,
-                    "an identity needs an `issuer` that vouches for it",
-                ));
-            }
-        }
-    };
-    if let Some(claims) = section.optional("claims") {
-        for (name, value) in claims.entries()? {
-            let claim = Claim::from_name(name.text)
-                .ok_or_else(|| name.unknown("claim", Claim::all().map(Claim::name)))?;
-            rule = rule.with_claim(claim, claim_pattern(&value)?);
-        }
-    }
-    section.end()?;
-    Ok(vec![SignerRule::Certificate(rule)])
-}
-
-fn trusted(
-    key: &ManagedKey,
-    hint: Option<&str>,
-    from: Option<std::time::SystemTime>,
-    until: Option<std::time::SystemTime>,
-) -> Result<TrustedKey, crate::KeyKindError> {
-    let key = TrustedKey::new(key)?.valid(from, until);
-    Ok(match hint {
-        Some(hint) => key.with_hint(hint),
-        None => key,
-    })
-}
-
-/// A text, exactly, by wildcards or as a regular expression: at most one of the three.
-fn pattern(
-    section: &mut Section<'_>,
-    [exact, glob, regex]: [&'static str; 3],
-) -> Result<Option<Pattern>, Trouble> {
-    let mut found = None;
-    for (name, kind) in [
-        (exact, Pattern::exact as fn(String) -> Result<Pattern, PatternError>),
-        (glob, Pattern::glob),
-        (regex, Pattern::regex),
-    ] {
-        if let Some(text) = section.optional_text(name)? {
-            if found.is_some() {
-                return Err(text.wrong("one of the three forms is enough"));
-            }
-            found = Some(kind(text.text.to_owned()).map_err(|error| text.trouble(&error))?);
-        }
-    }
-    Ok(found)
-}
-
-/// A text, or `{glob: …}` or `{regex: …}`.
-fn claim_pattern(value: &super::read::Field<'_>) -> Result<Pattern, Trouble> {
-    if let Ok(text) = value.text() {
-        return Pattern::exact(text.text).map_err(|error| text.trouble(&error));
-    }
-    let mut section = value.section()?;
-    let pattern = pattern(&mut section, ["exact", "glob", "regex"])?;
-    let place = section.place();
-    section.end()?;
-    pattern.ok_or_else(|| Trouble::at(place, "write the value, or `glob:` or `regex:` before it"))
+    let mut all = signers.filter_map(|signer| SignerPolicy::of_one(signer.rules.iter().cloned()));
+    let first = all.next()?;
+    all.fold(first, SignerPolicy::and_those_of).at_least(threshold).ok()
 }
 
 fn artifact_rule(
@@ -311,24 +235,36 @@ fn artifact_rule(
             glob => Pattern::glob(glob).map_err(|error| text.trouble(&error)),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let mut wanted = Vec::new();
+    let (mut wanted, mut signed_by) = (Vec::new(), Vec::new());
     for name in section.texts("signed-by")? {
         let signer = signers.iter().find(|signer| signer.name == name.text).ok_or_else(|| {
             name.unknown("signer", signers.iter().map(|signer| signer.name.as_str()))
         })?;
+        if signed_by.contains(&signer.name) {
+            return Err(name.wrong("the same signer twice: one signer counts once"));
+        }
+        signed_by.push(signer.name.clone());
         wanted.push(signer);
     }
     if wanted.is_empty() {
         wanted.extend(signers);
     }
     let threshold = section.number("threshold")?;
-    let policy = policy_of(wanted.into_iter(), threshold.unwrap_or(1))
+    let policy = policy_of(wanted.iter().copied(), threshold.unwrap_or(1))
         .ok_or_else(|| Trouble::at(place, "asks for more signers than it names, or for none"))?;
     let mut demands = Demands::new(policy);
     for name in section.texts("require")? {
         let requirement = Requirement::from_name(name.text)
             .ok_or_else(|| name.unknown("requirement", Requirement::ALL.map(Requirement::name)))?;
         demands = demands.require(requirement);
+    }
+    let published = match section.optional_text("published")? {
+        Some(text) => Some(publication(&text, &wanted)?),
+        None => None,
+    };
+    bound(place, &wanted, published.as_ref())?;
+    if let Some(publication) = published {
+        demands = demands.published(publication);
     }
     if let Some(rules) = section.optional("provenance") {
         demands = demands.provenance(provenance(rules.section()?)?);
@@ -339,11 +275,45 @@ fn artifact_rule(
     thresholds.times = section.number("timestamps")?.unwrap_or(thresholds.times);
     thresholds.keys_without_log = section.flag("keys-without-log")?;
     section.end()?;
-    Ok(ArtifactRule { names, demands, thresholds })
+    Ok(ArtifactRule { names, demands, thresholds, place, signed_by })
+}
+
+fn publication(text: &Text<'_>, wanted: &[&NamedSigner]) -> Result<Publication, Trouble> {
+    let keys = RegistryKeys::of(wanted.iter().flat_map(|signer| &signer.registry_keys).cloned());
+    let is_npm = !keys.keys().is_empty();
+    let publication = Publication::parse(text.text, keys).map_err(|error| text.trouble(&error))?;
+    if matches!(publication, Publication::Npm { .. }) && !is_npm {
+        let mut trouble = text.wrong("no signer of this rule is the registry");
+        trouble.help = Some("name one as `registry: npm` and list it in `signed-by`".to_owned());
+        return Err(trouble);
+    }
+    Ok(publication)
 }
 
 /// A rule that takes one text.
 type Set = fn(ProvenanceRules, &str) -> Result<ProvenanceRules, crate::statement::RuleError>;
+
+/// A registry signs for everybody who publishes there: it is a signer only of what it is said to
+/// have published.
+fn bound(
+    place: yaml::Place,
+    wanted: &[&NamedSigner],
+    published: Option<&Publication>,
+) -> Result<(), Trouble> {
+    let is_npm = matches!(published, Some(Publication::Npm { .. }));
+    let is_release = matches!(published, Some(Publication::GithubRelease(_)));
+    for signer in wanted {
+        let problem = if !signer.registry_keys.is_empty() && !is_npm {
+            "signs every package: add `published: npm:NAME`"
+        } else if signer.rules.contains(&SignerRule::GithubRelease) && !is_release {
+            "signs every release: add `published: github-release:OWNER/REPO@TAG`"
+        } else {
+            continue;
+        };
+        return Err(Trouble::at(place, format!("`{}` {problem}", signer.name.escape_debug())));
+    }
+    Ok(())
+}
 
 fn provenance(mut section: Section<'_>) -> Result<ProvenanceRules, Trouble> {
     let source = section.text("source")?;
@@ -451,14 +421,44 @@ artifacts:
         assert_eq!((file.keys.len(), file.trusted_keys.len()), (1, 1));
         let rule = file.rule_for("dist/demo-1.0.tar.gz").unwrap();
         assert_eq!(rule.demands.signers().threshold(), 2);
-        assert_eq!(rule.demands.signers().rules().len(), 2);
+        assert_eq!(rule.demands.signers().signers().len(), 2);
         assert_eq!((rule.thresholds.logs, rule.thresholds.times), (1, 2));
         let words: Vec<_> = rule.demands.requirements().map(Requirement::name).collect();
         assert_eq!(words, ["signature", "provenance", "sbom"]);
         assert!(std::ptr::eq(file.rule_for("bin/a/b").unwrap(), rule));
         let other = file.rule_for("README.md").unwrap();
         assert!(other.thresholds.keys_without_log);
-        assert!(matches!(other.demands.signers().rules(), [SignerRule::Key { .. }]));
+        let mut signers = other.demands.signers().signers();
+        assert!(matches!(signers.next(), Some([SignerRule::Key { .. }])));
+    }
+
+    #[test]
+    fn two_keys_of_one_signer_are_not_two_signers() {
+        let text = |signers: &str| {
+            format!("version: 1\nsigners: {{ {signers} }}\nartifacts:\n  - threshold: 2\n")
+        };
+        let keys = "[{ key: keys/release.pub }, { key: keys/release.pub, hint: spare }]";
+        assert!(file(&text(&format!("ann: {keys}"))).is_err());
+        let policy = file(&text(&format!("ann: {keys}, bob: {{ github: o/a }}"))).unwrap();
+        assert_eq!((policy.keys.len(), policy.trusted_keys.len()), (1, 1));
+        let mut signers = policy.rules[0].demands.signers().signers();
+        assert_eq!(signers.next().map(<[_]>::len), Some(2));
+    }
+
+    #[test]
+    fn registries() {
+        let text = "version: 1\nsigners: { npm: { registry: npm }, hub: { registry: github-releases }, ci: { github: octo/demo } }\n\
+                    artifacts:\n  - { match: '*.tgz', published: 'npm:@octo/demo', signed-by: npm }\n  \
+                    - { match: '*.whl', published: pypi, signed-by: ci }\n  \
+                    - { published: 'github-release:octo/demo@v1', signed-by: hub }\n";
+        let policy = file(text).unwrap();
+        assert_eq!((policy.keys.len(), policy.trusted_keys.len()), (0, 2));
+        let published = |name: &str| &policy.rule_for(name).unwrap().demands.publication;
+        assert!(
+            matches!(published("a.tgz"), Some(Publication::Npm { keys, .. }) if keys.keys().len() == 2)
+        );
+        assert_eq!(*published("a.whl"), Some(Publication::Pypi));
+        assert!(matches!(published("a"), Some(Publication::GithubRelease(_))));
     }
 
     #[test]
@@ -467,7 +467,7 @@ artifacts:
             file("version: 1\nsigners: { a: { github: o/a }, b: { github: o/b } }\n").unwrap();
         let rule = file.rule_for("x").unwrap();
         assert_eq!(
-            (rule.demands.signers().threshold(), rule.demands.signers().rules().len()),
+            (rule.demands.signers().threshold(), rule.demands.signers().signers().len()),
             (1, 2)
         );
     }
@@ -505,6 +505,22 @@ artifacts:
             (&format!("{ok}artifacts:\n  - signed-by: [b]\n"), "5:17", "signer"),
             (&format!("{ok}artifacts:\n  - threshold: 2\n"), "5:5", "more signers"),
             (&format!("{ok}artifacts:\n  - threshold: 0\n"), "5:5", "more signers"),
+            (
+                &format!("{ok}artifacts:\n  - signed-by: [a, a]\n    threshold: 2\n"),
+                "5:20",
+                "twice",
+            ),
+            (&format!("{ok}artifacts:\n  - published: npm:x@1.0\n"), "5:16", "registry: npm"),
+            (&format!("{ok}artifacts:\n  - published: npm\n"), "5:16", "npm:NAME"),
+            ("version: 1\nsigners: { a: { registry: npm } }\n", "1:1", "signs every package"),
+            (
+                "version: 1\nsigners: { a: { registry: github-releases } }\nartifacts: [{ published: pypi }]\n",
+                "3:13",
+                "signs every release",
+            ),
+            ("version: 1\nsigners:\n  a: []\n", "3:6", "way"),
+            ("version: 1\nsigners:\n  a: { registry: nmp }\n", "3:18", "`npm`"),
+            ("version: 1\nsigners:\n  a: { gitlab: octo }\n", "3:16", "GitLab"),
             (&format!("{ok}artifacts:\n  - threshold: x\n"), "5:16", "number"),
             (&format!("{ok}artifacts:\n  - require: [provenence]\n"), "5:15", "provenance"),
             (&format!("{ok}artifacts:\n  - match: '**'\n"), "5:12", "leave"),

@@ -1,5 +1,6 @@
 //! Text that a policy accepts: exact, by wildcards, or by regular expression; always as a whole.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use regex_lite::{Regex, RegexBuilder};
@@ -154,6 +155,67 @@ impl Pattern {
         }
     }
 
+    /// Whether every name that `other` is for, by all of it or by what is behind its last `/`, is
+    /// one that this is for. `false` also where that takes too long to find out, and for regular
+    /// expressions.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        const STATES: usize = 4096;
+        let (Some(own), Some(other)) = (self.pieces(), other.pieces()) else { return false };
+        // One character for all that neither names.
+        let mut alphabet = BTreeSet::from(['/', '\u{e000}']);
+        alphabet.extend(own.iter().chain(&other).filter_map(|piece| match piece {
+            Piece::Text(c) => Some(*c),
+            _ => None,
+        }));
+        let first = (start(&other), start(&own), start(&own));
+        let mut seen = BTreeSet::from([first.clone()]);
+        let mut open = vec![first];
+        while let Some((theirs, whole, last)) = open.pop() {
+            if theirs[other.len()] && !whole[own.len()] && !last[own.len()] {
+                return false;
+            }
+            for &c in &alphabet {
+                let theirs = step(&other, &theirs, c);
+                if !theirs.contains(&true) {
+                    continue;
+                }
+                let last = if c == '/' { start(&own) } else { step(&own, &last, c) };
+                let state = (theirs, step(&own, &whole, c), last);
+                if seen.insert(state.clone()) {
+                    open.push(state);
+                }
+            }
+            if seen.len() > STATES {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn pieces(&self) -> Option<Vec<Piece>> {
+        match &self.kind {
+            Kind::Exact => Some(self.text.chars().map(Piece::Text).collect()),
+            Kind::Glob(pieces) => Some(pieces.clone()),
+            Kind::Regex(_) => None,
+        }
+    }
+
+    /// The text before the first wildcard; `None` when there is none, and for regular expressions.
+    pub(super) fn fixed_start(&self) -> Option<String> {
+        let Kind::Glob(pieces) = &self.kind else { return None };
+        let fixed = pieces.iter().map_while(|piece| match piece {
+            Piece::Text(c) => Some(*c),
+            _ => None,
+        });
+        let start: String = fixed.collect();
+        (start.chars().count() < pieces.len()).then_some(start)
+    }
+
+    /// Whether it is a regular expression.
+    pub(super) fn is_regex(&self) -> bool {
+        matches!(self.kind, Kind::Regex(_))
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -183,33 +245,43 @@ impl fmt::Display for Pattern {
 /// Matches by keeping the set of pieces that may come next: linear in the text for each piece,
 /// whatever the wildcards.
 fn glob(pieces: &[Piece], text: &str) -> bool {
-    let mut next = vec![false; pieces.len() + 1];
-    next[0] = true;
-    let skip = |next: &mut Vec<bool>| {
-        for (index, piece) in pieces.iter().enumerate() {
-            if next[index] && matches!(piece, Piece::Some | Piece::Any) {
-                next[index + 1] = true;
-            }
-        }
-    };
-    skip(&mut next);
+    let mut next = start(pieces);
     for c in text.chars() {
-        let mut after = vec![false; pieces.len() + 1];
-        for (index, piece) in pieces.iter().enumerate() {
-            if !next[index] {
-                continue;
-            }
-            match piece {
-                Piece::Text(own) => after[index + 1] |= *own == c,
-                Piece::One => after[index + 1] |= c != '/' && !c.is_control(),
-                Piece::Some => after[index] |= c != '/' && !c.is_control(),
-                Piece::Any => after[index] |= !c.is_control(),
-            }
-        }
-        skip(&mut after);
-        next = after;
+        next = step(pieces, &next, c);
     }
     next[pieces.len()]
+}
+
+/// Which pieces may come first; one more for the end.
+fn start(pieces: &[Piece]) -> Vec<bool> {
+    let mut next = vec![false; pieces.len() + 1];
+    next[0] = true;
+    skip(pieces, &mut next);
+    next
+}
+
+/// Which pieces may come behind `c`.
+fn step(pieces: &[Piece], next: &[bool], c: char) -> Vec<bool> {
+    let mut after = vec![false; pieces.len() + 1];
+    for (index, piece) in pieces.iter().enumerate().filter(|(index, _)| next[*index]) {
+        match piece {
+            Piece::Text(own) => after[index + 1] |= *own == c,
+            Piece::One => after[index + 1] |= c != '/' && !c.is_control(),
+            Piece::Some => after[index] |= c != '/' && !c.is_control(),
+            Piece::Any => after[index] |= !c.is_control(),
+        }
+    }
+    skip(pieces, &mut after);
+    after
+}
+
+/// Some wildcards may stand for nothing.
+fn skip(pieces: &[Piece], next: &mut [bool]) {
+    for (index, piece) in pieces.iter().enumerate() {
+        if next[index] && matches!(piece, Piece::Some | Piece::Any) {
+            next[index + 1] = true;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -282,5 +354,36 @@ mod tests {
         }
         assert!(!Pattern::regex("a|b").unwrap().matches("ab"));
         assert!(!Pattern::regex("(?m)^a$").unwrap().matches("b\na"));
+    }
+
+    #[test]
+    fn what_one_pattern_leaves_for_another() {
+        let covers = |one: &str, other: &str| {
+            Pattern::glob(one).unwrap().covers(&Pattern::glob(other).unwrap())
+        };
+        for (one, other) in [
+            ("*.gz", "*.tar.gz"),
+            ("*.gz", "demo.gz"),
+            ("*.gz", "dist/*.gz"),
+            ("*.gz", "**.gz"),
+            ("**.gz", "*.gz"),
+            ("a*c", "abc"),
+            ("dist/**", "dist/bin/*"),
+            ("a*b*", "a*b"),
+        ] {
+            assert!(covers(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("*.tar.gz", "*.gz"),
+            ("dist/*.gz", "*.gz"),
+            ("a?c", "ac"),
+            ("a?c", "a*c"),
+            ("*a", "*b"),
+            ("dist/*", "dist/bin/*"),
+        ] {
+            assert!(!covers(one, other), "{one} {other}");
+        }
+        let regex = Pattern::regex("a.*").unwrap();
+        assert!(!regex.covers(&Pattern::exact("a").unwrap()));
     }
 }

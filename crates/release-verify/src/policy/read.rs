@@ -78,6 +78,10 @@ impl<'a> Field<'a> {
         Section::of(self.node, "this")
     }
 
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.node.value, Value::List(_))
+    }
+
     /// The sections of a list.
     pub(super) fn items(&self) -> Result<Vec<Section<'a>>, Trouble> {
         match &self.node.value {
@@ -98,11 +102,6 @@ impl<'a> Field<'a> {
                 Ok((key, Field { place: value.place, node: value }))
             })
             .collect()
-    }
-
-    /// The names and sections of a mapping.
-    pub(super) fn sections(&self) -> Result<Vec<(Text<'a>, Section<'a>)>, Trouble> {
-        self.entries()?.into_iter().map(|(name, value)| Ok((name, value.section()?))).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use super::{LIMIT_ATTESTATIONS, RegistryError, parse, to_bytes};
 use crate::evidence::ManagedKey;
 use crate::json::{self, Fields, Json};
 use crate::statement::{PredicateKind, Statement};
-use crate::{Algorithm, Artifact, Digest, Finding, Origin, Signer, TrustedKey};
+use crate::{Algorithm, Artifact, Digest, Finding, Origin, Signer, SignerRule, TrustedKey};
 
 /// One attestation of a package, not verified yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +117,21 @@ impl RegistryKeys {
         Ok(Self(keys))
     }
 
+    /// The keys of the npm registry for attestations, as Sigstore's root of trust had them on
+    /// 2026-11-21.
+    ///
+    /// # Panics
+    /// Never: a test reads them.
+    pub fn npm() -> Self {
+        const KEYS: &str = include_str!("npm/keys.json");
+        Self::read(KEYS.as_bytes()).expect("the keys were read by a test of this crate")
+    }
+
+    /// These keys.
+    pub(crate) fn of(keys: impl IntoIterator<Item = RegistryKey>) -> Self {
+        Self(keys.into_iter().collect())
+    }
+
     /// All of them.
     pub fn keys(&self) -> &[RegistryKey] {
         &self.0
@@ -129,6 +144,11 @@ impl RegistryKeys {
             Some(trusted.with_hint(&key.hint).valid(key.starts, key.ends))
         };
         self.0.iter().filter_map(trusted).collect()
+    }
+
+    /// The same as the ways in which one signer, the registry, may sign.
+    pub fn rules(&self) -> Vec<SignerRule> {
+        self.0.iter().map(|key| SignerRule::Key { id: key.key.id().to_owned() }).collect()
     }
 
     /// The key that a bundle names. Nothing is proven by the name: the signature has to be good.

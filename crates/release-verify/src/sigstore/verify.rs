@@ -55,6 +55,13 @@ impl Verifier {
         Self { roots, keys: Vec::new(), thresholds: Thresholds::default(), now: SystemTime::now() }
     }
 
+    /// The same with other roots.
+    #[must_use]
+    pub fn with_roots(mut self, roots: TrustRoots) -> Self {
+        self.roots = roots;
+        self
+    }
+
     /// The same, which also knows these keys.
     #[must_use]
     pub fn with_keys(mut self, keys: impl IntoIterator<Item = TrustedKey>) -> Self {

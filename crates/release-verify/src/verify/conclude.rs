@@ -140,7 +140,7 @@ pub(super) fn conclude(
     }
     findings.extend(notes);
     if any {
-        findings.extend(judgement.findings);
+        findings.extend(judgement.findings.iter().cloned());
     } else {
         findings.push(
             Finding::undecided("evidence/none", "there is no evidence for this file").help(
@@ -148,6 +148,15 @@ pub(super) fn conclude(
                  name it",
             ),
         );
+    }
+    if let Some(publication) = &demands.publication {
+        let accepted: Vec<&Authenticated> = signatures
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| judgement.accepts(*index))
+            .map(|(_, signature)| signature)
+            .collect();
+        findings.extend(publication.check(&accepted, &artifact));
     }
     for requirement in demands.requirements.iter().filter(|one| **one != Requirement::Signature) {
         let (code, what) = (requirement.code(), requirement.words());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Publication;
 use crate::SignerPolicy;
 use crate::statement::{ProvenanceRules, SummaryRules};
 
@@ -64,13 +65,14 @@ pub struct Demands {
     pub(super) requirements: BTreeSet<Requirement>,
     pub(super) provenance: Option<ProvenanceRules>,
     pub(super) summary: Option<SummaryRules>,
+    pub(crate) publication: Option<Publication>,
 }
 
 impl Demands {
     /// Signed by whom that policy accepts.
     pub fn new(signers: SignerPolicy) -> Self {
         let requirements = BTreeSet::from([Requirement::Signature]);
-        Self { signers, requirements, provenance: None, summary: None }
+        Self { signers, requirements, provenance: None, summary: None, publication: None }
     }
 
     /// The same, with that evidence too.
@@ -91,6 +93,13 @@ impl Demands {
     #[must_use]
     pub fn summary(mut self, rules: SummaryRules) -> Self {
         self.summary = Some(rules);
+        self
+    }
+
+    /// The same, where it has to be published as that.
+    #[must_use]
+    pub fn published(mut self, publication: Publication) -> Self {
+        self.publication = Some(publication);
         self
     }
 

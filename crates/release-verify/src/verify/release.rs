@@ -4,25 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::ops::Bound;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::Requirement;
 use super::batch;
 use super::conclude::{Judged, Standing, conclude, ignored, is_bad};
+use super::engine::Engine;
 use super::judge::{Judge, Target};
 use super::list::List;
 use super::piece::{self, Evidence};
-use super::{ReleaseVerifier, Requirement};
 use crate::auditable;
 use crate::discover::{DiscoverError, Of, Role, Scan, open_regular, role};
 use crate::evidence::{Checksums, EvidenceError, Key};
 use crate::sbom::{self, Authority, Sbom, SbomError};
 use crate::{Algorithm, Artifact, Digest, Finding, Origin, State, Verdict};
 
-pub(super) struct Release {
+/// A folder, by the names in it: nothing is read yet.
+pub(super) struct Layout {
     scan: Scan,
-    /// Evidence that is not read, as there is too much in all.
-    beyond: BTreeSet<String>,
     /// By path below the folder, every file's role; names in it are such paths too.
     roles: BTreeMap<String, Role>,
+}
+
+/// A folder with its evidence read, for one set of demands.
+pub(super) struct Release {
+    layout: Arc<Layout>,
+    /// Evidence that is not read, as there is too much in all.
+    beyond: BTreeSet<String>,
     /// Evidence that names one file, by that file.
     named: BTreeMap<String, Vec<Evidence>>,
     /// Evidence for any file.
@@ -46,12 +54,61 @@ struct Task<'a> {
     certificate: Option<&'a str>,
 }
 
+impl Layout {
+    pub(super) fn new(scan: Scan) -> Self {
+        let roles = scan.files.iter().map(|path| (path.clone(), role_of(&scan, path))).collect();
+        Self { scan, roles }
+    }
+
+    /// What has a verdict of its own: everything but signatures, bundles and what goes with them.
+    pub(super) fn artifacts(&self) -> Vec<&str> {
+        self.roles
+            .iter()
+            .filter(|(_, role)| matches!(role, Role::Artifact | Role::Checksums(_) | Role::Sbom(_)))
+            .map(|(path, _)| path.as_str())
+            .collect()
+    }
+
+    /// Whether it is evidence for others besides being an artifact.
+    pub(super) fn is_evidence(&self, path: &str) -> bool {
+        matches!(self.roles.get(path), Some(Role::Checksums(_) | Role::Sbom(_)))
+    }
+
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&str, &DiscoverError)> {
+        self.scan.refused.iter().map(|(name, error)| (name.as_str(), error))
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.scan.root.join(name)
+    }
+
+    /// Evidence that was not used and is of no file in particular.
+    pub(super) fn notes(&self) -> Vec<Finding> {
+        self.roles
+            .iter()
+            .filter_map(|(own, role)| {
+                let origin = Origin::new(self.shown(own));
+                match role {
+                    Role::Ignored(Of::Any, why) => Some(ignored(&origin, why)),
+                    Role::Signature(Of::File(of)) if !self.scan.has(of) => {
+                        Some(ignored(&origin, "the file it is of is not here"))
+                    }
+                    _ => None,
+                }
+            })
+            .collect()
+    }
+
+    fn shown(&self, path: &str) -> String {
+        self.scan.root.join(path).display().to_string()
+    }
+}
+
 impl Release {
     /// Reads the evidence in a folder. With `only`, what is of other files by its name is left
     /// alone.
-    pub(super) fn load(engine: &ReleaseVerifier, scan: Scan, only: Option<&[&str]>) -> Self {
-        let roles: BTreeMap<String, Role> =
-            scan.files.iter().map(|path| (path.clone(), role_of(&scan, path))).collect();
+    pub(super) fn load(engine: &Engine, layout: &Arc<Layout>, only: Option<&[&str]>) -> Self {
+        let Layout { scan, roles } = &**layout;
         let lists_too =
             |name: &str| matches!(roles.get(name), Some(Role::Checksums(_) | Role::Sbom(_)));
         let wanted = |of: &Of| match (of, only) {
@@ -65,7 +122,7 @@ impl Release {
                 _ => None,
             })
             .collect();
-        let beyond = beyond(&scan, &roles, engine.options.limits.evidence_bytes, wanted);
+        let beyond = beyond(scan, roles, engine.options.limits.evidence_bytes, wanted);
         let tasks: Vec<Task<'_>> = roles
             .iter()
             .filter_map(|(path, role)| match role {
@@ -83,13 +140,12 @@ impl Release {
             })
             .collect();
         let read = batch::each(&tasks, engine.options.threads, |task| {
-            let files = Files { scan: &scan, beyond: &beyond };
+            let files = Files { scan, beyond: &beyond };
             read_evidence(engine, &files, task)
         });
         let mut release = Self {
-            scan,
+            layout: Arc::clone(layout),
             beyond,
-            roles: BTreeMap::new(),
             named: BTreeMap::new(),
             any: Vec::new(),
             lists: Vec::new(),
@@ -123,38 +179,19 @@ impl Release {
             release.sbom(engine, path, of).map(|sbom| ((*path).clone(), sbom))
         });
         release.sboms = sboms.into_iter().flatten().collect();
-        release.roles = roles;
         release
     }
 
-    /// What has a verdict of its own: everything but signatures, bundles and what goes with them.
-    pub(super) fn artifacts(&self) -> Vec<&str> {
-        self.roles
-            .iter()
-            .filter(|(_, role)| matches!(role, Role::Artifact | Role::Checksums(_) | Role::Sbom(_)))
-            .map(|(path, _)| path.as_str())
-            .collect()
-    }
-
-    /// Whether it is evidence for others besides being an artifact.
-    pub(super) fn is_evidence(&self, path: &str) -> bool {
-        matches!(self.roles.get(path), Some(Role::Checksums(_) | Role::Sbom(_)))
-    }
-
-    pub(super) fn refused(&self) -> impl Iterator<Item = (&str, &DiscoverError)> {
-        self.scan.refused.iter().map(|(name, error)| (name.as_str(), error))
-    }
-
-    pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.scan.root.join(name)
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// The digests that the evidence for this file speaks of.
-    pub(super) fn algorithms(&self, engine: &ReleaseVerifier, path: &str) -> Vec<Algorithm> {
+    pub(super) fn algorithms(&self, engine: &Engine, path: &str) -> Vec<Algorithm> {
         let mut algorithms = engine.algorithms(self.for_file(path));
         for list in &self.lists {
             if list.of.as_deref().is_none_or(|of| of == path) {
-                let entry = list.entry(path, &|name| self.scan.has(name));
+                let entry = list.entry(path, &|name| self.layout.scan.has(name));
                 algorithms
                     .extend(entry.iter().flat_map(|entry| &entry.digests).map(Digest::algorithm));
             }
@@ -178,13 +215,13 @@ impl Release {
             judged.push(Judged::new(Standing::Elsewhere, Requirement::Signature, vec![finding]));
         }
         judged.extend(self.lists.iter().filter_map(|list| {
-            list.judge(target.path, target.artifact, &|name| self.scan.has(name))
+            list.judge(target.path, target.artifact, &|name| self.layout.scan.has(name))
         }));
         judged.extend(
             self.sboms
                 .iter()
                 .filter(|(path, _)| path.as_str() != target.path)
-                .filter_map(|(path, sbom)| sbom.judge(&self.shown(path), target)),
+                .filter_map(|(path, sbom)| sbom.judge(&self.layout.shown(path), target)),
         );
         judged
     }
@@ -198,44 +235,28 @@ impl Release {
         let of_this = |of: &Of| matches!(of, Of::File(of) if of == path);
         // Such a file is called as this one is, with an ending.
         let beside = self
+            .layout
             .roles
             .range::<str, _>((Bound::Excluded(path), Bound::Unbounded))
             .take_while(|(own, _)| own.starts_with(path));
         let kinds = beside.filter_map(|(own, role)| match role {
             Role::Ignored(of, why) if of_this(of) => {
-                Some(ignored(&Origin::new(self.shown(own)), why))
+                Some(ignored(&Origin::new(self.layout.shown(own)), why))
             }
             _ => None,
         });
-        let refused = self.scan.refused.iter().filter_map(|(own, error)| {
-            let of = role_of(&self.scan, own).of()?.clone();
-            of_this(&of).then(|| ignored(&Origin::new(self.shown(own)), &error.to_string()))
+        let refused = self.layout.scan.refused.iter().filter_map(|(own, error)| {
+            let of = role_of(&self.layout.scan, own).of()?.clone();
+            of_this(&of).then(|| ignored(&Origin::new(self.layout.shown(own)), &error.to_string()))
         });
         kinds.chain(refused).collect()
-    }
-
-    /// Evidence that was not used and is of no file in particular.
-    pub(super) fn notes(&self) -> Vec<Finding> {
-        self.roles
-            .iter()
-            .filter_map(|(own, role)| {
-                let origin = Origin::new(self.shown(own));
-                match role {
-                    Role::Ignored(Of::Any, why) => Some(ignored(&origin, why)),
-                    Role::Signature(Of::File(of)) if !self.scan.has(of) => {
-                        Some(ignored(&origin, "the file it is of is not here"))
-                    }
-                    _ => None,
-                }
-            })
-            .collect()
     }
 
     /// For a checksum file: what it lists that is not here.
     pub(super) fn missing_from(&self, path: &str) -> Option<Finding> {
         const SHOWN: usize = 10;
         let list = self.lists.iter().find(|list| list.path == path)?;
-        let missing = list.missing(|file| self.scan.has(file));
+        let missing = list.missing(|file| self.layout.scan.has(file));
         if missing.is_empty() {
             return None;
         }
@@ -252,12 +273,8 @@ impl Release {
         Some(finding)
     }
 
-    fn shown(&self, path: &str) -> String {
-        self.scan.root.join(path).display().to_string()
-    }
-
-    fn list(&self, engine: &ReleaseVerifier, path: &str, of: &Of) -> List {
-        let shown = self.shown(path);
+    fn list(&self, engine: &Engine, path: &str, of: &Of) -> List {
+        let shown = self.layout.shown(path);
         let bytes = self.bytes(path, Checksums::LIMIT_BYTES);
         let origin = Origin::new(shown.clone());
         let of = match of {
@@ -284,15 +301,15 @@ impl Release {
         List { origin, path: path.to_owned(), of, checksums, signatures, refused }
     }
 
-    fn sbom(&self, engine: &ReleaseVerifier, path: &str, of: &Of) -> Option<Document> {
-        let shown = self.shown(path);
+    fn sbom(&self, engine: &Engine, path: &str, of: &Of) -> Option<Document> {
+        let shown = self.layout.shown(path);
         let document = self.bytes(path, sbom::LIMIT_BYTES).ok()?;
         let artifact = in_memory(&shown, &document, &self.algorithms(engine, path));
         let mut judged = self.own_evidence(engine, path, &artifact, &document);
         judged.extend(
             self.lists
                 .iter()
-                .filter_map(|list| list.judge(path, &artifact, &|name| self.scan.has(name))),
+                .filter_map(|list| list.judge(path, &artifact, &|name| self.layout.scan.has(name))),
         );
         let report = conclude(artifact, judged, &engine.demands.of_evidence(), Vec::new());
         Some(Document { of: of.clone(), content: Sbom::read(&document), verdict: report.verdict })
@@ -301,7 +318,7 @@ impl Release {
     /// What the evidence says of a file that is in memory.
     fn own_evidence(
         &self,
-        engine: &ReleaseVerifier,
+        engine: &Engine,
         path: &str,
         artifact: &Artifact,
         content: &[u8],
@@ -316,7 +333,7 @@ impl Release {
     }
 
     fn bytes(&self, path: &str, limit: usize) -> Result<Vec<u8>, EvidenceError> {
-        Files { scan: &self.scan, beyond: &self.beyond }.read(path, limit)
+        Files { scan: &self.layout.scan, beyond: &self.beyond }.read(path, limit)
     }
 }
 
@@ -385,7 +402,7 @@ fn role_of(scan: &Scan, path: &str) -> Role {
     }
 }
 
-fn read_evidence(engine: &ReleaseVerifier, files: &Files<'_>, task: &Task<'_>) -> Vec<Evidence> {
+fn read_evidence(engine: &Engine, files: &Files<'_>, task: &Task<'_>) -> Vec<Evidence> {
     let shown = files.scan.root.join(task.path).display().to_string();
     let broken = |error: &EvidenceError| {
         let mut evidence = Evidence::broken(piece::unreadable(error), Origin::new(shown.clone()));

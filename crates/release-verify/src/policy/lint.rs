@@ -1,0 +1,257 @@
+//! What can be read in a policy file, and is hardly meant.
+
+use std::time::SystemTime;
+
+use super::yaml::Place;
+use super::{IdentityRule, Pattern, PolicyFile, SignerRule};
+
+/// Something in a policy file that weakens it, or has no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PolicyWarning {
+    /// Where in the file, counted from 1.
+    pub line: usize,
+    /// The character in the line, counted from 1.
+    pub column: usize,
+    /// What is odd there.
+    pub problem: String,
+    /// What to do about it.
+    pub help: &'static str,
+}
+
+impl PolicyFile {
+    /// What is odd in the file, in the order of its lines: rules that no artifact reaches, patterns
+    /// that strangers can satisfy, signers that no rule names, keys that ran out before `now`, one
+    /// key under two names.
+    pub fn warnings(&self, now: SystemTime) -> Vec<PolicyWarning> {
+        let mut found = Found::default();
+        self.unreachable(&mut found);
+        self.signers_of_file(now, &mut found);
+        found.0.sort_by_key(|warning| (warning.line, warning.column));
+        found.0
+    }
+
+    fn unreachable(&self, found: &mut Found) {
+        for (index, rule) in self.rules.iter().enumerate() {
+            let covers = |name: &Pattern| {
+                let mut earlier = self.rules[..index].iter().flat_map(|rule| &rule.names);
+                earlier.any(|own| own.covers(name))
+            };
+            let is_reached = if self.rules[..index].iter().any(|rule| rule.names.is_empty()) {
+                false
+            } else {
+                rule.names.is_empty() || !rule.names.iter().all(covers)
+            };
+            if !is_reached {
+                found.add(
+                    rule.place,
+                    "no artifact reaches this rule: those before it take them all",
+                    "the first rule that matches holds: put this one before it",
+                );
+            }
+        }
+    }
+
+    fn signers_of_file(&self, now: SystemTime, found: &mut Found) {
+        let names_all = self.rules.iter().any(|rule| rule.signed_by.is_empty());
+        for (index, signer) in self.signers.iter().enumerate() {
+            let name = signer.name.escape_debug();
+            if !names_all && !self.rules.iter().any(|rule| rule.signed_by.contains(&signer.name)) {
+                let problem = format!("no rule names the signer `{name}`");
+                found.add(signer.place, problem, "add it to `signed-by` of a rule, or take it out");
+            }
+            if signer.ends.is_some_and(|ends| ends < now) {
+                let problem = format!("what `{name}` signs from now on is not accepted");
+                found.add(signer.place, problem, "every key of it is past its `valid-until`");
+            }
+            let twin = self.signers[..index]
+                .iter()
+                .find(|other| other.rules.iter().any(|rule| signer.rules.contains(rule)));
+            if let Some(twin) = twin {
+                let problem =
+                    format!("`{name}` and `{}` can be the same", twin.name.escape_debug());
+                found.add(
+                    signer.place,
+                    problem,
+                    "several keys of one signer are a list under one name",
+                );
+            }
+            for rule in &signer.rules {
+                let SignerRule::Certificate(rule) = rule else { continue };
+                for pattern in rule.names() {
+                    if let Some((problem, help)) = loose(pattern) {
+                        let problem = format!("`{}` {problem}", pattern.as_str().escape_debug());
+                        found.add(signer.place, problem, help);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Found(Vec<PolicyWarning>);
+
+impl Found {
+    fn add(&mut self, place: Place, problem: impl Into<String>, help: &'static str) {
+        let Place { line, column } = place;
+        self.0.push(PolicyWarning { line, column, problem: problem.into(), help });
+    }
+}
+
+impl IdentityRule {
+    fn names(&self) -> [&Pattern; 2] {
+        [&self.identity, &self.issuer]
+    }
+}
+
+const HOST: (&str, &str) =
+    ("leaves the host open", "write the host out, and the `/` behind it, before any wildcard");
+const OWNER: (&str, &str) = (
+    "takes owners of other names that begin so",
+    "write the owner out, and the `/` behind it, before any wildcard",
+);
+const DOMAIN: (&str, &str) = (
+    "takes addresses at other domains",
+    "write the domain out, with the `@` before it: `*@example.org`",
+);
+const DOT: (&str, &str) =
+    ("has a `.` in the host, which stands for any character", "write `\\.` for a dot");
+
+/// Why strangers could satisfy a pattern for names: it does not say where they come from.
+fn loose(pattern: &Pattern) -> Option<(&'static str, &'static str)> {
+    if pattern.is_regex() {
+        return loose_regex(pattern.as_str());
+    }
+    open(&pattern.fixed_start()?, pattern.as_str())
+}
+
+/// What is open in a pattern of which only `fixed` stands before the first wildcard.
+fn open(fixed: &str, whole: &str) -> Option<(&'static str, &'static str)> {
+    if !whole.contains("://") {
+        let domain = whole.rsplit_once('@').map(|(_, domain)| domain);
+        let is_fixed = domain.is_some_and(|domain| !domain.contains(['*', '?']));
+        return (!is_fixed).then_some(DOMAIN);
+    }
+    let Some((host, path)) = fixed.split_once("://").and_then(|(_, rest)| rest.split_once('/'))
+    else {
+        return Some(HOST);
+    };
+    let is_shared = ["github.com", "gitlab.com"].contains(&host) || host.ends_with(".ghe.com");
+    (is_shared && !path.contains('/')).then_some(OWNER)
+}
+
+/// The same for each alternative of a regular expression. A group is not looked into.
+fn loose_regex(text: &str) -> Option<(&'static str, &'static str)> {
+    let body = text.strip_prefix(r"\A").or(text.strip_prefix('^')).unwrap_or(text);
+    let (mut fixed, mut rest) = (String::new(), body.chars().peekable());
+    loop {
+        // Without a wildcard nobody else fits.
+        let c = rest.next()?;
+        match c {
+            '$' if rest.peek().is_none() => return None,
+            '\\' => match rest.next() {
+                Some(c) if c.is_ascii_alphanumeric() => break,
+                Some(c) => fixed.push(c),
+                None => break,
+            },
+            '.' if matches!(rest.peek(), Some('*' | '+' | '?' | '{')) => break,
+            '.' => {
+                let in_host = fixed.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));
+                if in_host {
+                    return Some(DOT);
+                }
+                break;
+            }
+            // `https?://` is as good as either.
+            '?' if fixed == "https" => {}
+            '(' if fixed.is_empty() => return None,
+            '|' => break,
+            '(' | '[' | '{' | '*' | '+' | '?' | '$' => break,
+            c => fixed.push(c),
+        }
+    }
+    open(&fixed, &body.replace('\\', ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::Origin;
+
+    const KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+        -----END PUBLIC KEY-----\n";
+
+    fn warnings(text: &str) -> Vec<String> {
+        let text = format!("version: 1\n{text}");
+        let file = PolicyFile::read(text.as_bytes(), &Origin::new("p"), |name| match name {
+            "a.pub" => Ok(KEY.into()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        })
+        .unwrap();
+        let now = humantime::parse_rfc3339("2026-01-01T00:00:00Z").unwrap();
+        let shown = |one: PolicyWarning| format!("{}:{} {}", one.line, one.column, one.problem);
+        file.warnings(now).into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn rules_that_nothing_reaches() {
+        let signers = "signers: { ci: { github: octo/demo } }\n";
+        let rules = |rules: &str| warnings(&format!("{signers}artifacts: [{rules}]\n"));
+        assert!(rules("{ match: '*.tar.gz' }, { match: '*.gz' }, { match: x }, {}").is_empty());
+        assert!(rules("{ match: '*.gz' }, { match: ['*.tar.gz', '*.zip'] }").is_empty());
+        let found = rules("{ match: '*.gz' }, { match: ['*.tar.gz', 'a.gz'] }, {}, { match: x }");
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("3:32 no artifact reaches"), "{found:?}");
+    }
+
+    #[test]
+    fn signers_that_are_odd() {
+        let found = warnings(
+            "signers:\n  ci: { github: octo/demo }\n  old: { key: a.pub, valid-until: 2025-01-01T00:00:00Z }\n  \
+             new: { key: a.pub }\nartifacts:\n  - signed-by: [ci, new]\n",
+        );
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].contains("no rule names the signer `old`"), "{found:?}");
+        assert!(found[1].contains("what `old` signs from now on"), "{found:?}");
+        assert!(found[2].contains("`new` and `old` can be the same"), "{found:?}");
+    }
+
+    #[test]
+    fn patterns_that_strangers_satisfy() {
+        let problem = |form: &str, text: &str| {
+            let text = format!(
+                "signers: {{ a: {{ {form}: '{text}', issuer: 'https://accounts.example.org' }} }}\n"
+            );
+            warnings(&text).pop().unwrap_or_default()
+        };
+        for (form, text, word) in [
+            ("identity-glob", "https://*/octo/demo/x", "host"),
+            ("identity-glob", "https://ci.example.org*", "host"),
+            ("identity-glob", "https://github.com/octo*/demo/**", "owners"),
+            ("identity-glob", "*example.org", "domains"),
+            ("identity-glob", "lead@*.org", "domains"),
+            ("identity-regex", r"https://github\.com/octo.*", "owners"),
+            ("identity-regex", "https://github.com/octo/demo/.*", "`.` in the host"),
+            ("identity-regex", ".*://github/octo", "host"),
+            ("identity-regex", r".*example\.org", "domains"),
+        ] {
+            let found = problem(form, text);
+            assert!(found.contains(word), "{text}: {found:?}");
+        }
+        for (form, text) in [
+            ("identity", "lead@example.org"),
+            ("identity-glob", "*@example.org"),
+            ("identity-glob", "https://github.com/octo/**"),
+            ("identity-glob", "https://ci.example.org/*"),
+            ("identity-regex", r"^https?://ci\.example\.org/.*$"),
+            ("identity-regex", r"https://github\.com/octo/demo/.*@refs/tags/v\d+"),
+            ("identity-regex", r"https://ci\.example\.org$"),
+        ] {
+            assert_eq!(problem(form, text), "", "{text}");
+        }
+    }
+}
