@@ -11,6 +11,8 @@ pub mod json;
 pub mod online;
 mod outcome;
 mod own;
+mod policy;
+mod rules;
 mod sarif;
 #[cfg(test)]
 mod schema;
@@ -40,6 +42,8 @@ Examples:
   dsops verify dist --policy github:acme/app@v1.2.3 --require sbom,provenance
   dsops verify app.tar.gz --identity 'https://github.com/acme/app/.github/workflows/release.yml@refs/tags/*' --issuer https://token.actions.githubusercontent.com
   dsops verify app.tar.gz --key minisign.pub
+  dsops verify dist --policy dsops-verify.yaml
+  dsops verify demo-1.2.3.tgz --policy npm:demo@1.2.3 --bundle attestations.json
   dsops verify ghcr.io/acme/app:v1.2.3 --policy github:acme/app --online
   dsops verify oci:layout:v1.2.3 --policy github:acme/app --platform linux/amd64
   find dist -type f -print0 | dsops verify --policy github:acme/app --files-from - --null
@@ -93,6 +97,8 @@ pub enum Action {
     Explain(explain::Args),
     /// Compare a file with a SHA-256 from somewhere you trust
     Sha256(digest::Args),
+    /// Check policy files, and write them from what was verified
+    Policy(policy::Args),
     /// Show, renew and write out whom dsops trusts to vouch for signers
     Trust(trust::Args),
 }
@@ -141,6 +147,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         Some(Action::Own(own)) => own::run(cx, own),
         Some(Action::Explain(own)) => explain::run(cx, own),
         Some(Action::Sha256(own)) => digest::run(cx, own),
+        Some(Action::Policy(own)) => policy::run(cx, own),
         Some(Action::Trust(own)) => trust::run(cx, own),
     }
 }

@@ -146,6 +146,13 @@ impl RegistryKeys {
         self.0.iter().filter_map(trusted).collect()
     }
 
+    /// These keys and those of `other`.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     /// The same as the ways in which one signer, the registry, may sign.
     pub fn rules(&self) -> Vec<SignerRule> {
         self.0.iter().map(|key| SignerRule::Key { id: key.key.id().to_owned() }).collect()

@@ -41,6 +41,17 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     if !remote.is_empty() && !args.network.online {
         return Err(images::offline(&remote));
     }
+    if !args.how.bundle.is_empty()
+        && let Some((word, _)) = words.iter().zip(&kinds).find(|(_, kind)| **kind == Kind::Folder)
+    {
+        return Err(Failure::usage(
+            format!(
+                "`--bundle` names evidence for files, and {} is a folder",
+                Path::new(word).display()
+            ),
+            "put the bundle into the folder, or name the file that it is of",
+        ));
+    }
     let (roots, client) = trust::roots(cx, args.how.trusted_root.as_deref(), &args.network)?;
     let engine = args.how.engine(roots, options)?;
     let online = match client.filter(|_| !remote.is_empty()) {

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use clap::ValueHint;
 use dsops_release_verify::evidence::{AllowedSigners, Key};
+use dsops_release_verify::registry::npm::RegistryKeys;
 use dsops_release_verify::{
     BUNDLE_LIMIT_BYTES, Demands, Evidence, IdentityRule, Leniency, Options, Pattern,
-    ReleaseVerifier, Requirement, SignerPolicy, SignerRule, Thresholds, TrustRoots, TrustedKey,
-    Verifier,
+    ReleaseVerifier, Requirement, SignerPolicy, SignerRule, Thresholds, TrustRoots, Verifier,
 };
 
-use super::files;
+use super::{files, rules};
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
 
@@ -39,10 +39,12 @@ pub struct How {
         aliases = ["certificate-oidc-issuer", "cert-oidc-issuer"]
     )]
     pub issuer: Option<String>,
-    /// `github:OWNER/REPO` (`@REF`): that repository's workflows
-    #[arg(long, value_name = "POLICY", conflicts_with = "key")]
+    /// A policy file of yours, or in short: `github:OWNER/REPO` (`@REF`), `npm:NAME@VERSION`,
+    /// `pypi:github.com/OWNER/REPO`, `github-release:OWNER/REPO@TAG`
+    #[arg(long, value_name = "POLICY", value_hint = ValueHint::FilePath)]
     pub policy: Option<OsString>,
-    /// A public key: PEM, DER, minisign, signify, SSH, allowed signers; any of several may sign
+    /// A public key: PEM, DER, minisign, signify, SSH, allowed signers, a registry's list of keys;
+    /// any of several may sign
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key: Vec<OsString>,
     /// A bundle by one of the keys needs no entry in a transparency log: nothing then proves when it
@@ -100,17 +102,23 @@ impl How {
         roots: TrustRoots,
         options: Options,
     ) -> Result<ReleaseVerifier, Failure> {
-        let keys = self.key.iter().map(|word| key(word)).collect::<Result<Vec<_>, _>>()?;
-        let demands = self.demands(policy.or(self.policy.as_deref()), &keys)?;
-        let trusted = keys.iter().filter_map(|key| match key {
-            // A key of a kind that signs no bundles is no key of a bundle.
-            Key::Managed(key) => TrustedKey::new(key).ok(),
-            _ => None,
-        });
+        let keys = Keys::read(&self.key)?;
+        let sigstore = Verifier::new(roots);
+        if let Some(policy) = policy.or(self.policy.as_deref()) {
+            let mut policy = rules::read(policy, keys)?;
+            for rule in &mut policy.rules {
+                rule.demands = self.required(rule.demands.clone());
+                rule.thresholds.keys_without_log |= self.keys_without_log;
+            }
+            // What is said now counts more than what was written down.
+            policy.trusted_roots = policy.trusted_roots.filter(|_| self.trusted_root.is_none());
+            return Ok(ReleaseVerifier::of_policy(policy, sigstore, options));
+        }
+        let demands = self.required(Demands::new(self.signers(&keys)?));
         let mut thresholds = Thresholds::default();
         thresholds.keys_without_log = self.keys_without_log;
-        let sigstore = Verifier::new(roots).with_keys(trusted).with_thresholds(thresholds);
-        Ok(ReleaseVerifier::new(sigstore, keys, demands, options))
+        let sigstore = sigstore.with_keys(keys.registry.trusted()).with_thresholds(thresholds);
+        Ok(ReleaseVerifier::new(sigstore, keys.own, demands, options))
     }
 
     /// The evidence that was named, for the artifact `of` when there is only that one.
@@ -131,17 +139,14 @@ impl How {
         Ok(all)
     }
 
-    fn demands(&self, policy: Option<&OsStr>, keys: &[Key]) -> Result<Demands, Failure> {
-        let demands = match policy {
-            Some(policy) => of_policy(policy)?,
-            None => Demands::new(self.signers(keys)?),
-        };
-        Ok(self.require.iter().fold(demands, |demands, kind| demands.require(*kind)))
+    fn required(&self, demands: Demands) -> Demands {
+        self.require.iter().fold(demands, |demands, kind| demands.require(*kind))
     }
 
     /// Who has to have signed, of the flags other than `--policy`.
-    fn signers(&self, keys: &[Key]) -> Result<SignerPolicy, Failure> {
-        let mut rules: Vec<SignerRule> = keys.iter().flat_map(Key::rules).collect();
+    fn signers(&self, keys: &Keys) -> Result<SignerPolicy, Failure> {
+        let mut rules: Vec<SignerRule> = keys.own.iter().flat_map(Key::rules).collect();
+        rules.extend(keys.registry.rules());
         if let Some(issuer) = &self.issuer {
             let name = match (&self.identity, &self.identity_regex) {
                 (Some(text), _) => exact_or_glob(text),
@@ -149,8 +154,8 @@ impl How {
                 (None, None) => return Err(nobody()),
             };
             let rule = IdentityRule::new(
-                name.map_err(|error| bad_policy(&error))?,
-                exact_or_glob(issuer).map_err(|error| bad_policy(&error))?,
+                name.map_err(|error| rules::refused(&error))?,
+                exact_or_glob(issuer).map_err(|error| rules::refused(&error))?,
             );
             rules.push(SignerRule::Certificate(rule));
         }
@@ -173,51 +178,68 @@ fn exact_or_glob(text: &str) -> Result<Pattern, dsops_release_verify::PatternErr
     if text.contains('*') { Pattern::glob(text) } else { Pattern::exact(text) }
 }
 
-/// A public key in a file, or as the one line that minisign and SSH print.
-fn key(word: &OsStr) -> Result<Key, Failure> {
+/// What `--key` names.
+#[derive(Default)]
+pub struct Keys {
+    pub own: Vec<Key>,
+    /// Those of a package registry.
+    pub registry: RegistryKeys,
+}
+
+impl Keys {
+    fn read(words: &[OsString]) -> Result<Self, Failure> {
+        let mut keys = Self::default();
+        for word in words {
+            match key(word)? {
+                Named::Own(key) => keys.own.push(key),
+                Named::Registry(all) => keys.registry = keys.registry.and(all),
+            }
+        }
+        Ok(keys)
+    }
+}
+
+enum Named {
+    Own(Key),
+    Registry(RegistryKeys),
+}
+
+/// A public key in a file, or as the one line that minisign and SSH print; a registry's list.
+fn key(word: &OsStr) -> Result<Named, Failure> {
     let bytes = match files::read(word, AllowedSigners::LIMIT_BYTES) {
         Ok(bytes) => bytes,
         Err(error) => {
             // A line that is a key is no file by accident.
             let line = word.to_str().and_then(|text| Key::parse(text.as_bytes()).ok());
-            return line.ok_or_else(|| Failure::new(Exit::Store, files::unreadable(word, &error)));
+            return line
+                .map(Named::Own)
+                .ok_or_else(|| Failure::new(Exit::Store, files::unreadable(word, &error)));
         }
     };
-    Key::parse(&bytes).map_err(|error| {
+    let no_key = |error: &(dyn std::error::Error + 'static)| {
         let message = format!("{} is no public key that is read here", Path::new(word).display());
-        let mut report = Report::error(message).because(&error);
+        let mut report = Report::error(message).because(error);
         report.code = Some("verify/key");
         Failure::new(Exit::Config, report)
-    })
+    };
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        return RegistryKeys::read(&bytes).map(Named::Registry).map_err(|error| no_key(&error));
+    }
+    Key::parse(&bytes).map(Named::Own).map_err(|error| no_key(&error))
 }
 
 fn nobody() -> Failure {
-    let mut failure = Failure::usage(
-        "nobody is named who must have signed",
-        "name the publisher: `--identity` and `--issuer`, `--policy github:OWNER/REPO`, or \
-         `--key FILE`. `dsops verify explain BUNDLE` shows whom a bundle names",
-    );
+    // Not taken by itself: the folder may be the one that was downloaded.
+    let help = if Path::new(rules::FILE).is_file() {
+        format!("if {0} here is yours: `--policy {0}`", rules::FILE)
+    } else {
+        "name the publisher: `--identity` and `--issuer`, `--policy github:OWNER/REPO` or FILE, or \
+         `--key FILE`. `dsops verify explain BUNDLE` shows whom a bundle names"
+            .to_owned()
+    };
+    let mut failure = Failure::usage("nobody is named who must have signed", help);
     for report in &mut failure.reports {
         report.code = Some("verify/no-signer");
     }
     failure
-}
-
-fn bad_policy(error: &(dyn std::error::Error + 'static)) -> Failure {
-    let mut report = Report::from_error(error);
-    report.code = Some("verify/policy");
-    Failure::new(Exit::Usage, report)
-}
-
-/// The demands of `--policy`.
-fn of_policy(policy: &OsStr) -> Result<Demands, Failure> {
-    if let Some(short) = policy.to_str().and_then(|text| text.strip_prefix("github:")) {
-        let rule = IdentityRule::github(short).map_err(|error| bad_policy(&error))?;
-        return Ok(Demands::new(SignerPolicy::new(SignerRule::Certificate(rule))));
-    }
-    Err(Failure::usage(
-        format!("`{}` is no policy", Path::new(policy).display()),
-        "it is `github:OWNER/REPO` or `github:OWNER/REPO@REF`; policy files are read by the library \
-         (`PolicyFile`), not by this command yet",
-    ))
 }
