@@ -16,6 +16,7 @@ pub const ALL: &[(&str, &str)] = &[
     ),
     ("certificate/time", "The signature was made while the certificate was valid."),
     ("checksums/absent", "Every file that a checksum file lists is here."),
+    ("checksums/denied", "No accepted signer speaks against the checksum file."),
     ("checksums/digest", "The file is the one that a checksum file lists under its name."),
     ("checksums/missing", "A checksum file beside the artifact lists it."),
     ("checksums/name", "A checksum file lists the artifact under its own name."),

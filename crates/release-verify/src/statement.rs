@@ -5,6 +5,7 @@
 
 mod builder;
 mod certificate;
+mod checks;
 mod provenance;
 mod rules;
 mod source;

@@ -62,6 +62,18 @@ fn a_statement_that_found_a_list_bad_does_not_sign_what_it_lists() {
     folder.write("SHA256SUMS.att", signed.to_string().as_bytes());
     let report = folder.verify(demands(&World::identity()), "tool");
     assert_ne!(report.verdict, Verdict::Verified, "{:#?}", report.findings);
+    // Nor does a good signature make up for it: the signer took it back.
+    folder.bundle("SHA256SUMS");
+    let report = folder.verify(demands(&World::identity()), "tool");
+    assert_eq!(report.verdict, Verdict::Failed, "{:#?}", report.findings);
+    assert_eq!(code(&report, "checksums/denied"), Some(State::Failed));
+    assert_eq!(code(&report, "summary/result"), Some(State::Failed));
+    // What somebody else says against it is nobody's business.
+    let other = Identity::email("mallory@example.org", "https://accounts.example.org");
+    let signed = folder.world.attest(&failed).identity(other).bundle();
+    folder.write("SHA256SUMS.att", signed.to_string().as_bytes());
+    let report = folder.verify(demands(&World::identity()), "tool");
+    assert_eq!(report.verdict, Verdict::Verified, "{:#?}", report.findings);
 }
 
 #[test]

@@ -167,7 +167,7 @@ pub(crate) fn chain(
     let seconds =
         time.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| "signed before 1970".to_owned())?;
     let leaf = CertificateDer::from(leaf);
-    let leaf = EndEntityCert::try_from(&leaf).map_err(|error| error.to_string())?;
+    let leaf = EndEntityCert::try_from(&leaf).map_err(|error| path_problem(&error))?;
     let intermediates: Vec<_> =
         intermediates.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
     let mut why = None;
@@ -187,7 +187,7 @@ pub(crate) fn chain(
                 Ok(path) => path,
                 Err(webpki::Error::UnknownIssuer) => continue,
                 Err(error) => {
-                    why = Some(error.to_string());
+                    why = Some(path_problem(&error));
                     continue;
                 }
             };
@@ -224,6 +224,41 @@ pub(crate) fn chain(
         }
     }
     Err(why.unwrap_or_else(|| UNKNOWN_ISSUER.to_owned()))
+}
+
+/// What is wrong with a path, in words: the library has none.
+fn path_problem(error: &webpki::Error) -> String {
+    use webpki::Error;
+    let words = match error {
+        Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
+            "it is not for signing code"
+        }
+        Error::CertExpired { .. } => "it, or one above it, had expired",
+        Error::CertNotValidYet { .. } => "it, or one above it, was not valid yet",
+        Error::InvalidCertValidity => "its time ends before it begins",
+        Error::InvalidSignatureForPublicKey => "the signature of its issuer is not good",
+        Error::CaUsedAsEndEntity => "it is one of an authority",
+        Error::EndEntityUsedAsCa => "one above it is not of an authority",
+        Error::NameConstraintViolation => "its authority may not issue for this name",
+        Error::PathLenConstraintViolated | Error::MaximumPathDepthExceeded => {
+            "there are more certificates above it than are allowed"
+        }
+        Error::BadDer
+        | Error::BadDerTime
+        | Error::ExtensionValueInvalid
+        | Error::InvalidSerialNumber
+        | Error::MalformedExtensions
+        | Error::TrailingData(_)
+        | Error::UnsupportedCertVersion => "it, or one above it, is malformed",
+        Error::UnsupportedCriticalExtension => {
+            "it, or one above it, has a critical extension that nobody here knows"
+        }
+        Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+        | Error::SignatureAlgorithmMismatch => "it is signed in a way that is not accepted",
+        _ => "no path to an authority can be checked",
+    };
+    words.to_owned()
 }
 
 /// The reason of [`chain`] when no authority of the root issued the certificate.

@@ -189,39 +189,23 @@ impl Body<'_> {
         let mut envelope_hash = spec.object("envelopeHash")?;
         hex_digest(&mut envelope_hash)?;
         envelope_hash.end(false)?;
-        let mut payload_hash = spec.object("payloadHash")?;
-        let digest = hex_digest(&mut payload_hash)?;
-        payload_hash.end(false)?;
-        if Digest::of(digest.algorithm(), payload) != digest {
-            return Err(spec.error("payloadHash", "another payload's"));
-        }
-        let mut signatures = spec.objects("signatures", 16)?;
-        let [signature] = signatures.as_mut_slice() else {
-            return Err(spec.error("signatures", "not exactly one"));
-        };
+        payload_digest(spec, hex_digest, payload)?;
+        let mut signature = only(spec)?;
         if !self.same_signature(&signature.bytes("signature")?) {
             return Err(signature.error("signature", "another signature"));
         }
         if !self.verifier.is_pem(&signature.bytes("verifier")?) {
             return Err(signature.error("verifier", "another signer"));
         }
-        signatures.remove(0).end(false)
+        signature.end(false)
     }
 
     fn dsse2(&self, spec: &mut Fields<'_>) -> Result<(), JsonError> {
         let (_, payload) = self.envelope(spec)?;
-        let mut payload_hash = spec.object("payloadHash")?;
-        let digest = protobuf_digest(&mut payload_hash)?;
-        payload_hash.end(false)?;
-        if Digest::of(digest.algorithm(), payload) != digest {
-            return Err(spec.error("payloadHash", "another payload's"));
-        }
-        let mut signatures = spec.objects("signatures", 16)?;
-        let [signature] = signatures.as_mut_slice() else {
-            return Err(spec.error("signatures", "not exactly one"));
-        };
-        self.signature2(signature)?;
-        signatures.remove(0).end(false)
+        payload_digest(spec, protobuf_digest, payload)?;
+        let mut signature = only(spec)?;
+        self.signature2(&mut signature)?;
+        signature.end(false)
     }
 
     fn intoto1(&self, spec: &mut Fields<'_>) -> Result<(), JsonError> {
@@ -233,12 +217,7 @@ impl Body<'_> {
             hex_digest(&mut hash)?;
             hash.end(false)?;
         }
-        let mut payload_hash = content.object("payloadHash")?;
-        let digest = hex_digest(&mut payload_hash)?;
-        payload_hash.end(false)?;
-        if Digest::of(digest.algorithm(), payload) != digest {
-            return Err(content.error("payloadHash", "another payload's"));
-        }
+        payload_digest(&mut content, hex_digest, payload)?;
         content.end(false)?;
         if !self.verifier.is_pem(&spec.bytes("publicKey")?) {
             return Err(spec.error("publicKey", "another signer"));
@@ -260,10 +239,7 @@ impl Body<'_> {
         {
             return Err(envelope.error("payload", "another payload"));
         }
-        let mut signatures = envelope.objects("signatures", 16)?;
-        let [signature] = signatures.as_mut_slice() else {
-            return Err(envelope.error("signatures", "not exactly one"));
-        };
+        let mut signature = only(&mut envelope)?;
         let inner = signature.bytes("sig")?;
         let bytes = std::str::from_utf8(&inner).ok().and_then(base64);
         if !bytes.is_some_and(|bytes| self.same_signature(&bytes)) {
@@ -273,18 +249,38 @@ impl Body<'_> {
             return Err(signature.error("publicKey", "another signer"));
         }
         signature.optional_text("keyid")?;
-        signatures.remove(0).end(false)?;
+        signature.end(false)?;
         envelope.end(false)?;
         let mut hash = content.object("hash")?;
         hex_digest(&mut hash)?;
         hash.end(false)?;
-        let mut payload_hash = content.object("payloadHash")?;
-        let digest = hex_digest(&mut payload_hash)?;
-        payload_hash.end(false)?;
-        if Digest::of(digest.algorithm(), payload) != digest {
-            return Err(content.error("payloadHash", "another payload's"));
-        }
+        payload_digest(&mut content, hex_digest, payload)?;
         content.end(false)
+    }
+}
+
+/// `payloadHash`, in the form of that version: it has to be the payload's.
+fn payload_digest(
+    fields: &mut Fields<'_>,
+    read: fn(&mut Fields<'_>) -> Result<Digest, JsonError>,
+    payload: &[u8],
+) -> Result<(), JsonError> {
+    let mut hash = fields.object("payloadHash")?;
+    let digest = read(&mut hash)?;
+    hash.end(false)?;
+    if Digest::of(digest.algorithm(), payload) == digest {
+        Ok(())
+    } else {
+        Err(fields.error("payloadHash", "another payload's"))
+    }
+}
+
+/// The one signature of `signatures`.
+fn only<'a>(fields: &mut Fields<'a>) -> Result<Fields<'a>, JsonError> {
+    let mut signatures = fields.objects("signatures", 16)?;
+    match (signatures.pop(), signatures.is_empty()) {
+        (Some(signature), true) => Ok(signature),
+        _ => Err(fields.error("signatures", "not exactly one")),
     }
 }
 

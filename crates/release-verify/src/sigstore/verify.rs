@@ -343,47 +343,32 @@ impl<'a> Checks<'a> {
                 ),
             }
         }
-        let Some(usual) = key.usual_hash() else {
-            return self.message_signature(key, signature, bytes);
+        // Over the file's digest, or over the file itself.
+        let (good, missing) = if let Some(usual) = key.usual_hash() {
+            let algorithm = digest.as_ref().map_or(usual, crate::Digest::algorithm);
+            (
+                artifact.digest(algorithm).map(|own| key.verifies_digest(own, signature)),
+                format!(
+                    "the signature is over the file's {}, which is not known",
+                    algorithm.name()
+                ),
+            )
+        } else {
+            (
+                bytes.map(|bytes| key.verifies(bytes, signature)),
+                format!(
+                    "an {} key signs the file itself, and only its digest is at hand",
+                    key.algorithm_name()
+                ),
+            )
         };
-        let algorithm = digest.as_ref().map_or(usual, crate::Digest::algorithm);
-        match artifact.digest(algorithm) {
-            Some(own) if key.verifies_digest(own, signature) => {
-                self.passed("signature/artifact", "the signature over the file is good");
-            }
-            Some(_) => self
+        match good {
+            Some(true) => self.passed("signature/artifact", "the signature over the file is good"),
+            Some(false) => self
                 .failed("signature/artifact", "the signature is not over this file by this signer"),
-            None => self.findings.push(
-                Finding::undecided(
-                    "signature/artifact",
-                    format!(
-                        "the signature is over the file's {}, which is not known",
-                        algorithm.name()
-                    ),
-                )
-                .at(self.origin),
-            ),
-        }
-    }
-
-    /// A signature over the file itself, not its digest.
-    fn message_signature(&mut self, key: &PublicKey, signature: &[u8], bytes: Option<&[u8]>) {
-        match bytes {
-            Some(bytes) if key.verifies(bytes, signature) => {
-                self.passed("signature/artifact", "the signature over the file is good");
-            }
-            Some(_) => self
-                .failed("signature/artifact", "the signature is not over this file by this signer"),
-            None => self.findings.push(
-                Finding::undecided(
-                    "signature/artifact",
-                    format!(
-                        "an {} key signs the file itself, and only its digest is at hand",
-                        key.algorithm_name()
-                    ),
-                )
-                .at(self.origin),
-            ),
+            None => self
+                .findings
+                .push(Finding::undecided("signature/artifact", missing).at(self.origin)),
         }
     }
 

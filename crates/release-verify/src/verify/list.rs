@@ -18,6 +18,8 @@ pub(super) struct List {
     pub signatures: Vec<Authenticated>,
     /// The checks of every other signature over it.
     pub refused: Vec<Finding>,
+    /// What accepted signers say against it.
+    pub denied: Vec<Finding>,
 }
 
 impl List {
@@ -130,6 +132,16 @@ impl List {
 
     fn listed(&self, finding: Finding, artifact: &Artifact) -> Judged {
         let finding = finding.at(&self.origin);
+        if !self.denied.is_empty() {
+            let denied = Finding::failed(
+                "checksums/denied",
+                "an accepted signer speaks against the checksum file",
+            )
+            .at(&self.origin);
+            let mut findings = vec![finding, denied];
+            findings.extend(self.denied.iter().cloned());
+            return Judged::new(Standing::Refused, Requirement::Checksums, findings);
+        }
         if self.signatures.is_empty() {
             let unsigned = Finding::undecided(
                 "checksums/unsigned",

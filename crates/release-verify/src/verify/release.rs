@@ -287,18 +287,25 @@ impl Release {
         };
         let algorithms = engine.algorithms(self.for_file(path));
         let artifact = in_memory(&shown, &content, &algorithms);
-        let (mut signatures, mut refused) = (Vec::new(), Vec::new());
+        let (mut signatures, mut refused, mut denied) = (Vec::new(), Vec::new(), Vec::new());
         for judged in self.own_evidence(engine, path, &artifact, &content) {
             match judged.standing {
                 // A statement that says of the list what it must not is no signature of it.
                 Standing::About if !judged.said.iter().any(is_bad) => {
                     signatures.extend(judged.signatures);
                 }
+                // Only what an accepted signer says is there at all. What it says of how the list was
+                // made is not asked for.
+                Standing::About | Standing::Against
+                    if judged.serves == Requirement::Signature && !judged.said.is_empty() =>
+                {
+                    denied.extend(judged.findings.into_iter().chain(judged.said));
+                }
                 Standing::Elsewhere if !judged.named => {}
                 _ => refused.extend(judged.findings.into_iter().chain(judged.said)),
             }
         }
-        List { origin, path: path.to_owned(), of, checksums, signatures, refused }
+        List { origin, path: path.to_owned(), of, checksums, signatures, refused, denied }
     }
 
     fn sbom(&self, engine: &Engine, path: &str, of: &Of) -> Option<Document> {

@@ -2,8 +2,10 @@
 
 use std::time::SystemTime;
 
+use serde_json::{Value, json};
+
 use super::key::Key;
-use super::{der, pem, sha256};
+use super::{base64, der, pem, sha256, timestamp};
 
 /// A distinguished name: organisation, and common name if there is one. Both empty is the empty name.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +25,27 @@ impl Name {
         let parts = [part("2.5.4.10", self.organization), part("2.5.4.3", self.common)];
         der::sequence(parts.into_iter().flatten().collect::<Vec<_>>())
     }
+}
+
+/// The entry of an authority in a trusted root.
+pub(super) fn authority(
+    uri: &str,
+    issuer: &Certificate,
+    root: &Certificate,
+    start: SystemTime,
+) -> Value {
+    json!({
+        "subject": {
+            "organization": root.subject.organization,
+            "commonName": root.subject.common,
+        },
+        "uri": uri,
+        "certChain": { "certificates": [
+            { "rawBytes": base64(&issuer.der) },
+            { "rawBytes": base64(&root.der) },
+        ] },
+        "validFor": { "start": timestamp(start) },
+    })
 }
 
 /// One extension as it will stand in the certificate.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use super::certificate::{
-    Certificate, Extension, Name, Template, alternative_names, extended_usage,
+    Certificate, Extension, Name, Template, alternative_names, authority, extended_usage,
 };
 use super::identity::Identity;
 use super::key::{Algorithm, Key};
@@ -76,18 +76,7 @@ impl Fulcio {
 
     /// Its entry in the trusted root.
     pub fn trusted(&self) -> Value {
-        json!({
-            "subject": {
-                "organization": self.root.subject.organization,
-                "commonName": self.root.subject.common,
-            },
-            "uri": self.uri,
-            "certChain": { "certificates": [
-                { "rawBytes": base64(&self.intermediate.der) },
-                { "rawBytes": base64(&self.root.der) },
-            ] },
-            "validFor": { "start": timestamp(self.start) },
-        })
+        authority(&self.uri, &self.intermediate, &self.root, self.start)
     }
 }
 

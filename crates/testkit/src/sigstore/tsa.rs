@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::certificate::{Certificate, Name, Template, extended_usage};
+use super::certificate::{Certificate, Name, Template, authority, extended_usage};
 use super::key::{Algorithm, Key};
-use super::{base64, der, sha256, timestamp};
+use super::{der, sha256};
 
 /// Extended use: stamps times.
 pub const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
@@ -60,18 +60,7 @@ impl Tsa {
 
     /// Its entry in the trusted root.
     pub fn trusted(&self) -> Value {
-        json!({
-            "subject": {
-                "organization": self.root.subject.organization,
-                "commonName": self.root.subject.common,
-            },
-            "uri": self.uri,
-            "certChain": { "certificates": [
-                { "rawBytes": base64(&self.certificate.der) },
-                { "rawBytes": base64(&self.root.der) },
-            ] },
-            "validFor": { "start": timestamp(self.start) },
-        })
+        authority(&self.uri, &self.certificate, &self.root, self.start)
     }
 
     /// A stamp of a time, yet to be made.
