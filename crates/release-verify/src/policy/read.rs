@@ -187,7 +187,7 @@ impl<'a> Section<'a> {
     }
 
     /// Refuses names that nobody asked for.
-    pub(super) fn end(self) -> Result<(), Trouble> {
+    pub(super) fn end(&self) -> Result<(), Trouble> {
         match self.entries.iter().find(|(name, _)| !self.known.contains(&name.text)) {
             None => Ok(()),
             Some((name, _)) => {

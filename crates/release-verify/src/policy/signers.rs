@@ -130,6 +130,8 @@ fn identity(section: &mut Section<'_>) -> Result<IdentityRule, Trouble> {
         match (identity, issuer) {
             (Some(identity), Some(issuer)) => IdentityRule::new(identity, issuer),
             (None, _) => {
+                // A name that is spelt wrong says more.
+                section.end()?;
                 return Err(Trouble::at(
                     place,
                     "a signer needs `identity`, `github`, `gitlab`, `key` or `registry`",

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use dsops_release_verify::registry::npm::RegistryKeys;
 use dsops_release_verify::{
-    Origin, POLICY_LIMIT_BYTES, PolicyError, PolicyFile, PolicyFileError, TRUST_LIMIT_BYTES,
+    Origin, POLICY_LIMIT_BYTES, PolicyFile, PolicyFileError, TRUST_LIMIT_BYTES,
 };
 use dsops_resolver::Place;
 
@@ -83,9 +83,6 @@ pub fn file(path: &OsStr) -> Result<PolicyFile, Failure> {
 pub fn refused(error: &(dyn std::error::Error + 'static)) -> Failure {
     let mut report = Report::from_error(error);
     report.code = Some(CODE);
-    if error.is::<PolicyError>() && report.help.is_none() {
-        report.help = Some("a policy file of such a name is `./NAME`".to_owned());
-    }
     Failure::new(Exit::Usage, report)
 }
 

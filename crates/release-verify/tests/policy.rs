@@ -1,0 +1,105 @@
+//! Policies of several rules: what counts under one must not count under another.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::io;
+
+use common::{Folder, code, sigstore};
+use dsops_release_verify::{Options, Origin, PolicyFile, ReleaseVerifier, Report, State, Verdict};
+use dsops_testkit::sigstore::Identity;
+
+const TOOL: &[u8] = b"the tool";
+
+fn engine(folder: &Folder, policy: &str) -> ReleaseVerifier {
+    let policy = PolicyFile::read(policy.as_bytes(), &Origin::new("policy"), |_| {
+        Err(io::ErrorKind::NotFound.into())
+    });
+    ReleaseVerifier::of_policy(policy.unwrap(), sigstore(folder), Options::default())
+}
+
+/// One statement about two files, by one signer: read once for each rule, and judged by it.
+#[test]
+fn one_bundle_under_two_rules() {
+    let folder = Folder::new("two-rules");
+    let statement = serde_json::json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [common::subject("lax", TOOL), common::subject("strict", b"other")],
+        "predicateType": "https://example.org/custom/v1",
+        "predicate": {},
+    });
+    folder.write("lax", TOOL);
+    folder.write("strict", b"other");
+    let signed = folder.world.attest(&statement).bundle();
+    folder.write("all.intoto.jsonl", signed.to_string().as_bytes());
+    let strict = |more: &str| {
+        format!(
+            "version: 1\nsigners: {{ ci: {{ github: octo/demo }}, other: {{ github: octo/other }} }}\n\
+             artifacts:\n  - {{ match: lax, signed-by: ci }}\n  - {{ match: strict, {more} }}\n"
+        )
+    };
+    for (rule, verdict, finding) in [
+        ("signed-by: ci", Verdict::Verified, ("policy/signer", State::Passed)),
+        ("signed-by: other", Verdict::Failed, ("policy/threshold", State::Failed)),
+        ("signed-by: ci, logs: 2", Verdict::Failed, ("log/threshold", State::Failed)),
+        ("signed-by: ci, timestamps: 2", Verdict::Failed, ("timestamp/threshold", State::Failed)),
+    ] {
+        let engine = engine(&folder, &strict(rule));
+        let all = engine.verify_directory(&folder.path("")).unwrap();
+        let report = |name: &str| -> &Report {
+            let one = all.files.iter().find(|one| one.name.ends_with(name)).unwrap();
+            one.result.as_ref().unwrap()
+        };
+        assert_eq!(report("lax").verdict, Verdict::Verified, "{rule}");
+        let strict = report("strict");
+        assert_eq!(strict.verdict, verdict, "{rule}: {:#?}", strict.findings);
+        assert_eq!(code(strict, finding.0), Some(finding.1), "{rule}");
+        let files = engine.verify_files(&[folder.path("strict"), folder.path("lax")]);
+        let verdicts: Vec<Verdict> = files.iter().map(|one| one.verdict()).collect();
+        assert_eq!(verdicts, [verdict, Verdict::Verified], "{rule}");
+    }
+}
+
+#[test]
+fn without_a_rule_nothing_is_decided() {
+    let folder = Folder::new("no-rule");
+    folder.write("tool", TOOL);
+    folder.bundle("tool");
+    let policy =
+        "version: 1\nsigners: { ci: { github: octo/demo } }\nartifacts: [{ match: '*.gz' }]\n";
+    let engine = engine(&folder, policy);
+    let path = folder.path("tool");
+    let reports = [
+        engine.verify_file(&path).unwrap(),
+        engine.verify_file_with(&path, &[]).unwrap(),
+        engine.verify_reader("-", TOOL, &[]).unwrap(),
+    ];
+    for report in reports {
+        assert_eq!(report.verdict, Verdict::Undecided);
+        assert_eq!(code(&report, "policy/no-rule"), Some(State::Undecided));
+        assert!(report.signers.is_empty());
+    }
+}
+
+#[test]
+fn signatures_are_shown_to_be_good_and_accepted_by_nobody() {
+    let folder = Folder::new("signatures");
+    folder.write("tool", TOOL);
+    let other = Identity::email("mallory@example.org", "https://accounts.example.org");
+    folder.bundle_by("tool", "tool.sigstore.json", &other);
+    let signatures = || {
+        let options = Options::default();
+        ReleaseVerifier::signatures_of(sigstore(&folder), &folder.path("tool"), &[], options)
+            .unwrap()
+    };
+    let found = signatures();
+    assert_eq!(found.good.len(), 1, "{:#?}", found.findings);
+    assert_eq!(
+        found.good[0].signer.to_string(),
+        "mallory@example.org by https://accounts.example.org"
+    );
+    folder.write("tool", b"changed");
+    let found = signatures();
+    assert!(found.good.is_empty());
+    assert!(found.findings.iter().any(|finding| finding.state == State::Failed));
+}
