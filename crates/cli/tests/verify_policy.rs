@@ -45,6 +45,7 @@ fn findings(project: &Project, args: &[&str]) -> (i32, Vec<String>) {
 #[test]
 fn each_artifact_has_its_rule_and_without_one_nothing_passes() {
     let (project, _release) = release();
+    std::fs::create_dir(project.path("policies")).unwrap();
     project.write(
         "policies/dsops-verify.yaml",
         "version: 1\n\

@@ -11,10 +11,14 @@ pub(super) fn each<T: Sync, R: Send + Sync>(
     threads: Option<NonZero<usize>>,
     work: impl Fn(&T) -> R + Sync,
 ) -> Vec<R> {
-    let threads = threads
-        .or_else(|| thread::available_parallelism().ok())
-        .map_or(1, NonZero::get)
-        .min(items.len());
+    // Asked only when it matters: the answer takes a dozen system calls.
+    let threads = match items.len() {
+        0 | 1 => 1,
+        many => threads
+            .or_else(|| thread::available_parallelism().ok())
+            .map_or(1, NonZero::get)
+            .min(many),
+    };
     if threads <= 1 {
         return items.iter().map(work).collect();
     }

@@ -451,7 +451,10 @@ impl Files<'_> {
         let unreadable =
             || EvidenceError::malformed("a file that can be read", "the system refuses it");
         let file = open_regular(&self.scan.root.join(path)).map_err(|_| unreadable())?;
-        let mut bytes = Vec::new();
+        // One call instead of one for every doubling.
+        let size = file.metadata().map_or(0, |metadata| metadata.len());
+        let mut bytes =
+            Vec::with_capacity(usize::try_from(size).map_or(0, |size| size.min(limit_bytes) + 1));
         file.take(limit_bytes as u64 + 1).read_to_end(&mut bytes).map_err(|_| unreadable())?;
         if bytes.len() > limit_bytes { Err(too_large()) } else { Ok(bytes) }
     }
