@@ -83,6 +83,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     }
     let linted = match linters::install() {
         Ok(folder) => linters::run(&root, &files, &folder),
+        Err(error) if error.is::<tools::WrongHash>() => Err(error),
         Err(error) => {
             process::report_part_not_run("linters", tools::reason(&error));
             Ok(())

@@ -81,6 +81,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
 
     match vet::install() {
         Ok(tool) => vet::check(&root, &tool, folder.path()),
+        Err(error) if error.is::<tools::WrongHash>() => Err(error),
         Err(error) => {
             process::report_part_not_run("vet", tools::reason(&error));
             Ok(())

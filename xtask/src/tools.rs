@@ -7,6 +7,7 @@
 pub mod packages;
 pub mod rust_web;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -45,7 +46,7 @@ type Tool = (&'static str, fn() -> anyhow::Result<PathBuf>);
 /// Installs every tool; says which could not be had.
 ///
 /// # Errors
-/// An argument is given: there are none. A tool that cannot be installed is reported, not an
+/// An argument is given: there are none. A package has another hash than was pinned. A tool that cannot be installed otherwise is reported, not an
 /// error; the stage that needs it decides.
 pub fn run(args: &[String]) -> anyhow::Result<()> {
     if let Some(argument) = args.first() {
@@ -66,6 +67,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
             Ok(path) => {
                 println!("{name}: {} ({:.1} s)", path.display(), start.elapsed().as_secs_f64());
             }
+            Err(error) if error.is::<WrongHash>() => return Err(error),
             Err(error) => process::report_part_not_run(name, reason(&error)),
         }
     }
@@ -210,7 +212,7 @@ pub fn install_debian_packages(packages: &[(&'static str, &str)]) -> Vec<&'stati
 
 /// Installs what a requirements file pins into a folder of its own: no virtual environment, no system package touched.
 fn pip_into(requirements: &Path, folder: &Path) -> anyhow::Result<()> {
-    process::run(
+    let installed = process::output(
         Command::new("python3")
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .env("PIP_ROOT_USER_ACTION", "ignore")
@@ -218,7 +220,30 @@ fn pip_into(requirements: &Path, folder: &Path) -> anyhow::Result<()> {
             .arg(requirements)
             .arg("--target")
             .arg(folder),
-    )
+    );
+    match installed {
+        Err(error) if says_wrong_hash(&error.to_string()) => {
+            Err(WrongHash(error.to_string()).into())
+        }
+        installed => installed.map(drop),
+    }
+}
+
+/// A package is another than was pinned. Somebody may have put it there: no reason to go on without it.
+#[derive(Debug)]
+pub struct WrongHash(String);
+
+impl fmt::Display for WrongHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a package has another hash than was pinned:\n{}", self.0)
+    }
+}
+
+impl std::error::Error for WrongHash {}
+
+/// Whether pip says so of a package.
+fn says_wrong_hash(said: &str) -> bool {
+    said.contains("DO NOT MATCH THE HASHES")
 }
 
 /// Makes sure `python3 -m pip` works, from Debian's package if need be.
@@ -267,6 +292,12 @@ mod tests {
         std::fs::write(&file, "# why\nother==2\ntool==1.2.3 \\\n    --hash=sha256:00\n").unwrap();
         assert_eq!(pinned_version(&file, "tool").unwrap(), "1.2.3");
         assert!(pinned_version(&file, "absent").is_err());
+    }
+
+    #[test]
+    fn another_hash_is_told_from_no_network() {
+        assert!(says_wrong_hash("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE FILE."));
+        assert!(!says_wrong_hash("ERROR: No matching distribution found for zizmor==1.32.0"));
     }
 
     #[test]
