@@ -39,9 +39,6 @@ use preconditions::Violation;
 use services::Services;
 use verify::Signer;
 
-/// The repository whose workflow releases.
-const REPOSITORY: &str = "systmms/dsops";
-
 /// Runs the command.
 ///
 /// # Errors
@@ -69,7 +66,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     let unsigned = release.at(&scratch.path().join("unsigned"));
     copy(&release, &unsigned)?;
 
-    let signer = Signer { repository: REPOSITORY.to_owned(), tag: format!("v{version}") };
+    let signer = Signer::of_version(&version);
     let services = Services::start(&scratch.path().join("services"), &signer, &commit.id)?;
     sign::sign(&release, sign::With::StandIn(&services, &signer, &commit.id))?;
     let root = services.trusted_root();

@@ -79,7 +79,16 @@ impl Place {
         let triple = host_triple()?;
         let place = self.resolved()?;
         let mut cargo = place.command(&triple)?;
-        cargo.args(["build", "--release", "--locked", "--target", &triple, "--package", package]);
+        cargo.args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--target",
+            &triple,
+            "--package",
+            package,
+        ]);
         cargo.arg("--message-format=json-render-diagnostics");
         if self.offline {
             cargo.arg("--offline");

@@ -1,16 +1,20 @@
-//! `cargo xtask sign --keyless`: the released program signs every file of the release and says how each was built.
+//! `cargo xtask sign --keyless|--stand-in FOLDER`: the released program signs every file of the release and says how
+//! each was built.
 //!
 //! Keyless is for a job of the workflow that releases, whose host says who it is. A dry run does the
-//! same with a stand-in for the services, and with the variables that such a job has.
+//! same with a stand-in for the services, whose root of trust is left in a folder, and with the
+//! variables that such a job has.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+use super::build::Commit;
 use super::folder::{self, Folder, SBOMS};
 use super::services::Services;
 use super::verify::{Program, Signer};
-use crate::process;
+use crate::{process, workspace};
 
 /// Who vouches for the signer.
 #[derive(Clone, Copy)]
@@ -26,10 +30,20 @@ pub enum With<'a> {
 /// # Errors
 /// It is not what its checksums say, is signed already, or the program refuses.
 pub fn run(args: &[String]) -> anyhow::Result<()> {
-    if args != ["--keyless"] {
-        bail!("sign takes `--keyless`, and is for a job that has an identity");
+    let release = || Folder::open(Folder::here()?.path());
+    match args {
+        [flag] if flag == "--keyless" => sign(&release()?, With::Keyless),
+        [flag, folder] if flag == "--stand-in" => {
+            let root = workspace::root();
+            let commit = Commit::of(&root)?.context("the checkout differs from its commit")?;
+            let signer = Signer::of_version(&folder::version(&root)?);
+            let services = Services::start(Path::new(folder), &signer, &commit.id)?;
+            sign(&release()?, With::StandIn(&services, &signer, &commit.id))?;
+            println!("the root of trust: {}", services.trusted_root().display());
+            Ok(())
+        }
+        _ => bail!("sign takes `--keyless`, in a job that has an identity, or `--stand-in FOLDER`"),
     }
-    sign(&Folder::open(Folder::here()?.path())?, With::Keyless)
 }
 
 /// Signs everything in a folder, with provenance for each file and the components of the image.

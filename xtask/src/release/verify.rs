@@ -24,6 +24,9 @@ const ROUNDS: usize = 5;
 /// How long verifying all should take.
 const GOAL: Duration = Duration::from_millis(50);
 
+/// The repository whose workflow releases.
+const REPOSITORY: &str = "systmms/dsops";
+
 /// The workflow that releases, in the repository that a policy names.
 const WORKFLOW: &str = ".github/workflows/release.yml";
 
@@ -99,6 +102,11 @@ impl Signer {
         let (repository, tag) =
             named.with_context(|| format!("`{policy}` is not `github:OWNER/REPOSITORY@TAG`"))?;
         Ok(Self { repository: repository.to_owned(), tag: tag.to_owned() })
+    }
+
+    /// Ours, of that version.
+    pub fn of_version(version: &str) -> Self {
+        Self { repository: REPOSITORY.to_owned(), tag: format!("v{version}") }
     }
 
     /// It, as a policy.
