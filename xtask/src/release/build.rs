@@ -17,20 +17,31 @@ const SOURCE: &str = "/dsops";
 const CARGO_HOME: &str = "/cargo";
 const TARGET: &str = "/target";
 
-/// Variables that would change what a compiler does, or where it looks.
+/// Variables that would change what compilers do.
 const AMBIENT: &[&str] = &[
     "RUSTFLAGS",
-    "CARGO_ENCODED_RUSTFLAGS",
-    "CARGO_BUILD_RUSTFLAGS",
+    "RUSTC",
     "RUSTC_WRAPPER",
     "RUSTC_WORKSPACE_WRAPPER",
-    "CARGO_BUILD_TARGET",
-    "CARGO_MANIFEST_DIR",
+    "RUSTC_BOOTSTRAP",
+    "CC",
+    "AR",
     "CFLAGS",
     "CXXFLAGS",
     "CPPFLAGS",
     "LDFLAGS",
 ];
+
+/// Of cargo's own variables, those that say how it gets what it needs; no other is handed on.
+const GETTING: &[&str] = &["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_SOURCE_"];
+
+/// Whether a variable is kept from a build.
+fn is_ambient(name: &str) -> bool {
+    let settings = ["CARGO_", "AWS_LC_SYS_", "CFLAGS_", "CXXFLAGS_", "CC_", "AR_"];
+    AMBIENT.contains(&name)
+        || (settings.iter().any(|prefix| name.starts_with(prefix))
+            && !GETTING.iter().any(|prefix| name.starts_with(prefix)))
+}
 
 /// Where a build is made.
 #[derive(Clone, Debug)]
@@ -111,8 +122,10 @@ impl Place {
     fn command(&self, triple: &str) -> anyhow::Result<Command> {
         let mut cargo = process::cargo();
         cargo.current_dir(&self.source);
-        for variable in AMBIENT {
-            cargo.env_remove(variable);
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_str().is_some_and(is_ambient) {
+                cargo.env_remove(variable);
+            }
         }
         // By `--config`, which adds to the flags of `.cargo/config.toml`; `RUSTFLAGS` would replace
         // them. Naming the platform keeps the flags away from build scripts and macros.
@@ -273,6 +286,24 @@ mod tests {
         let found: Vec<_> = found.iter().map(|(id, linked)| (id.as_str(), *linked)).collect();
         assert_eq!(found, [("a", false), ("a", true), ("m", false)]);
         assert!(packages("not JSON", Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn settings_of_the_machine_are_kept_from_a_build() {
+        for name in [
+            "RUSTFLAGS",
+            "CARGO_PROFILE_RELEASE_LTO",
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CFLAGS",
+            "CFLAGS_x86_64_unknown_linux_gnu",
+            "AWS_LC_SYS_NO_ASM",
+        ] {
+            assert!(is_ambient(name), "{name}");
+        }
+        for name in ["PATH", "HOME", "CARGO", "CARGO_NET_OFFLINE", "CARGO_HTTP_PROXY"] {
+            assert!(!is_ambient(name), "{name}");
+        }
     }
 
     #[test]

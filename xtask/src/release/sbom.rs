@@ -51,9 +51,9 @@ pub fn make(source: &Path, release: &Folder) -> anyhow::Result<()> {
     let program = release.program();
     for (ending, _) in SBOMS {
         let list = folder::with_ending(&program, ending);
-        process::output(
-            Command::new(&program).args(["sbom", "check"]).arg(list).arg("--binary").arg(&program),
-        )?;
+        let mut dsops = Command::new(&program);
+        dsops.args(["sbom", "check", "--ntia"]).arg(list).arg("--binary").arg(&program);
+        process::output(dsops.arg("--lockfile").arg(source.join("Cargo.lock")))?;
     }
     Ok(())
 }
