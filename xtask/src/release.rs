@@ -73,7 +73,6 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     // From here on it is as for anybody: only the root of trust is left of the services.
     drop(services);
     verify::verify(&release, &signer, Some(&root))?;
-    push::rehearse(&release, &signer, &root)?;
     dist::print(&release)?;
     println!("the whole way: {:.0} s", start.elapsed().as_secs_f64());
     if !dry_run {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::folder::{self, BUNDLE, Folder, PROVENANCE};
 use super::image::{self, INDEX_TYPE, MANIFEST_TYPE};
-use super::verify::{Program, Signer};
+use super::verify::Program;
 use crate::process;
 
 /// What a bundle is called in a registry.
@@ -49,7 +49,7 @@ pub fn run(release: &Folder, name: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// It is not what was pushed, or does not verify.
-pub fn rehearse(release: &Folder, signer: &Signer, root: &Path) -> anyhow::Result<()> {
+pub fn rehearse(release: &Folder, program: &Program) -> anyhow::Result<()> {
     let Some(registry) = process::on_path("docker-registry") else {
         process::report_part_not_run("registry", "docker-registry is not installed");
         return Ok(());
@@ -58,7 +58,6 @@ pub fn rehearse(release: &Folder, signer: &Signer, root: &Path) -> anyhow::Resul
         process::report_part_not_run("registry", "skopeo is not installed");
         return Ok(());
     }
-    let program = Program::new(&release.program(), &signer.policy(), Some(root))?;
     let scratch = tempfile::tempdir().context("cannot make a folder")?;
     let layout = Layout::of(release, &scratch.path().join("layout"))?;
     let registry = Registry::start(&registry, scratch.path())?;
@@ -150,10 +149,13 @@ impl Layout {
     /// Copies the evidence, then the image: it is never there without.
     fn push(&self, name: &str, options: &[&str]) -> anyhow::Result<()> {
         let layout = self.folder.display();
-        for tag in [&fallback_tag(&self.digest), &self.version] {
+        for (tag, exact) in [(&fallback_tag(&self.digest), false), (&self.version, true)] {
             process::run(
                 skopeo()
-                    .args(["copy", "--quiet", "--all", "--preserve-digests"])
+                    .args(["copy", "--quiet", "--all"])
+                    // Older versions cannot copy an index unchanged: `artifactType` is lost there. The
+                    // manifests of the pieces say it too, and those are copied as they are.
+                    .args(exact.then_some("--preserve-digests"))
                     .args(options)
                     .arg(format!("oci:{layout}:{tag}"))
                     .arg(format!("docker://{name}:{tag}")),

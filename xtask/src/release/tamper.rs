@@ -114,7 +114,8 @@ fn cases(release: &Folder, signer: &Signer) -> anyhow::Result<Vec<Case>> {
     for name in &described {
         of_sboms(&mut cases, name);
     }
-    of_all(&mut cases, &all, &described);
+    let components = folder::name_of(&release.image_components());
+    of_all(&mut cases, &all, &described, &components);
     of_signers(&mut cases, &all, signer);
     Ok(cases)
 }
@@ -176,7 +177,7 @@ fn of_sboms(cases: &mut Vec<Case>, name: &str) {
 }
 
 /// The release as a whole.
-fn of_all(cases: &mut Vec<Case>, all: &[String], described: &[String]) {
+fn of_all(cases: &mut Vec<Case>, all: &[String], described: &[String], components: &str) {
     let as_it_is = |name: &String| (name.clone(), Content::Of(name.clone()));
     let mut add = |what: &str, files: Vec<(String, Content)>, codes| {
         let more = ["--require", "checksums,provenance,sbom"].map(str::to_owned).to_vec();
@@ -190,8 +191,10 @@ fn of_all(cases: &mut Vec<Case>, all: &[String], described: &[String]) {
         all.iter().filter(|name| !gone(name)).map(as_it_is).collect()
     };
     for name in described {
+        // The image has a statement of its components besides.
         let is_sbom = |file: &str| {
-            SBOMS.iter().any(|(ending, _)| file.starts_with(&format!("{name}{ending}")))
+            file == components
+                || SBOMS.iter().any(|(ending, _)| file.starts_with(&format!("{name}{ending}")))
         };
         add(&format!("no list of components of {name}"), without(&is_sbom), UNDECIDED);
         let is_provenance = |file: &str| file == format!("{name}{PROVENANCE}");

@@ -15,7 +15,7 @@ use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
 use super::folder::{self, Folder};
-use super::{guide, peers, tag, tamper};
+use super::{guide, peers, push, tag, tamper};
 use crate::workspace;
 
 /// How often the time of verifying all is taken; the shortest counts.
@@ -80,7 +80,8 @@ pub fn verify(release: &Folder, signer: &Signer, root: Option<&Path>) -> anyhow:
         GOAL.as_millis(),
     );
     tamper::matrix(&program, release, signer)?;
-    peers::judge(release, signer, root)
+    peers::judge(release, signer, root)?;
+    push::rehearse(release, &program)
 }
 
 /// Who signs releases: a workflow at a tag.
