@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::encoding::base64;
+use crate::encoding::{base64, unbase64};
 
 /// A signed file or statement, as JSON in one line by [`fmt::Display`].
 ///
@@ -44,6 +44,18 @@ impl Bundle {
             kind: content,
         });
         Self { json }
+    }
+
+    /// What kind of content it has, as annotations of cosign name it.
+    pub(crate) fn content(&self) -> &'static str {
+        if self.json["dsseEnvelope"].is_object() { "dsse-envelope" } else { "message-signature" }
+    }
+
+    /// What its statement says, if it holds one.
+    pub(crate) fn predicate_type(&self) -> Option<String> {
+        let payload = unbase64(self.json["dsseEnvelope"]["payload"].as_str()?)?;
+        let statement: Value = serde_json::from_slice(&payload).ok()?;
+        Some(statement["predicateType"].as_str()?.to_owned())
     }
 }
 

@@ -32,6 +32,7 @@ mod encoding;
 mod error;
 mod key;
 mod keyless;
+pub mod oci;
 mod provenance;
 mod sbom;
 mod signer;

@@ -135,3 +135,42 @@ fn an_image_that_skopeo_pushed() {
     }
     println!("skopeo and docker-registry: good, another signer, a changed manifest");
 }
+
+#[test]
+#[cfg(feature = "sign")]
+fn what_we_attach_to_an_image_in_their_registry() {
+    let (Some(registry), Some(skopeo)) =
+        (program("DSOPS_TEST_REGISTRY"), program("DSOPS_TEST_SKOPEO"))
+    else {
+        return;
+    };
+    let project = Project::empty();
+    let ours = ImageRegistry::start(Referrers::Api, Door::Open);
+    let image = ours.push_image("app", Some("v1"), b"the program");
+    let tag = json!({ "org.opencontainers.image.ref.name": "v1" });
+    ours.save("app", &[("v1", tag)], &project.path("layout")).unwrap();
+    let theirs = Theirs::start(&registry, &project);
+    let name = format!("{}/app@{image}", theirs.address);
+    let output = Command::new(&skopeo)
+        .args(["--insecure-policy", "copy", "--quiet", "--preserve-digests"])
+        .args(["--dest-tls-verify=false", "oci:layout:v1"])
+        .arg(format!("docker://{}/app:v1", theirs.address))
+        .current_dir(project.folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+
+    let ok = |args: &[&str]| {
+        let output = project.run(args);
+        assert_eq!(code(&output), 0, "{args:?}: {}", shown(&output));
+    };
+    ok(&["sign", "keygen", "--output", "k", "--no-passphrase"]);
+    // This registry has no list of referrers: it is under a tag, and the second is added to the first.
+    ok(&["sign", &name, "--key", "k.key"]);
+    let source = ["--source-uri", "git+https://github.com/octo/demo@refs/tags/v1"];
+    let commit = ["--source-digest", "0123456789abcdef0123456789abcdef01234567"];
+    ok(&[&["attest", "provenance", &name, "--key", "k.key"], &source[..], &commit].concat());
+    let key = ["--key", "k.pub", "--keys-without-log", "--require", "provenance"];
+    ok(&[&["verify", &name, "--online"], &key[..]].concat());
+    println!("docker-registry: a signature and provenance, attached by digest");
+}

@@ -280,7 +280,7 @@ fn provenance_says_what_it_was_told_and_no_more() {
     let short = ["app", "--source-uri", "git+https://x.test/y", "--source-digest", "0123"];
     for (args, wanted) in [
         (&["app"][..], 2),
-        (&[digest.as_str(), SOURCE[0], SOURCE[1], SOURCE[2], SOURCE[3]], 2),
+        (&["x@sha256:0", SOURCE[0], SOURCE[1], SOURCE[2], SOURCE[3]], 4),
         (&["app", "--source-uri", "git+https://x.test/y"], 2),
         (&short, 2),
         (&["app", "--builder-id", "me", SOURCE[0], SOURCE[1], SOURCE[2], SOURCE[3]], 3),

@@ -193,7 +193,47 @@ impl Shared {
         if let Some(refusal) = self.refusal(request) {
             return refusal;
         }
-        self.find(request).unwrap_or_else(|| HttpAnswer::new(404, r#"{"errors":[]}"#))
+        let answer = match request.method.as_str() {
+            "GET" | "HEAD" => self.find(request),
+            _ => self.keep(request),
+        };
+        answer.unwrap_or_else(|| HttpAnswer::new(404, r#"{"errors":[]}"#))
+    }
+
+    /// Takes in what is pushed: a blob in two steps, a manifest in one.
+    fn keep(&self, request: &HttpRequest) -> Option<HttpAnswer> {
+        let path = request.path().strip_prefix("/v2/")?;
+        let refused = || Some(HttpAnswer::new(400, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#));
+        let own = digest(&request.body);
+        if let Some((repository, _)) = path.split_once("/blobs/uploads/") {
+            if request.method == "POST" {
+                let to = format!("/v2/{repository}/blobs/uploads/1?state=begun");
+                return Some(HttpAnswer::new(202, "").with("location", to));
+            }
+            let is_begun = request.query("state") == Some("begun");
+            if !is_begun || request.query("digest") != Some(&own) {
+                return refused();
+            }
+            self.content().blobs.insert(own, request.body.clone());
+            return Some(HttpAnswer::new(201, ""));
+        }
+        let (repository, name) = path.split_once("/manifests/")?;
+        if name.contains(':') && name != own {
+            return refused();
+        }
+        let media_type = request.header("content-type")?.to_owned();
+        let document: Value = serde_json::from_slice(&request.body).ok()?;
+        let mut content = self.content();
+        if !name.contains(':') {
+            content.tags.insert((repository.to_owned(), name.to_owned()), own.clone());
+        }
+        let stored = Stored { media_type, bytes: request.body.clone() };
+        content.manifests.insert((repository.to_owned(), own), stored);
+        let answer = HttpAnswer::new(201, "");
+        Some(match document["subject"]["digest"].as_str() {
+            Some(subject) if self.referrers != Referrers::Tag => answer.with("oci-subject", subject),
+            _ => answer,
+        })
     }
 
     fn find(&self, request: &HttpRequest) -> Option<HttpAnswer> {
@@ -275,8 +315,13 @@ impl Shared {
             Door::Basic(both) => {
                 (format!("Basic {}", base64(both.as_bytes())), "Basic realm=\"images\"".to_owned())
             }
+            // Who may push may pull.
+            Door::Token(_) | Door::Refresh(_) if brought == Some("Bearer push-token") => return None,
             Door::Token(_) | Door::Refresh(_) => (
-                "Bearer pull-token".to_owned(),
+                match request.method.as_str() {
+                    "GET" | "HEAD" => "Bearer pull-token".to_owned(),
+                    _ => "Bearer push-token".to_owned(),
+                },
                 format!(
                     "Bearer realm=\"http://{host}/token\",service=\"images\",scope=\"repository:x:pull,push\""
                 ),
@@ -301,7 +346,10 @@ impl Shared {
             Door::Open | Door::Basic(_) => false,
         };
         if is_known {
-            HttpAnswer::new(200, r#"{"token":"pull-token"}"#)
+            let scope = request.query("scope").map(str::to_owned);
+            let scope = scope.unwrap_or_else(|| String::from_utf8_lossy(&request.body).into_owned());
+            let kind = if scope.contains("push") { "push" } else { "pull" };
+            HttpAnswer::new(200, format!(r#"{{"token":"{kind}-token"}}"#))
         } else {
             HttpAnswer::new(401, "{}")
         }

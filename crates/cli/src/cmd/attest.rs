@@ -8,11 +8,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use dsops_attest::Statement;
-use serde_json::json;
+use dsops_attest::{Error, Statement, Subject};
+use serde_json::{Value, json};
 
 use super::sign::print_json;
-use super::signing::{By, Outputs};
+use super::signing::{By, Outputs, Where, failed, with_image};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::Failure;
@@ -45,31 +45,47 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     }
 }
 
-/// Signs a statement, verifies it, writes it.
+/// Makes a statement about what the words stand for, signs and verifies it; writes it, or keeps it with
+/// the image that it is about.
 fn publish(
     cx: &Context,
+    words: &[OsString],
     by: &By,
     outputs: &Outputs,
-    subjects: &Subjects,
     ending: &str,
-    statement: &Statement,
+    make: impl Fn(&[Subject]) -> Result<Statement, Error>,
 ) -> Result<Exit, Failure> {
-    let target = target(outputs.output.as_ref(), subjects, ending)?;
+    let make = |subjects: &[Subject]| make(subjects).map_err(|error| failed(&error, None));
+    // What is to be written needs no registry: its digest says enough.
+    if outputs.output.is_none()
+        && let [word] = words
+        && let Some(place) = Where::of(word)?
+    {
+        return with_image(cx, &place, &by.network(), |target| {
+            let statement = make(&[Subject::sha256(target.name.as_str(), &target.image.sha256)])?;
+            let subjects = [(target.name.clone(), target.image.sha256)];
+            let (bundle, signer) = by.prepare(cx)?.sign_statement(&statement, &subjects)?;
+            target.attach(&bundle)?;
+            let one = json!({ "subjects": [target.shown()], "signer": signer.json() });
+            tell(cx, format!("signed {}: with {}", signer.text(), target.shown()), one)
+        });
+    }
+    let subjects = Subjects::read(words)?;
+    let statement = make(&subjects.list())?;
+    let target = target(outputs.output.as_ref(), &subjects, ending)?;
     outputs.check(std::slice::from_ref(&target))?;
-    let prepared = by.prepare(cx)?;
-    let mut signed = prepared.sign(
-        &[statement],
-        |signer, statement| signer.sign_statement(statement),
-        |check, _, bundle| check.of_statement(&subjects.digests(), bundle),
-    )?;
-    let (bundle, by) = signed.pop().expect("one statement was signed");
-    outputs.write(&target, &bundle)?;
-    cx.ui.note(format!("signed {}: {}", by.text(), target.display()));
+    let (bundle, signer) = by.prepare(cx)?.sign_statement(&statement, &subjects.digests())?;
+    outputs.write(&target, &bundle.to_string())?;
+    let names: Vec<String> = subjects.digests().into_iter().map(|(name, _)| name).collect();
+    let path = target.to_string_lossy();
+    let one = json!({ "subjects": names, "bundle": path, "signer": signer.json() });
+    tell(cx, format!("signed {}: {}", signer.text(), target.display()), one)
+}
+
+fn tell(cx: &Context, text: String, json: Value) -> Result<Exit, Failure> {
+    cx.ui.note(text);
     if cx.ui.json {
-        let names: Vec<String> = subjects.digests().into_iter().map(|(name, _)| name).collect();
-        let bundle = target.to_string_lossy();
-        let one = json!({ "subjects": names, "bundle": bundle, "signer": by.json() });
-        print_json("attested", &[one])?;
+        print_json("attested", &[json])?;
     }
     Ok(Exit::Ok)
 }

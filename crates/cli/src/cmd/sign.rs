@@ -1,4 +1,4 @@
-//! `dsops sign`: signs files, with a key or keyless, and makes keys.
+//! `dsops sign`: signs files and images, with a key or keyless, and makes keys.
 
 mod keygen;
 
@@ -7,10 +7,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueHint};
-use dsops_attest::Error;
+use dsops_attest::{Bundle, Error};
 use serde_json::{Value, json};
 
-use super::signing::{By, Outputs, Prepared, beside};
+use super::signing::{By, Outputs, Prepared, SignedBy, Where, beside, with_image};
 use super::verify::files;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -26,10 +26,13 @@ const EXAMPLES: &str = "\
 Examples:
   dsops sign app.tar.gz SHA256SUMS --key release.key
   dsops sign app.tar.gz --identity-token-file token
+  dsops sign ghcr.io/acme/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --key release.key
+  dsops sign oci:layout:v1.2.3 --key release.key
   dsops sign keygen --output release
 
 A bundle `FILE.sigstore.json` is written beside each file, once all of them are verified: `dsops verify`,
-cosign and other Sigstore clients find it there. Keyless signatures are in a public log for ever, with
+cosign and other Sigstore clients find it there. That of an image is kept with it, as its referrer; an
+image in a registry is named by its digest. Keyless signatures are in a public log for ever, with
 the name of who signed. A file that is called like the command is `./keygen`.";
 
 /// What `dsops sign` takes.
@@ -38,7 +41,7 @@ the name of who signed. A file that is called like the command is `./keygen`.";
 pub struct Args {
     #[command(subcommand)]
     pub action: Option<Action>,
-    /// Files to sign
+    /// Files to sign; images (a layout, HOST/NAME@sha256:…)
     #[arg(value_name = "FILES", value_hint = ValueHint::FilePath, required = true)]
     pub files: Vec<OsString>,
     #[command(flatten)]
@@ -62,6 +65,11 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     if let Some(Action::Keygen(args)) = &args.action {
         return keygen::run(cx, args);
     }
+    let images = args.files.iter().map(|word| Where::of(word)).collect::<Result<Vec<_>, _>>()?;
+    if images.iter().any(Option::is_some) {
+        let all: Option<Vec<Where>> = images.into_iter().collect();
+        return sign_images(cx, args, &all.ok_or_else(mixed)?);
+    }
     let paths: Vec<PathBuf> = args.files.iter().map(PathBuf::from).collect();
     let targets = match (&args.outputs.output, paths.as_slice()) {
         (None, _) => paths.iter().map(|path| beside(path, ENDING)).collect(),
@@ -82,7 +90,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let signed = sign(&prepared, &paths)?;
     let mut list = Vec::new();
     for ((path, target), (bundle, by)) in paths.iter().zip(&targets).zip(signed) {
-        args.outputs.write(target, &bundle)?;
+        args.outputs.write(target, &bundle.to_string())?;
         cx.ui.note(format!("signed {} {}: {}", path.display(), by.text(), target.display()));
         list.push(json!({
             "file": path.to_string_lossy(),
@@ -96,10 +104,41 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn sign(
-    prepared: &Prepared,
-    paths: &[PathBuf],
-) -> Result<Vec<(String, super::signing::SignedBy)>, Failure> {
+/// Signs images, and keeps the bundles with them.
+fn sign_images(cx: &Context, args: &Args, places: &[Where]) -> Result<Exit, Failure> {
+    if args.outputs.output.is_some() {
+        return Err(Failure::usage(
+            "the signature of an image is kept with the image",
+            "leave `--output` out",
+        ));
+    }
+    let prepared = args.by.prepare(cx)?;
+    let mut list = Vec::new();
+    for place in places {
+        with_image(cx, place, &args.by.network(), |target| {
+            let statement = target.signature()?;
+            let subjects = [(target.name.clone(), target.image.sha256)];
+            let (bundle, by) = prepared.sign_statement(&statement, &subjects)?;
+            target.attach(&bundle)?;
+            cx.ui.note(format!("signed {} {}", target.shown(), by.text()));
+            list.push(json!({ "image": target.shown(), "signer": by.json() }));
+            Ok(())
+        })?;
+    }
+    if cx.ui.json {
+        print_json("signed", &list)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn mixed() -> Failure {
+    Failure::usage(
+        "these are files and images",
+        "sign images in a call of their own; a file that is called like one is `./NAME`",
+    )
+}
+
+fn sign(prepared: &Prepared, paths: &[PathBuf]) -> Result<Vec<(Bundle, SignedBy)>, Failure> {
     prepared.sign(
         paths,
         |signer, path| signer.sign_artifact(&mut open(path).map_err(Error::Read)?),

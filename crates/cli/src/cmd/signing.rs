@@ -1,6 +1,7 @@
 //! What `sign` and `attest` share: who signs, and bundles that are verified before they are written.
 
 mod identity;
+mod images;
 mod output;
 mod own_check;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 use clap::ValueHint;
 use dsops_attest::{
     Algorithm, Bundle, Error, KEY_FILE_LIMIT_BYTES, KeyFile, Keyless, Services, Signer, SigningKey,
+    Statement,
 };
 use dsops_resolver::Environment as _;
 use dsops_secure_mem::SecretBytes;
@@ -22,6 +24,7 @@ use crate::env_vars;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
 
+pub use images::{Where, with_image};
 pub use output::{Outputs, beside};
 pub use own_check::{OwnCheck, SignedBy};
 
@@ -49,6 +52,10 @@ pub struct By {
     /// Believe services by the authorities in this file too (PEM)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub ca_file: Option<OsString>,
+    /// A host that a registry names for tokens and that may see its credentials, though it is
+    /// neither above nor below the registry's own
+    #[arg(long, value_name = "HOST")]
+    pub token_host: Vec<String>,
 }
 
 /// What [`By`] means, before anything is asked.
@@ -61,6 +68,12 @@ pub struct Prepared {
 }
 
 impl By {
+    /// How registries are asked.
+    pub fn network(&self) -> online::Flags {
+        let (ca_file, token_host) = (self.ca_file.clone(), self.token_host.clone());
+        online::Flags { online: true, offline: false, ca_file, token_host }
+    }
+
     /// Reads the key and all other files; gets an identity token.
     ///
     /// # Errors
@@ -87,6 +100,23 @@ impl By {
 }
 
 impl Prepared {
+    /// Signs one statement about these, and verifies it.
+    ///
+    /// # Errors
+    /// It cannot be signed, or does not verify.
+    pub fn sign_statement(
+        &self,
+        statement: &Statement,
+        subjects: &[(String, [u8; 32])],
+    ) -> Result<(Bundle, SignedBy), Failure> {
+        let mut signed = self.sign(
+            &[statement],
+            |signer, statement| signer.sign_statement(statement),
+            |check, _, bundle| check.of_statement(subjects, bundle),
+        )?;
+        Ok(signed.pop().expect("one statement was signed"))
+    }
+
     /// Whether the content itself is signed, and not its digest.
     pub fn signs_content(&self) -> bool {
         self.key.as_ref().is_some_and(|key| key.algorithm() == Algorithm::Ed25519)
@@ -101,7 +131,7 @@ impl Prepared {
         what: &[T],
         sign: impl Fn(&Signer<'_>, &T) -> Result<Bundle, Error> + Sync,
         verify: impl Fn(&OwnCheck, &T, &str) -> Result<SignedBy, Failure> + Sync,
-    ) -> Result<Vec<(String, SignedBy)>, Failure> {
+    ) -> Result<Vec<(Bundle, SignedBy)>, Failure> {
         let session;
         let signer = match (&self.key, &self.services, &self.token) {
             (Some(key), None, _) => Signer::Key(key),
@@ -113,8 +143,8 @@ impl Prepared {
             (None, ..) => unreachable!("without a key there are services and a token"),
         };
         let one = |each: &T| {
-            let bundle = sign(&signer, each).map_err(|error| failed(&error, None))?.to_string();
-            let by = verify(&self.check, each, &bundle)?;
+            let bundle = sign(&signer, each).map_err(|error| failed(&error, None))?;
+            let by = verify(&self.check, each, &bundle.to_string())?;
             Ok((bundle, by))
         };
         // Services take their time; the order of the results is that of the input.

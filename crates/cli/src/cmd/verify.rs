@@ -5,7 +5,7 @@ mod demands;
 mod digest;
 mod explain;
 pub mod files;
-mod images;
+pub mod images;
 mod inputs;
 pub mod json;
 pub mod online;

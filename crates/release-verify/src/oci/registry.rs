@@ -1,14 +1,15 @@
-//! Images in a registry: read only (OCI distribution specification 1.1).
+//! Images in a registry (OCI distribution specification 1.1).
 
 mod challenge;
 mod login;
+mod push;
 mod token;
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use dsops_secure_mem::SecretBytes;
-use dsops_transport::{Client, Redirects, Response, Url};
+use dsops_transport::{Client, Redirects, Request, Response, Url};
 
 use super::manifest::{
     DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Document, MANIFEST_LIMIT_BYTES, OCI_INDEX,
@@ -35,6 +36,16 @@ enum Access {
     Basic(SecretBytes),
     /// By a token.
     Bearer(SecretBytes),
+}
+
+impl Access {
+    fn show<'r>(&self, request: Request<'r>) -> Result<Request<'r>, OciError> {
+        Ok(match self {
+            Self::Anonymous => request,
+            Self::Bearer(token) => request.bearer(token)?,
+            Self::Basic(both) => request.basic(both)?,
+        })
+    }
 }
 
 /// One page of a list of referrers.
@@ -140,17 +151,29 @@ impl<'a> Registry<'a> {
         Ok(Some(bytes))
     }
 
-    /// A `GET` with whatever access we have; when that is not enough, it is got and the request
-    /// made once more.
+    /// A `GET`, with whatever access is needed.
     fn get(&self, url: &Url, accept: &str, redirects: Redirects) -> Result<Response, OciError> {
-        let answer = self.get_as(url, accept, redirects, &self.access())?;
+        self.ask("pull", || {
+            let request = self.client.get(url).header("accept", accept)?;
+            Ok(request.redirects(redirects, BLOB_REDIRECTS))
+        })
+    }
+
+    /// A request with whatever access we have; when that is not enough, it is got for these actions
+    /// and the request made once more.
+    fn ask<'r>(
+        &'r self,
+        actions: &str,
+        make: impl Fn() -> Result<Request<'r>, OciError>,
+    ) -> Result<Response, OciError> {
+        let answer = self.access().show(make()?)?.send()?;
         // Only the registry may ask who we are, and say where to prove it: the server of a redirect
         // would name one of its own.
         if answer.status() != 401 || !answer.url().same_origin(&self.base) {
             return Ok(answer);
         }
-        let (access, withheld) = self.gain_access(&answer)?;
-        let answer = self.get_as(url, accept, redirects, &access)?;
+        let (access, withheld) = self.gain_access(&answer, actions)?;
+        let answer = access.show(make()?)?.send()?;
         if let Some(host) = withheld.filter(|_| matches!(answer.status(), 401 | 403)) {
             return Err(self.foreign(host));
         }
@@ -170,35 +193,23 @@ impl<'a> Registry<'a> {
         }
     }
 
-    fn get_as(
-        &self,
-        url: &Url,
-        accept: &str,
-        redirects: Redirects,
-        access: &Access,
-    ) -> Result<Response, OciError> {
-        let request = self.client.get(url).header("accept", accept)?;
-        let request = match access {
-            Access::Anonymous => request,
-            Access::Bearer(token) => request.bearer(token)?,
-            Access::Basic(both) => request.basic(both)?,
-        };
-        Ok(request.redirects(redirects, BLOB_REDIRECTS).send()?)
-    }
-
     /// What is good for the next request, and the host that was not shown our credentials.
-    fn gain_access(&self, answer: &Response) -> Result<(Access, Option<String>), OciError> {
+    fn gain_access(
+        &self,
+        answer: &Response,
+        actions: &str,
+    ) -> Result<(Access, Option<String>), OciError> {
         let challenges: Vec<Challenge> =
             answer.headers("www-authenticate").flat_map(Challenge::read_all).collect();
         let of = |scheme: &str| challenges.iter().find(|challenge| challenge.is(scheme));
         let login = self.login()?;
         if let Some(challenge) = of("bearer") {
-            let repository = self.reference.repository();
+            let scope = format!("repository:{}:{actions}", self.reference.repository());
             let realm = token::realm(challenge)?;
             let withheld = (login.is_some() && !self.may_see_credentials(&realm))
                 .then(|| realm.host().to_owned());
             let login = login.filter(|_| withheld.is_none());
-            return match token::fetch(self.client, challenge, &realm, repository, login.as_ref()) {
+            return match token::fetch(self.client, challenge, &realm, &scope, login.as_ref()) {
                 Ok(token) => Ok((Access::Bearer(token), withheld)),
                 Err(OciError::Transport(error)) if matches!(error.status(), Some(401 | 403)) => {
                     Err(withheld.map_or(error.into(), |host| self.foreign(host)))

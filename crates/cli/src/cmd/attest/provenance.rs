@@ -9,8 +9,7 @@ use dsops_attest::{BUILD_TYPE, Dependency, Provenance};
 use dsops_release_verify::Artifact;
 use dsops_resolver::Environment as _;
 
-use super::subjects::Subjects;
-use crate::cmd::signing::{By, Outputs, failed};
+use crate::cmd::signing::{By, Outputs};
 use crate::cmd::verify::files;
 use crate::context::Context;
 use crate::env_vars;
@@ -26,6 +25,7 @@ Examples:
   dsops attest provenance dist/app dist/app.tar.gz
   dsops attest provenance app --key release.key --source-uri git+https://example.com/app --source-digest 0123456789abcdef0123456789abcdef01234567 --material Cargo.lock --parameter target=x86_64-unknown-linux-musl
 
+A statement about an image is kept with it, unless `--output` names a file.
 In a job of GitHub Actions, builder, source and run are those of the job. What a build says about itself
 is SLSA build level 1, wherever it runs: nothing here makes it more.";
 
@@ -33,7 +33,7 @@ is SLSA build level 1, wherever it runs: nothing here makes it more.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Files, or `NAME@sha256:…`
+    /// Files, `NAME@sha256:…`, or one image
     #[arg(value_name = "SUBJECTS", value_hint = ValueHint::FilePath, required = true)]
     pub subjects: Vec<OsString>,
     /// Who built it (default: the workflow of the job, else a local build)
@@ -82,9 +82,9 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 /// What shall be said makes no sense, or cannot be signed.
 pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let provenance = provenance(cx, args)?;
-    let subjects = Subjects::read(&args.subjects)?;
-    let statement = provenance.statement(&subjects.list()).map_err(|error| failed(&error, None))?;
-    super::publish(cx, &args.by, &args.outputs, &subjects, ENDING, &statement)
+    super::publish(cx, &args.subjects, &args.by, &args.outputs, ENDING, |subjects| {
+        provenance.statement(subjects)
+    })
 }
 
 fn provenance(cx: &Context, args: &Args) -> Result<Provenance, Failure> {

@@ -5,8 +5,7 @@ use std::ffi::OsString;
 use clap::ValueHint;
 use dsops_attest::sbom_statement;
 
-use super::subjects::Subjects;
-use crate::cmd::signing::{By, Outputs, failed};
+use crate::cmd::signing::{By, Outputs};
 use crate::cmd::verify::files;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -28,7 +27,7 @@ The document, SPDX 2.x or CycloneDX in JSON, becomes a part of the statement.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Files, or `NAME@sha256:…`
+    /// Files, `NAME@sha256:…`, or one image
     #[arg(value_name = "SUBJECTS", value_hint = ValueHint::FilePath, required = true)]
     pub subjects: Vec<OsString>,
     /// The bill of materials
@@ -47,8 +46,7 @@ pub struct Args {
 pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let document = files::read(&args.sbom, SBOM_LIMIT_BYTES)
         .map_err(|error| Failure::new(Exit::Store, files::unreadable(&args.sbom, &error)))?;
-    let subjects = Subjects::read(&args.subjects)?;
-    let statement =
-        sbom_statement(&subjects.list(), &document).map_err(|error| failed(&error, None))?;
-    super::publish(cx, &args.by, &args.outputs, &subjects, ENDING, &statement)
+    super::publish(cx, &args.subjects, &args.by, &args.outputs, ENDING, |subjects| {
+        sbom_statement(subjects, &document)
+    })
 }

@@ -1,4 +1,4 @@
-//! Tokens for pulling (Docker Registry v2 authentication; OAuth 2 for identity tokens).
+//! Tokens for pulling and pushing (Docker Registry v2 authentication; OAuth 2 for identity tokens).
 
 use std::io::Write as _;
 
@@ -20,8 +20,8 @@ struct Answer<'a> {
     access_token: Option<&'a str>,
 }
 
-/// Asks the token server that a challenge names for a token that may pull from `repository`, and
-/// nothing else, whatever scope the challenge suggests.
+/// Asks the token server that a challenge names for a token of that scope, and nothing else, whatever
+/// scope the challenge suggests.
 ///
 /// # Security
 /// The registry chooses the server. Whether that may see its credentials is the caller's to decide;
@@ -30,13 +30,12 @@ pub(super) fn fetch(
     client: &Client,
     challenge: &Challenge,
     realm: &Url,
-    repository: &str,
+    scope: &str,
     login: Option<&Login>,
 ) -> Result<SecretBytes, OciError> {
     let service = challenge.parameter("service").unwrap_or_default();
-    let scope = format!("repository:{repository}:pull");
     let answer = if let Some(Login::IdentityToken(refresh)) = login {
-        let body = refresh_form(refresh, service, &scope)?;
+        let body = refresh_form(refresh, service, scope)?;
         client
             .post(realm)
             .idempotent(true)
