@@ -231,7 +231,9 @@ impl Shared {
         content.manifests.insert((repository.to_owned(), own), stored);
         let answer = HttpAnswer::new(201, "");
         Some(match document["subject"]["digest"].as_str() {
-            Some(subject) if self.referrers != Referrers::Tag => answer.with("oci-subject", subject),
+            Some(subject) if self.referrers != Referrers::Tag => {
+                answer.with("oci-subject", subject)
+            }
             _ => answer,
         })
     }
@@ -316,7 +318,9 @@ impl Shared {
                 (format!("Basic {}", base64(both.as_bytes())), "Basic realm=\"images\"".to_owned())
             }
             // Who may push may pull.
-            Door::Token(_) | Door::Refresh(_) if brought == Some("Bearer push-token") => return None,
+            Door::Token(_) | Door::Refresh(_) if brought == Some("Bearer push-token") => {
+                return None;
+            }
             Door::Token(_) | Door::Refresh(_) => (
                 match request.method.as_str() {
                     "GET" | "HEAD" => "Bearer pull-token".to_owned(),
@@ -347,7 +351,8 @@ impl Shared {
         };
         if is_known {
             let scope = request.query("scope").map(str::to_owned);
-            let scope = scope.unwrap_or_else(|| String::from_utf8_lossy(&request.body).into_owned());
+            let scope =
+                scope.unwrap_or_else(|| String::from_utf8_lossy(&request.body).into_owned());
             let kind = if scope.contains("push") { "push" } else { "pull" };
             HttpAnswer::new(200, format!(r#"{{"token":"{kind}-token"}}"#))
         } else {

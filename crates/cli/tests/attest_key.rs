@@ -1,15 +1,17 @@
 //! Bundles by a key: our own verifier takes them, and takes none that was changed.
 
-#![allow(clippy::unwrap_used)]
+#![cfg(feature = "sign")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
-mod common;
+mod judge;
 
-use common::{Trust, verify};
 use dsops_attest::{
     Algorithm, Dependency, Error, Provenance, Signer, SigningKey, Statement, Subject,
     sbom_statement,
 };
 use dsops_release_verify::statement::Provenance as Read;
+use dsops_testkit::sigstore::sha256;
+use judge::{Trust, verify};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -17,8 +19,7 @@ const FILE: &[u8] = b"the file";
 const BOTH: [Algorithm; 2] = [Algorithm::EcdsaP256, Algorithm::Ed25519];
 
 fn subject() -> Subject {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, FILE);
-    Subject::sha256("file", digest.as_ref().try_into().unwrap())
+    Subject::sha256("file", &sha256(FILE))
 }
 
 #[test]
@@ -129,13 +130,12 @@ fn statements_about_nothing_are_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever text stands in a statement, the verifier reads it back as it was.
     #[test]
     fn statements_survive(name in "\\PC{1,20}", parameter in "\\PC{0,20}", value: String) {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, FILE);
-        let subject = Subject::sha256(name.clone(), digest.as_ref().try_into().unwrap());
+        let subject = Subject::sha256(name.clone(), &sha256(FILE));
         let mut made = Provenance::local();
         made.parameters.insert(parameter.clone(), value.clone().into());
         let statement = made.statement(&[subject]).unwrap();

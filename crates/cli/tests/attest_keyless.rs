@@ -1,12 +1,12 @@
 //! Keyless signatures, by the stand-in's services on loopback: our own verifier takes them.
 
-#![allow(clippy::unwrap_used)]
+#![cfg(feature = "sign")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
-mod common;
+mod judge;
 
 use std::time::{Duration, SystemTime};
 
-use common::{Trust, verify};
 use dsops_attest::{
     Algorithm, Error, Keyless, Provenance, Services, Signer, SigningKey, Subject, github_token,
 };
@@ -15,6 +15,7 @@ use dsops_secure_mem::SecretBytes;
 use dsops_testkit::sigstore::{Services as StandIn, World, server, sha256};
 use dsops_testkit::{HttpAnswer, HttpServer};
 use dsops_transport::{Client, Retry};
+use judge::{Trust, verify};
 use serde_json::{Value, json};
 
 const FILE: &[u8] = b"the file";
