@@ -18,7 +18,7 @@ use super::cosign::scrypt_key;
 use super::{KeyError, in_own_frame};
 
 /// How many rounds of PBKDF2 are made at most.
-const ITERATION_LIMIT: u32 = 10_000_000;
+const ITERATION_LIMIT: u32 = 2_000_000;
 
 const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.12");
