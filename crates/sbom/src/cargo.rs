@@ -5,6 +5,7 @@
 
 mod graph;
 mod lock;
+mod tree;
 
 use std::ffi::OsString;
 use std::io::{self, Read as _};
@@ -145,7 +146,7 @@ impl From<JsonError> for CargoError {
 /// [`CargoError`] says why there is none.
 ///
 /// # Security
-/// Runs `cargo metadata` there: cargo obeys the configuration of that folder, and may download crates
+/// Runs `cargo metadata` and `cargo tree` there: cargo obeys the configuration of that folder, and may download crates
 /// unless told not to. It builds nothing.
 pub fn generate(path: &Path, options: &Options) -> Result<Document, CargoError> {
     let manifest = if path.is_dir() { path.join("Cargo.toml") } else { path.to_path_buf() };
@@ -155,7 +156,7 @@ pub fn generate(path: &Path, options: &Options) -> Result<Document, CargoError> 
     };
     let members = run(options, &manifest, &["--no-deps".into()])?;
     let own = graph::manifest_of(&members, options, &manifest)?;
-    let mut words: Vec<OsString> = vec!["--filter-platform".into(), target.into()];
+    let mut words: Vec<OsString> = Vec::new();
     for (flag, given) in [
         ("--all-features", options.all_features),
         ("--no-default-features", options.no_default_features),
@@ -167,13 +168,17 @@ pub fn generate(path: &Path, options: &Options) -> Result<Document, CargoError> 
     if !options.features.is_empty() {
         words.extend(["--features".into(), options.features.join(",").into()]);
     }
-    let metadata = run(options, &own, &words)?;
+    let platform = |flag: &str| [flag.into(), OsString::from(&target)];
+    let metadata = run(options, &own, &[&words[..], &platform("--filter-platform")[..]].concat())?;
+    let tree = tree(options, &own, &[&words[..], &platform("--target")[..]].concat())?;
     let path = graph::workspace_root(&metadata)?.join("Cargo.lock");
     let lockfile = read_lock(&path).map_err(|source| CargoError::ReadLock { path, source })?;
-    from_metadata(&metadata, &lockfile, &own, options)
+    let mut document = from_metadata(&metadata, &lockfile, &own, options)?;
+    tree::keep(&mut document, &tree::read(&String::from_utf8_lossy(&tree)));
+    Ok(document)
 }
 
-/// The same from what `cargo metadata --format-version 1` printed for the manifest at `own`, and the bytes of
+/// A document from what `cargo metadata --format-version 1` printed for the manifest at `own`, and the bytes of
 /// `Cargo.lock`.
 ///
 /// # Errors
@@ -202,6 +207,17 @@ fn host(options: &Options) -> Result<String, CargoError> {
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     let unknown = || CargoError::Failed { message: "it does not say its host".to_owned() };
     host.map(|host| host.trim().to_owned()).ok_or_else(unknown)
+}
+
+fn tree(options: &Options, manifest: &Path, words: &[OsString]) -> Result<Vec<u8>, CargoError> {
+    let mut command = Command::new(&options.cargo);
+    command.args(["tree", "--locked", "--color", "never", "--prefix", "none", "--format", "{p}"]);
+    command.args(["--edges", "normal,build"]);
+    if options.offline {
+        command.arg("--offline");
+    }
+    command.arg("--manifest-path").arg(manifest).args(words);
+    output(&mut command, options)
 }
 
 fn run(options: &Options, manifest: &Path, words: &[OsString]) -> Result<Vec<u8>, CargoError> {

@@ -43,16 +43,24 @@ fn workspace(folder: &Path) {
     fs::write(folder.join("app/src/main.rs"), "fn main() {}").unwrap();
     fs::write(folder.join("app/build.rs"), "fn main() { panic!(\"this must not run\") }").unwrap();
     member("own_macro", "[lib]\nproc-macro = true\n");
-    for name in ["extra", "helper", "maker", "tester"] {
+    for name in ["extra", "maker"] {
         member(name, "");
     }
+    // What tests ask of a dependency is not built into the program.
+    let optional = "[dependencies]\nextra = { path = \"../extra\", optional = true }\n\
+        [features]\nfull = [\"dep:extra\"]\n";
+    member("helper", optional);
+    member("tester", "[dependencies]\nhelper = { path = \"../helper\", features = [\"full\"] }\n");
     let lock: Vec<String> = all
         .iter()
         .map(|name| {
-            let needs = if *name == "app" {
-                "dependencies = [\n \"extra\",\n \"helper\",\n \"maker\",\n \"own_macro\",\n \"tester\",\n]\n"
-            } else {
-                ""
+            let needs = match *name {
+                "app" => {
+                    "dependencies = [\n \"extra\",\n \"helper\",\n \"maker\",\n \"own_macro\",\n \"tester\",\n]\n"
+                }
+                "helper" => "dependencies = [\n \"extra\",\n]\n",
+                "tester" => "dependencies = [\n \"helper\",\n]\n",
+                _ => "",
             };
             format!("[[package]]\nname = \"{name}\"\nversion = \"0.1.0\"\n{needs}")
         })

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use serde_json::Value;
 
 use super::folder::{self, Folder, SBOMS};
 use super::{build, dist};
@@ -53,7 +54,42 @@ pub fn make(source: &Path, release: &Folder) -> anyhow::Result<()> {
         let list = folder::with_ending(&program, ending);
         let mut dsops = Command::new(&program);
         dsops.args(["sbom", "check", "--ntia"]).arg(list).arg("--binary").arg(&program);
-        process::output(dsops.arg("--lockfile").arg(source.join("Cargo.lock")))?;
+        dsops.arg("--lockfile").arg(source.join("Cargo.lock")).arg("--json");
+        is_exact(&process::output(&mut dsops)?)?;
     }
     Ok(())
+}
+
+/// Makes sure that a list and the binary name the same crates: one that is listed and was not linked
+/// is only a warning to the program, and here the list is ours.
+fn is_exact(report: &str) -> anyhow::Result<()> {
+    let report: Value = serde_json::from_str(report).context("the program wrote no JSON")?;
+    let findings = report["findings"].as_array().context("the report has no findings")?;
+    let of_binary: Vec<&Value> =
+        findings.iter().filter(|finding| finding["code"] == "sbom/binary").collect();
+    if of_binary.is_empty() || of_binary.iter().any(|finding| finding["state"] != "passed") {
+        bail!("list and binary do not name the same crates: {of_binary:?}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_crate_more_than_in_the_binary_is_one_too_many() {
+        let report = |findings: Value| json!({ "findings": findings }).to_string();
+        is_exact(&report(json!([{ "code": "sbom/binary", "state": "passed" }]))).unwrap();
+        for bad in [
+            json!([]),
+            json!([{ "code": "sbom/binary", "state": "warning" }]),
+            json!([{ "code": "sbom/binary", "state": "failed" }]),
+        ] {
+            assert!(is_exact(&report(bad)).is_err());
+        }
+        assert!(is_exact("").is_err());
+    }
 }
