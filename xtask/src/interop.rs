@@ -57,7 +57,13 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     cargo.args(tests.iter().flat_map(|test| ["--test", test]));
     // Without this a test that says "not run" would look like a pass.
     cargo.args(["--", "--show-output"]);
-    for packages in [tools::packages::READERS, tools::packages::SIGSTORE, tools::packages::MOTO] {
+    let all = [
+        tools::packages::READERS,
+        tools::packages::SBOM,
+        tools::packages::SIGSTORE,
+        tools::packages::MOTO,
+    ];
+    for packages in all {
         match packages.install() {
             Ok(folder) => drop(cargo.env(packages.variable, folder)),
             Err(error) => process::report_part_not_run(packages.name, tools::reason(&error)),

@@ -24,6 +24,9 @@ fn every_documented_behaviour() {
     if !cfg!(feature = "verify") {
         cases.skip("tests/cmd/verify*.trycmd");
     }
+    if !cfg!(feature = "sbom") {
+        cases.skip("tests/cmd/sbom*.trycmd");
+    }
     cases
         // What the machine that runs the tests has set must not matter.
         .env("DSOPS_CONFIG", "")

@@ -27,7 +27,7 @@ fn the_library_guide_shows_the_programs_as_they_are() {
         assert!(program == file, "docs/library.md differs from crates/{name}");
         shown.push(name.split('/').next().unwrap());
     }
-    assert_eq!(shown, ["secure-mem", "formats", "resolver", "stores", "execenv", "attest"]);
+    assert_eq!(shown, ["secure-mem", "formats", "resolver", "stores", "execenv", "attest", "sbom"]);
     assert_eq!(guide.matches("```rust").count(), shown.len(), "no program goes unchecked");
 }
 

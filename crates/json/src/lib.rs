@@ -20,7 +20,7 @@
 //! # Ok::<(), dsops_json::JsonError>(())
 //! ```
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use base64ct::{Base64, Encoding as _};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -150,7 +150,10 @@ impl Json {
             Self::Integer(number) => out.push_str(&number.to_string()),
             // What JSON has no number for is nothing, as in JavaScript.
             Self::Number(number) if !number.is_finite() => out.push_str("null"),
-            Self::Number(number) => out.push_str(&format!("{number:?}")),
+            Self::Number(number) => {
+                // Writing to a `String` cannot fail.
+                let _ = write!(out, "{number:?}");
+            }
             Self::Text(text) => quote(out, text),
             Self::List(values) => block(out, depth, ['[', ']'], values, |out, value| {
                 value.write(out, depth + 1);

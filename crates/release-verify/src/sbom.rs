@@ -143,7 +143,7 @@ impl Sbom {
                 described.push(index);
             }
         }
-        Self { components, described, reading }
+        Self { reading, components, described }
     }
 
     /// What the document says.

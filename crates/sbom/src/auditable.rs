@@ -174,7 +174,7 @@ impl LinkedCrates {
     /// The list as a document, without date and creators. A list says neither checksums nor licences.
     pub fn document(&self) -> Document {
         let mut document = Document::default();
-        let mut taken = BTreeSet::new();
+        let mut taken = BTreeMap::new();
         let ids: Vec<String> =
             self.0.iter().map(|one| unique_id(&one.name, &one.version, &mut taken)).collect();
         for (one, id) in self.0.iter().zip(&ids) {

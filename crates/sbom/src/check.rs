@@ -161,6 +161,7 @@ pub fn minimum_elements(document: &Document) -> Vec<String> {
 pub fn check_lockfile(document: &Document, lockfile: &crate::cargo::Lockfile) -> Vec<Problem> {
     let (mut unlocked, mut other, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     let mut listed = BTreeSet::new();
+    let subjects: BTreeSet<&str> = document.subjects().map(|one| one.id.as_str()).collect();
     for package in &document.packages {
         let Some((name, version)) = package.purl.as_deref().and_then(crate::crate_of_purl) else {
             continue;
@@ -176,7 +177,7 @@ pub fn check_lockfile(document: &Document, lockfile: &crate::cargo::Lockfile) ->
             match own {
                 // The subject's is that of the file it was built into.
                 None => bare.push(label(package)),
-                Some(_) if document.described.contains(&package.id) => {}
+                Some(_) if subjects.contains(package.id.as_str()) => {}
                 Some(_) if sums.any(|sum| same(&sum)) => {}
                 Some(_) => other.push(label(package)),
             }

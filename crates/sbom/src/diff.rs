@@ -1,5 +1,6 @@
 //! What is different between two documents.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Document, License, Package, Relation};
@@ -85,15 +86,23 @@ pub fn diff(first: &Document, second: &Document) -> Diff {
     let mut diff = Diff::default();
     let keys: BTreeSet<&str> = one.groups.keys().chain(other.groups.keys()).copied().collect();
     for key in keys {
-        let mut before = one.groups.get(key).cloned().unwrap_or_default();
-        let mut after = other.groups.get(key).cloned().unwrap_or_default();
-        before.retain(|package| {
-            let same = after.iter().position(|other| other.version == package.version);
-            if let Some(at) = same {
-                compare(&mut diff, (&one, package), (&other, after.remove(at)));
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        // Both are in the order of their versions.
+        let mut left = one.groups.get(key).into_iter().flatten().copied().peekable();
+        let mut right = other.groups.get(key).into_iter().flatten().copied().peekable();
+        while let (Some(package), Some(now)) = (left.peek(), right.peek()) {
+            match package.version.cmp(&now.version) {
+                Ordering::Less => before.extend(left.next()),
+                Ordering::Greater => after.extend(right.next()),
+                Ordering::Equal => {
+                    compare(&mut diff, (&one, package), (&other, now));
+                    left.next();
+                    right.next();
+                }
             }
-            same.is_none()
-        });
+        }
+        before.extend(left);
+        after.extend(right);
         // One version went, another came.
         if let ([package], [now]) = (before.as_slice(), after.as_slice()) {
             compare(&mut diff, (&one, package), (&other, now));

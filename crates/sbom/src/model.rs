@@ -198,7 +198,8 @@ impl Document {
 
     /// What the document as a whole is about.
     pub fn subjects(&self) -> impl Iterator<Item = &Package> {
-        self.described.iter().filter_map(|id| self.package(id))
+        let described: BTreeSet<&str> = self.described.iter().map(String::as_str).collect();
+        self.packages.iter().filter(move |package| described.contains(package.id.as_str()))
     }
 
     /// Says that the one thing this document is about is a file: its name and its checksum. A checksum that was

@@ -2,12 +2,16 @@
 //!
 //! Source: the package URL specification, type `cargo`.
 
+#[cfg(any(feature = "auditable", feature = "cargo"))]
+use std::fmt::Write as _;
+
 /// `pkg:cargo/name@1.2.3?qualifier=value`.
 #[cfg(any(feature = "auditable", feature = "cargo"))]
 pub(crate) fn of_crate(name: &str, version: &str, qualifier: Option<(&str, &str)>) -> String {
     let mut purl = format!("pkg:cargo/{}@{}", encoded(name), encoded(version));
     if let Some((key, value)) = qualifier {
-        purl.push_str(&format!("?{key}={}", encoded(value)));
+        // Writing to a `String` cannot fail.
+        let _ = write!(purl, "?{key}={}", encoded(value));
     }
     purl
 }
@@ -48,7 +52,7 @@ fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b".-_~:".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

@@ -1,6 +1,6 @@
 //! Where a crate comes from, and what follows for its document.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::model::Party;
 
@@ -100,19 +100,16 @@ fn without_login(url: &str) -> String {
 }
 
 /// An identifier that both formats take: `cargo-serde.json-1.0.0`. No crate has a dot in its name, so two
-/// crates never share one; of two with the same name and version, the second gets a number.
-pub(crate) fn unique_id(name: &str, version: &str, taken: &mut BTreeSet<String>) -> String {
+/// crates never share one; of two with the same name and version, the second gets a number
+/// behind two dots, which no version has.
+pub(crate) fn unique_id(name: &str, version: &str, taken: &mut BTreeMap<String, usize>) -> String {
     let plain = |text: &str| -> String {
         text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '.' }).collect()
     };
-    let base = format!("cargo-{}-{}", plain(name), plain(version));
-    let mut id = base.clone();
-    let mut number = 2;
-    while !taken.insert(id.clone()) {
-        id = format!("{base}-{number}");
-        number += 1;
-    }
-    id
+    let id = format!("cargo-{}-{}", plain(name), plain(version));
+    let count = taken.entry(id.clone()).or_insert(0);
+    *count += 1;
+    if *count == 1 { id } else { format!("{id}..{count}") }
 }
 
 #[cfg(test)]
@@ -137,10 +134,10 @@ mod tests {
 
     #[test]
     fn identifiers_are_unique() {
-        let mut taken = BTreeSet::new();
+        let mut taken = BTreeMap::new();
         let mut id = |name, version| unique_id(name, version, &mut taken);
         assert_eq!(id("a_b", "1.0.0+x"), "cargo-a.b-1.0.0.x");
         assert_eq!(id("a-b", "1.0.0"), "cargo-a-b-1.0.0");
-        assert_eq!(id("a-b", "1.0.0"), "cargo-a-b-1.0.0-2");
+        assert_eq!(id("a-b", "1.0.0"), "cargo-a-b-1.0.0..2");
     }
 }

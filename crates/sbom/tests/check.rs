@@ -72,7 +72,14 @@ fn a_good_document_has_no_problem() {
     );
 }
 
+/// What a change makes wrong, and the change.
+type Mutant = (&'static str, Box<dyn Fn(&mut Value)>);
+
+/// The same, of what is not written yet.
+type Lack = (&'static str, fn(&mut Document));
+
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn every_mutant_is_refused() {
     let text = write(&good(), Format::Spdx23).text;
     let value: Value = serde_json::from_str(&text).unwrap();
@@ -81,7 +88,6 @@ fn every_mutant_is_refused() {
         packages.iter().position(|package| package["name"] == name).unwrap()
     };
     let (app, time, cc) = (at("app"), at("time"), at("cc"));
-    type Mutant = (&'static str, Box<dyn Fn(&mut Value)>);
     let mutants: Vec<Mutant> = vec![
         (
             "sbom/binary",
@@ -198,7 +204,7 @@ fn every_mutant_is_refused() {
 
 #[test]
 fn minimum_elements_are_missed() {
-    let mutants: [(&str, fn(&mut Document)); 6] = [
+    let mutants: [Lack; 6] = [
         ("1 of 3 have no version", |d| d.packages[0].version = None),
         ("3 of 3 have no supplier", |d| d.packages.iter_mut().for_each(|p| p.supplier = None)),
         ("1 of 3 have no unique identifier", |d| d.packages[0].purl = None),

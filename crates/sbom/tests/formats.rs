@@ -200,3 +200,37 @@ fn a_reader_drops_nothing_in_silence() {
         [("components[].evidence", 1), ("components[].pedigree", 2), ("vulnerabilities", 1)]
     );
 }
+
+/// Whatever identifiers and nesting a stranger chooses, what was read can be written and read again.
+#[test]
+fn strange_identifiers_and_parts() {
+    let ids =
+        ["a", "SPDXRef-a", "SPDXRef-SPDXRef-a", "SPDXRef-", "DOCUMENT", "a_b", "a.b", "\u{e4}"];
+    let package = |id: &str| format!(r#"{{"SPDXID": "{id}", "name": "x"}}"#);
+    let packages: Vec<String> = ids.iter().map(|id| package(id)).collect();
+    let deep: Vec<String> = (0..100).map(|n| package(&format!("SPDXRef-deep-{n}"))).collect();
+    let contains = |from: usize, to: usize| {
+        format!(
+            r#"{{"spdxElementId": "SPDXRef-deep-{from}", "relationshipType": "CONTAINS",
+                "relatedSpdxElement": "SPDXRef-deep-{to}"}}"#
+        )
+    };
+    // A chain, told from its end, and closed to a ring.
+    let chain: Vec<String> = (1..100).rev().map(|n| contains(n - 1, n)).collect();
+    let text = format!(
+        r#"{{"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT",
+            "packages": [{}, {}], "relationships": [{}, {}]}}"#,
+        packages.join(","),
+        deep.join(","),
+        chain.join(","),
+        contains(99, 0)
+    );
+    let first = read(text.as_bytes()).unwrap();
+    let unique: std::collections::BTreeSet<&str> =
+        first.document.packages.iter().map(|package| package.id.as_str()).collect();
+    assert_eq!(unique.len(), ids.len() + deep.len());
+    for format in Format::ALL {
+        let again = read(write(&first.document, format).text.as_bytes()).unwrap();
+        assert_eq!(again.document.packages.len(), first.document.packages.len());
+    }
+}

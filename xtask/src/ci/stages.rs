@@ -143,7 +143,8 @@ pub const ALL: &[Stage] = &[
                     command.env(variable, path);
                 }
             }
-            for packages in [tools::packages::READERS, tools::packages::SIGSTORE] {
+            let all = [tools::packages::READERS, tools::packages::SBOM, tools::packages::SIGSTORE];
+            for packages in all {
                 if let Some(folder) = packages.installed() {
                     command.env(packages.variable, folder);
                 }

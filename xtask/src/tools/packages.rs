@@ -43,6 +43,14 @@ pub const SIGSTORE: Packages = Packages {
     node: Some("scripts/sigstore-peers"),
 };
 
+/// Judge lists of ingredients, and make some.
+pub const SBOM: Packages = Packages {
+    name: "sbom",
+    variable: "DSOPS_TEST_SBOM",
+    requirements: "scripts/requirements-sbom.txt",
+    node: None,
+};
+
 /// A server that speaks as S3 does.
 pub const MOTO: Packages = Packages {
     name: "moto",

@@ -62,7 +62,7 @@ pub fn errors() -> String {
     for (code, meaning) in codes::ALL {
         let _ = writeln!(text, "| `{code}` | {} |", cell(meaning.trim()));
     }
-    text += "\nAn error of the command line itself has `cli/…`, `exec/…` or `verify/…`.\n\n\
+    text += "\nAn error of the command line itself has `cli/…`, `exec/…`, `sbom/…` or `verify/…`.\n\n\
              ## With `--json`\n\n\
              Results are on stdout. Warnings and errors are on stderr, one object on a line. The exit code is the\n\
              same as without `--json`.\n\n\

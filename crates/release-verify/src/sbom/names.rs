@@ -70,7 +70,7 @@ pub(super) fn check(sbom: &Sbom, artifact: &Artifact, authority: Authority) -> F
             Finding::new(CODE, State::Passed, message)
         }
         Naming::Unknown => {
-            let named = sbom.described().map(|c| c.name()).collect::<Vec<_>>().join(", ");
+            let named = sbom.described().map(Component::name).collect::<Vec<_>>().join(", ");
             let message = format!("the {kind} document names no artifact by a digest");
             Finding::undecided(CODE, message).compared(&wanted, named).help(
                 "names and versions can be reused: ask the publisher for a document with the \

@@ -1,6 +1,6 @@
 //! From the graph of `cargo metadata` to a document.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dsops_json::{Json, parse};
@@ -143,7 +143,7 @@ pub(super) fn document(
         reached.keys().filter_map(|id| known.get(id).copied()).collect();
     order.sort_by_key(|member| (member.name, member.version, source_key(member.source)));
     let mut ids: BTreeMap<&str, String> = BTreeMap::new();
-    let mut taken = BTreeSet::new();
+    let mut taken = BTreeMap::new();
     for member in &order {
         ids.insert(member.id, source::unique_id(member.name, member.version, &mut taken));
     }

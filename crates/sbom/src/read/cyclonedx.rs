@@ -244,13 +244,12 @@ fn licenses(fields: &mut Fields<'_>, draft: &mut Draft) -> Result<Option<License
             License::Name(_) => None,
         })
         .collect();
-    Ok(Some(match all {
-        Some(all) => License::Expression(all.join(" AND ")),
-        None => {
-            let names = found.into_iter().map(|one| match one {
-                License::Expression(text) | License::Name(text) => text,
-            });
-            License::Name(names.collect::<Vec<_>>().join(", "))
-        }
+    Ok(Some(if let Some(all) = all {
+        License::Expression(all.join(" AND "))
+    } else {
+        let names = found.into_iter().map(|one| match one {
+            License::Expression(text) | License::Name(text) => text,
+        });
+        License::Name(names.collect::<Vec<_>>().join(", "))
     }))
 }

@@ -149,7 +149,9 @@ impl Draft {
             .take(FAULTS)
             .map(|id| Fault::NotRelated(id.clone()))
             .collect();
-        gone.into_iter().for_each(|fault| self.fault(fault));
+        for fault in gone {
+            self.fault(fault);
+        }
         self.document.relationships = relationships;
         if self.form == Form::CycloneDx {
             self.tell_build_edges();
@@ -206,23 +208,30 @@ impl Draft {
         let linked: HashSet<String> =
             self.document.linked().into_iter().map(str::to_owned).collect();
         // Reached from what is only built with, and not otherwise.
-        let built = Document {
+        let beyond = Document {
             described: build.into_iter().map(|(_, to)| to).collect(),
             relationships: self.document.relationships.clone(),
             ..Document::default()
         };
-        let reached = built.linked();
+        let reached = beyond.linked();
         for package in &mut self.document.packages {
             package.build_only =
                 reached.contains(package.id.as_str()) && !linked.contains(&package.id);
         }
     }
 
-    /// Takes the beginning off that every identifier of SPDX has.
+    /// Takes the beginning off that every identifier of SPDX has, where that leaves them different.
     fn shorten(&mut self) {
+        let short: HashMap<String, String> = self
+            .ids
+            .keys()
+            .filter_map(|id| Some((id, id.strip_prefix("SPDXRef-")?)))
+            .filter(|(_, rest)| !rest.is_empty() && !self.ids.contains_key(*rest))
+            .map(|(id, rest)| (id.clone(), rest.to_owned()))
+            .collect();
         let cut = |id: &mut String| {
-            if let Some(rest) = id.strip_prefix("SPDXRef-").filter(|rest| !rest.is_empty()) {
-                *id = rest.to_owned();
+            if let Some(rest) = short.get(id) {
+                id.clone_from(rest);
             }
         };
         let document = &mut self.document;

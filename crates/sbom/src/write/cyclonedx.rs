@@ -58,6 +58,9 @@ pub(super) fn write(document: &Document, format: Format, lost: &mut Vec<String>)
     json
 }
 
+/// How deep components are nested; readers take more.
+const DEEPEST: usize = names::DEEPEST / 2;
+
 /// A UUID of version 8 (RFC 9562 §5.8) from a hash.
 fn uuid(hash: &[u8; 32]) -> String {
     let mut bytes = [0; 16];
@@ -82,18 +85,18 @@ impl<'a> Parts<'a> {
     fn of(document: &'a Document, subject: Option<&str>) -> Self {
         let mut parts = Self::default();
         let mut whole: BTreeMap<&str, &str> = BTreeMap::new();
+        let packages: BTreeMap<&str, &Package> =
+            document.packages.iter().map(|package| (package.id.as_str(), package)).collect();
         for one in document.relationships.iter().filter(|one| one.kind == Relation::Contains) {
             let (from, to) = (one.from.as_str(), one.to.as_str());
-            let known = document.package(from).is_some() && !to.is_empty();
+            let known = packages.contains_key(from) && !from.is_empty() && !to.is_empty();
             // Up from the whole there must be an end, and it must not be the part itself.
             let mut up = Some(from);
-            let mut depth = 0;
-            while let Some(id) = up.filter(|id| *id != to && depth < names::DEEPEST) {
-                up = whole.get(id).copied();
-                depth += 1;
+            for _ in 0..=DEEPEST {
+                up = up.filter(|id| *id != to).map_or(up, |id| whole.get(id).copied());
             }
             let fits = up.is_none() && Some(from) != subject && Some(to) != subject;
-            match document.package(to) {
+            match packages.get(to) {
                 Some(part) if known && fits && !whole.contains_key(to) => {
                     whole.insert(to, from);
                     parts.inner.insert(to);
@@ -102,6 +105,15 @@ impl<'a> Parts<'a> {
                 _ => parts.lost += 1,
             }
         }
+        // What lies too deep for readers is not nested at all.
+        let up = |id: &str| std::iter::successors(whole.get(id), |up| whole.get(*up));
+        let deep: BTreeSet<&str> =
+            parts.inner.iter().copied().filter(|id| up(id).nth(DEEPEST).is_some()).collect();
+        parts.inner.retain(|id| !deep.contains(id));
+        for inner in parts.of.values_mut() {
+            inner.retain(|part| !deep.contains(part.id.as_str()));
+        }
+        parts.lost += deep.len();
         parts
     }
 }

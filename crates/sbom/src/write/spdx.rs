@@ -6,7 +6,10 @@ use dsops_json::Json;
 
 use super::{content_hash, hex, list, object, optional, set, tell, text};
 use crate::license::has_references;
-use crate::model::{Creator, Document, Identifier, License, Package, Party, PartyKind, Relation};
+use crate::model::{
+    Checksum, Creator, Document, Identifier, License, Package, Party, PartyKind, Relation,
+};
+use crate::names;
 use crate::purl::is_spdx_id;
 
 const NOTHING: &str = "NOASSERTION";
@@ -39,6 +42,9 @@ pub(super) fn write(document: &Document, lost: &mut Vec<String>) -> Json {
     };
     let what = "licences that are no expression of listed identifiers";
     tell(lost, document.packages.iter().filter(names).count(), what);
+    let sums = document.packages.iter().flat_map(|package| &package.checksums);
+    let unknown = sums.filter(|one| !is_known(one)).count();
+    tell(lost, unknown, "checksums by algorithms that SPDX does not know");
     let built: BTreeSet<&str> =
         document.packages.iter().filter(|p| p.build_only).map(|p| p.id.as_str()).collect();
     let linked = document.linked();
@@ -71,20 +77,21 @@ impl<'a> Ids<'a> {
         let stay = |package: &&Package| is_spdx_id(&package.id);
         let mut taken: BTreeSet<String> =
             document.packages.iter().filter(stay).map(|package| package.id.clone()).collect();
+        let mut numbers = BTreeMap::new();
         let (mut own, mut known) = (Vec::new(), BTreeMap::new());
         for package in &document.packages {
             let id = if is_spdx_id(&package.id) {
                 package.id.clone()
             } else {
                 let base = if package.id.is_empty() { &package.name } else { &package.id };
-                let base = base.strip_prefix("SPDXRef-").unwrap_or(base);
+                let base = base.trim_start_matches("SPDXRef-");
                 let base: String =
                     base.chars().map(|c| if is_plain(c) { c } else { '.' }).collect();
                 let mut id = base.clone();
-                let mut number = 2;
-                while id.is_empty() || !is_spdx_id(&id) || !taken.insert(id.clone()) {
+                while !is_spdx_id(&id) || !taken.insert(id.clone()) {
+                    let number = numbers.entry(base.clone()).or_insert(1_usize);
+                    *number += 1;
                     id = format!("{base}-{number}");
-                    number += 1;
                 }
                 id
             };
@@ -121,7 +128,7 @@ fn party(party: &Party) -> String {
 }
 
 fn package(package: &Package, id: &str) -> Json {
-    let checksums = package.checksums.iter().map(|checksum| {
+    let checksums = package.checksums.iter().filter(|one| is_known(one)).map(|checksum| {
         object([("algorithm", text(&checksum.algorithm)), ("checksumValue", text(&checksum.value))])
     });
     let purl = package.purl.iter().map(|purl| reference("PACKAGE-MANAGER", "purl", purl));
@@ -151,6 +158,12 @@ fn package(package: &Package, id: &str) -> Json {
         ("primaryPackagePurpose", package.kind.and_then(|kind| text(kind.spdx()))),
         ("externalRefs", list(purl.chain(others))),
     ])
+}
+
+/// Whether it is by an algorithm that SPDX lists (2.3 §7.10).
+fn is_known(checksum: &Checksum) -> bool {
+    let algorithm = checksum.algorithm.as_str();
+    names::all_digits(algorithm).is_some() || matches!(algorithm, "MD6" | "ADLER32")
 }
 
 fn reference(category: &str, kind: &str, locator: &str) -> Json {

@@ -1,6 +1,7 @@
 //! `dsops sbom check`: whether a document is whole, and whether it says what a binary and a lock file say.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 
 use clap::ValueHint;
 use dsops_release_verify::sbom::unread;
@@ -147,7 +148,8 @@ fn finding(problem: Problem, all: bool) -> Finding {
     let shown = if all { count } else { SHOWN };
     let mut names = problem.names.into_iter().take(shown).collect::<Vec<_>>().join(", ");
     if let Some(more) = count.checked_sub(shown).filter(|more| *more > 0) {
-        names.push_str(&format!(" and {more} more"));
+        // Writing to a `String` cannot fail.
+        let _ = write!(names, " and {more} more");
     }
     let mut finding = Finding::new(problem.code, state, message);
     finding.found = Some(names).filter(|names| !names.is_empty());

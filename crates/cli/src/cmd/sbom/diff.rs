@@ -1,6 +1,7 @@
 //! `dsops sbom diff`: what is different between two documents, of whichever formats.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 
 use clap::ValueHint;
 use dsops_sbom::{Diff, Item, diff};
@@ -53,7 +54,8 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
 fn as_text(found: &Diff) -> String {
     let mut text = String::new();
     let mut line = |sign: char, words: &str| {
-        text.push_str(&format!("{sign} {}\n", ui::one_line(words)));
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{sign} {}", ui::one_line(words));
     };
     found.removed.iter().for_each(|item| line('-', &label(item)));
     found.added.iter().for_each(|item| line('+', &label(item)));

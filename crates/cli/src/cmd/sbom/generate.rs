@@ -28,7 +28,6 @@ A program tells what is in it when it was built with `cargo auditable`.";
 /// What `dsops sbom generate` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-#[expect(clippy::struct_excessive_bools, reason = "flags are independent of each other")]
 pub struct Args {
     /// A folder with a Cargo.toml, a Cargo.toml, or a program
     #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]

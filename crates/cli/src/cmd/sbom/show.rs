@@ -1,6 +1,8 @@
 //! `dsops sbom show`: what a document lists, as a table.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 
 use clap::ValueHint;
 use dsops_sbom::{Creator, License, Package, Reading, Relation};
@@ -45,7 +47,8 @@ fn as_text(reading: &Reading) -> String {
     let mut text = format!("{} {}", reading.form.name(), ui::one_line(&reading.version));
     let mut part = |word: &str, value: Option<&str>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            text.push_str(&format!("{word}{}", ui::one_line(value)));
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "{word}{}", ui::one_line(value));
         }
     };
     part(", ", Some(&document.name));
@@ -60,10 +63,11 @@ fn as_text(reading: &Reading) -> String {
         text.push('\n');
     }
     text.push('\n');
+    let subjects: BTreeSet<&str> = document.subjects().map(|one| one.id.as_str()).collect();
     let mut rows: Vec<Vec<String>> =
         vec![["NAME", "VERSION", "LICENSE", "SUPPLIER", "USE"].map(str::to_owned).to_vec()];
     rows.extend(document.packages.iter().map(|package| {
-        let word = if document.described.contains(&package.id) {
+        let word = if subjects.contains(package.id.as_str()) {
             "subject"
         } else if package.build_only {
             "build"
