@@ -59,7 +59,7 @@ fn as_text(reading: &Reading) -> String {
     for subject in document.subjects() {
         let sums: Vec<String> = subject.checksums.iter().map(checksum).collect();
         let name = subject.file_name.as_ref().unwrap_or(&subject.name);
-        text.push_str(&ui::one_line(&format!("about {name} {}", sums.join(" "))));
+        text.push_str(ui::one_line(&format!("about {name} {}", sums.join(" "))).trim_end());
         text.push('\n');
     }
     text.push('\n');
