@@ -372,6 +372,16 @@ fn the_proxy_of_the_environment_is_used() {
     );
     let said = stderr(&output);
     assert_eq!(said.matches("warning[verify/trust-not-renewed]").count(), 2, "{said}");
+    // What makes no sense is no reason to ask anybody.
+    let before = asked().len();
+    for wrong in [&["--require", "nothing"][..], &["--bundle", "missing"]] {
+        assert_ne!(code(&run(wrong)), 0);
+    }
+    let mut nobody = lab.project.command();
+    nobody.args(["verify", "registry.example.org/app:v1", "--online"]);
+    let nobody = nobody.env("HTTPS_PROXY", proxy.url("")).output().unwrap();
+    assert_eq!(code(&nobody), 2, "{}", shown(&nobody));
+    assert_eq!(asked().len(), before);
     assert!(said.contains("asking https://tuf-repo.github.com/"), "{said}");
 }
 

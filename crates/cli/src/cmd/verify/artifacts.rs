@@ -52,18 +52,24 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
             "put the bundle into the folder, or name the file that it is of",
         ));
     }
-    let (roots, client) = trust::roots(cx, args.how.trusted_root.as_deref(), &args.network)?;
-    let engine = args.how.engine(roots, options)?;
-    let online = match client.filter(|_| !remote.is_empty()) {
-        Some(client) => Some(Online::new(cx, client, &args.network)?),
-        None => None,
-    };
     // Named for one file, evidence is said to be of it: of another, it is a failure and no accident.
     let of = match words.as_slice() {
         [one] => Some(one.to_string_lossy()),
         _ => None,
     };
     let evidence = args.how.evidence(of.as_deref())?;
+    let mut client = None;
+    let roots = || {
+        let file = args.how.trusted_root.as_deref();
+        let (roots, allowed) = trust::roots(cx, file, &args.network)?;
+        client = allowed;
+        Ok(roots)
+    };
+    let engine = args.how.engine(roots, options)?;
+    let online = match client.filter(|_| !remote.is_empty()) {
+        Some(client) => Some(Online::new(cx, client, &args.network)?),
+        None => None,
+    };
     let line = Waiting::on_stderr(cx.ui, &done);
     let run = Run { engine: &engine, evidence: &evidence, online, args };
     let found = run.all(&words, kinds);

@@ -78,7 +78,11 @@ impl How {
     ///
     /// # Errors
     /// Nobody is named who must have signed; a file cannot be read or is not what it should be.
-    pub fn engine(&self, roots: TrustRoots, options: Options) -> Result<ReleaseVerifier, Failure> {
+    pub fn engine(
+        &self,
+        roots: impl FnOnce() -> Result<TrustRoots, Failure>,
+        options: Options,
+    ) -> Result<ReleaseVerifier, Failure> {
         self.engine_with(None, roots, options)
     }
 
@@ -89,7 +93,7 @@ impl How {
     pub fn engine_or(
         &self,
         policy: &str,
-        roots: TrustRoots,
+        roots: impl FnOnce() -> Result<TrustRoots, Failure>,
         options: Options,
     ) -> Result<ReleaseVerifier, Failure> {
         let is_named = self.issuer.is_some() || self.policy.is_some() || !self.key.is_empty();
@@ -99,11 +103,10 @@ impl How {
     fn engine_with(
         &self,
         policy: Option<&OsStr>,
-        roots: TrustRoots,
+        roots: impl FnOnce() -> Result<TrustRoots, Failure>,
         options: Options,
     ) -> Result<ReleaseVerifier, Failure> {
         let keys = Keys::read(&self.key)?;
-        let sigstore = Verifier::new(roots);
         if let Some(policy) = policy.or(self.policy.as_deref()) {
             let mut policy = rules::read(policy, keys)?;
             for rule in &mut policy.rules {
@@ -112,11 +115,13 @@ impl How {
             }
             // What is said now counts more than what was written down.
             policy.trusted_roots = policy.trusted_roots.filter(|_| self.trusted_root.is_none());
-            return Ok(ReleaseVerifier::of_policy(policy, sigstore, options));
+            // Last: they may have to be fetched, and a wrong command line is no reason to.
+            return Ok(ReleaseVerifier::of_policy(policy, Verifier::new(roots()?), options));
         }
         let demands = self.required(Demands::new(self.signers(&keys)?));
         let mut thresholds = Thresholds::default();
         thresholds.keys_without_log = self.keys_without_log;
+        let sigstore = Verifier::new(roots()?);
         let sigstore = sigstore.with_keys(keys.registry.trusted()).with_thresholds(thresholds);
         Ok(ReleaseVerifier::new(sigstore, keys.own, demands, options))
     }

@@ -41,7 +41,8 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         let report = Report::error("the file of this program cannot be found").because(&error);
         Failure::new(Exit::Store, report)
     })?;
-    let (roots, _) = trust::roots(cx, args.how.trusted_root.as_deref(), &args.network)?;
+    let trusted_root = args.how.trusted_root.as_deref();
+    let roots = || Ok(trust::roots(cx, trusted_root, &args.network)?.0);
     let engine = args.how.engine_or(PUBLISHER, roots, Options::default())?;
     let name = path.display().to_string();
     let evidence = args.how.evidence(Some(&name))?;
