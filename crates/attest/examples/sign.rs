@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     harden_process();
     let key = SigningKey::generate(Algorithm::EcdsaP256)?;
     let signer = Signer::Key(&key);
-    let signed = signer.sign_artifact(&mut "the program\n".as_bytes())?;
+    let bundle = signer.sign_artifact(&mut "the program\n".as_bytes())?;
 
     let mut provenance = Provenance::local(); // a machine of ours: SLSA build level 1
     provenance.dependencies.push(Dependency {
@@ -21,6 +21,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let built = signer.sign_statement(&provenance.statement(&[subject])?)?;
 
     let mut out = io::stdout();
-    write!(out, "{}{signed}\n{built}\n", key.public_pem())?; // for `app.pub`, `app.sigstore.json` …
+    write!(out, "{}{bundle}\n{built}\n", key.public_pem())?; // for `app.pub`, `app.sigstore.json` …
     Ok(())
 }

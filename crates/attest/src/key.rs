@@ -147,6 +147,8 @@ impl SigningKey {
         &self,
         sign: impl FnOnce(&Pair) -> Result<R, aws_lc_rs::error::Unspecified>,
     ) -> Result<R, KeyError> {
+        // aws-lc asks the system for random bytes when they are first needed: not while the key is open.
+        aws_lc_rs::rand::fill(&mut [0]).map_err(|_| KeyError::Sign)?;
         in_own_frame(|| {
             let pair = Pair::open(self.algorithm, &self.private.try_expose()?);
             pair.and_then(|pair| sign(&pair).ok()).ok_or(KeyError::Sign)

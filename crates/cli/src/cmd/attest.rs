@@ -31,7 +31,7 @@ pub enum Action {
     /// Say how files were built, as SLSA provenance
     Provenance(Box<provenance::Args>),
     /// Say that a bill of materials is that of a file
-    Sbom(sbom::Args),
+    Sbom(Box<sbom::Args>),
 }
 
 /// Runs the command.
