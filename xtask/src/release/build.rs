@@ -194,11 +194,9 @@ impl Place {
         folders.extend(std::env::var_os("HOME").map(PathBuf::from));
         folders.sort();
         folders.dedup();
-        Ok(folders
-            .iter()
-            .map(|path| format!("{}/", path.display()))
-            .filter(|path| path.len() > 1)
-            .collect())
+        // The top of the file system is in every path.
+        folders.retain(|folder| folder.parent().is_some());
+        Ok(folders.iter().map(|path| format!("{}/", path.display())).collect())
     }
 }
 
