@@ -25,6 +25,8 @@ const CRATES: &[(&str, &str)] = &[
     ("dsops-stores", "dsops_stores"),
     ("dsops-release-verify", "dsops_release_verify"),
     ("dsops-transport", "dsops_transport"),
+    ("dsops-json", "dsops_json"),
+    ("dsops-sbom", "dsops_sbom"),
 ];
 
 /// Builds the documentation, in which a warning is an error, and compares; `--update` writes.
