@@ -6,7 +6,9 @@ mod common;
 use std::io;
 
 use common::{Folder, code, sigstore};
-use dsops_release_verify::{Options, Origin, PolicyFile, ReleaseVerifier, Report, State, Verdict};
+use dsops_release_verify::{
+    Judged, Options, Origin, PolicyFile, ReleaseVerifier, Report, State, Verdict,
+};
 use dsops_testkit::sigstore::Identity;
 
 const TOOL: &[u8] = b"the tool";
@@ -55,7 +57,7 @@ fn one_bundle_under_two_rules() {
         assert_eq!(strict.verdict, verdict, "{rule}: {:#?}", strict.findings);
         assert_eq!(code(strict, finding.0), Some(finding.1), "{rule}");
         let files = engine.verify_files(&[folder.path("strict"), folder.path("lax")]);
-        let verdicts: Vec<Verdict> = files.iter().map(|one| one.verdict()).collect();
+        let verdicts: Vec<Verdict> = files.iter().map(Judged::verdict).collect();
         assert_eq!(verdicts, [verdict, Verdict::Verified], "{rule}");
     }
 }

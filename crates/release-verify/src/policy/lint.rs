@@ -166,8 +166,7 @@ fn loose_regex(text: &str) -> Option<(&'static str, &'static str)> {
             // `https?://` is as good as either.
             '?' if fixed == "https" => {}
             '(' if fixed.is_empty() => return None,
-            '|' => break,
-            '(' | '[' | '{' | '*' | '+' | '?' | '$' => break,
+            '|' | '(' | '[' | '{' | '*' | '+' | '?' | '$' => break,
             c => fixed.push(c),
         }
     }
