@@ -171,6 +171,28 @@ fn the_token_of_a_job() {
     github_token(&client(), "http://elsewhere.test/", &credential).unwrap_err();
 }
 
+#[test]
+fn a_refusal_that_repeats_a_secret_is_not_told() {
+    let echo = HttpServer::start(|request| {
+        HttpAnswer::new(400, format!("headers: {}", request.header("authorization").unwrap()))
+    });
+    let stand_in = StandIn::start(world());
+    let mut config = stand_in.signing_config(1);
+    config["caUrls"][0]["url"] = echo.url("").into();
+    let services = Services::read(config.to_string().as_bytes()).unwrap();
+    let token = token(stand_in.world());
+    let refused = Keyless::begin(&client(), &services, &token).unwrap_err();
+    let said = |error: &Error| match error {
+        Error::Refused { status: 400, said, .. } => said.clone(),
+        other => panic!("{other:?}"),
+    };
+    let begin = String::from_utf8(token.expose()[..20].to_vec()).unwrap();
+    assert!(!said(&refused).contains(&begin), "{refused}");
+    let credential = SecretBytes::copy_from(b"the-credential").unwrap();
+    let refused = github_token(&client(), &echo.url("/token"), &credential).unwrap_err();
+    assert!(!said(&refused).contains("the-credential"), "{refused}");
+}
+
 /// The stand-in, with another answer for one path.
 fn lying(
     path: &'static str,
@@ -185,7 +207,8 @@ fn lying(
         }
         forward(&to, request)
     });
-    let config = stand_in.signing_config(1).to_string().replace(&url, &proxy.url(""));
+    let generation = if path.starts_with("/api/v2/log") { 2 } else { 1 };
+    let config = stand_in.signing_config(generation).to_string().replace(&url, &proxy.url(""));
     let services = Services::read(config.as_bytes()).unwrap();
     let client = client();
     let session = Keyless::begin(&client, &services, &token(stand_in.world()))?;
@@ -207,13 +230,23 @@ fn forward(to: &str, request: &dsops_testkit::HttpRequest) -> HttpAnswer {
 #[test]
 fn services_that_fail_lie_or_say_nothing() {
     assert!(lying("/none", || HttpAnswer::new(500, "")).unwrap().contains("messageSignature"));
-    for path in ["/api/v2/signingCert", "/api/v1/log/entries", "/api/v1/timestamp"] {
+    for path in
+        ["/api/v2/signingCert", "/api/v1/log/entries", "/api/v2/log/entries", "/api/v1/timestamp"]
+    {
         let refused = lying(path, || HttpAnswer::new(400, "\u{1b}[31mno")).unwrap_err();
         let Error::Refused { status: 400, .. } = &refused else { panic!("{path}: {refused:?}") };
         assert!(!refused.to_string().contains('\u{1b}'), "{refused}");
-        for nonsense in
-            ["", "{}", "<html>", "[]", "null", "{\"a\":{}}", "\u{30}\u{3}\u{2}\u{1}\u{2}"]
-        {
+        for nonsense in [
+            "",
+            "{}",
+            "<html>",
+            "[]",
+            "7",
+            "\"text\"",
+            "null",
+            "{\"a\":{}}",
+            "\u{30}\u{3}\u{2}\u{1}\u{2}",
+        ] {
             let error = lying(path, move || HttpAnswer::new(201, nonsense)).unwrap_err();
             assert!(matches!(error, Error::Answer { .. }), "{path} {nonsense}: {error:?}");
         }

@@ -1,5 +1,6 @@
 //! The parts of calls that all services share.
 
+use dsops_secure_mem::SecretBytes;
 use dsops_transport::{Client, Error as TransportError, Request, Response, Url};
 use serde_json::Value;
 
@@ -9,6 +10,8 @@ use crate::Error;
 const ANSWER_LIMIT_BYTES: u64 = 1024 * 1024;
 /// How much of a refusal is shown.
 const SAID_LIMIT: usize = 300;
+/// As much of a secret is no accident in what a service says.
+const REPEATED_BYTES: usize = 12;
 
 /// A service, for calls and for errors.
 pub(super) struct Service {
@@ -60,6 +63,23 @@ impl Service {
         Err(Error::Refused { service, url, status, said: said.trim().to_owned() })
     }
 
+    /// The error without what the service said, if that repeats a secret that it was shown.
+    pub(super) fn without(error: Error, secret: &SecretBytes) -> Error {
+        let is_repeated = |said: &str| {
+            secret.try_expose().map_or(true, |secret| {
+                let part = REPEATED_BYTES.min(secret.len()).max(1);
+                said.as_bytes().windows(part).any(|piece| contains(&secret, piece))
+            })
+        };
+        match error {
+            Error::Refused { service, url, status, said } if is_repeated(&said) => {
+                let said = "(it repeats the secret that it was shown)".to_owned();
+                Error::Refused { service, url, status, said }
+            }
+            error => error,
+        }
+    }
+
     pub(super) fn json(&self, answer: Response) -> Result<Value, Error> {
         let body = self.body(answer)?;
         serde_json::from_slice(&body).map_err(|_| self.nonsense("is not JSON"))
@@ -68,4 +88,8 @@ impl Service {
     pub(super) fn nonsense(&self, problem: &'static str) -> Error {
         Error::Answer { service: self.name, url: self.url.to_string(), problem }
     }
+}
+
+fn contains(whole: &[u8], part: &[u8]) -> bool {
+    whole.windows(part.len()).any(|window| window == part)
 }

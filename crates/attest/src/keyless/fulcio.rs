@@ -24,7 +24,8 @@ pub(super) fn certificate(
     let body = json!({ "certificateSigningRequest": base64(request.as_bytes()) }).to_string();
     let call = client.post(&service.url).idempotent(true).bearer(token);
     let call = call.and_then(|call| call.body("application/json", body.as_bytes()));
-    let answer = service.json(service.send(call)?)?;
+    let answer = service.json(service.send(call)?);
+    let answer = answer.map_err(|error| Service::without(error, token))?;
     if answer["signedCertificateDetachedSct"].is_object() {
         return Err(service.nonsense("has the log's promise apart, which bundles cannot hold"));
     }

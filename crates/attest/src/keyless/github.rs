@@ -33,7 +33,8 @@ pub fn github_token(
     let service = Service { name: "GitHub's identity provider", url };
     let answer = service.send(client.get(&service.url).bearer(credential))?;
     if !answer.is_success() {
-        return service.body(answer).and(Err(service.nonsense("is no token")));
+        let refused = service.body(answer).and(Err(service.nonsense("is no token")));
+        return refused.map_err(|error| Service::without(error, credential));
     }
     let body = answer.secret(TOKEN_LIMIT_BYTES).map_err(|error| service.unreachable(error))?;
     let text = body.try_expose()?;

@@ -115,10 +115,11 @@ fn second(
 }
 
 /// Only the fields that a bundle has; some servers write those that are not set as zero or null.
-fn second_entry(mut answer: Value) -> Option<Value> {
+fn second_entry(answer: Value) -> Option<Value> {
+    let Value::Object(mut fields) = answer else { return None };
     let mut entry = json!({});
     for name in ["logIndex", "logId", "kindVersion", "inclusionProof", "canonicalizedBody"] {
-        entry[name] = Some(answer[name].take()).filter(|value| !value.is_null())?;
+        entry[name] = fields.remove(name).filter(|value| !value.is_null())?;
     }
     entry["inclusionProof"]["checkpoint"]["envelope"].as_str()?;
     Some(entry)
