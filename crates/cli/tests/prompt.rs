@@ -111,6 +111,24 @@ fn two_different_answers_store_nothing() {
 }
 
 #[test]
+#[cfg(feature = "sign")]
+fn the_passphrase_of_a_new_key_is_asked_for_twice() {
+    let project = Project::empty();
+    let made = |second: &str| {
+        let mut terminal = Terminal::start(&project, &["sign", "keygen", "--output", "new"]);
+        terminal.wait_for("Passphrase of the new key: ");
+        terminal.type_in("correct horse\n");
+        terminal.wait_for("Once more: ");
+        terminal.type_in(second);
+        let (code, screen) = terminal.end();
+        assert!(!screen.contains("horse"), "{screen}");
+        (code, project.path("new.key").exists(), project.path("new.pub").exists())
+    };
+    assert_eq!(made("corect horse\n"), (Some(2), false, false));
+    assert_eq!(made("correct horse\n"), (Some(0), true, true));
+}
+
+#[test]
 fn control_c_leaves_all_as_it_was() {
     let project = Project::new();
     let mut terminal = Terminal::start(&project, &["set", "A"]);

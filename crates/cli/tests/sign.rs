@@ -164,8 +164,12 @@ fn nothing_is_overwritten_or_half_done() {
     assert!(project.path("elsewhere.json").exists());
 
     std::fs::create_dir(project.path("folder")).unwrap();
+    let mkfifo = std::process::Command::new("mkfifo").arg(project.path("pipe")).status();
+    assert!(mkfifo.unwrap().success());
     for (args, wanted) in [
         (&["app", "folder", "--force"][..], 4),
+        // Refused, and not waited for.
+        (&["app", "pipe", "--force"], 4),
         (&["app", "missing", "--force"], 4),
         (&["app", "app", "--force"], 2),
         (&["app", "other", "--output", "one"], 2),
@@ -180,6 +184,33 @@ fn nothing_is_overwritten_or_half_done() {
     let nobody = project.run(&["sign", "app", "--force"]);
     assert_eq!(code(&nobody), 2);
     assert!(stderr(&nobody).contains("nobody is named who signs"), "{}", stderr(&nobody));
+}
+
+#[test]
+fn nothing_but_a_bundle_is_replaced() {
+    let project = project();
+    let services = services(&project, 1);
+    project.write("app.spdx.json", &spdx(&project));
+    std::os::unix::fs::symlink("plain.key", project.path("app.sigstore.json")).unwrap();
+    let before = files(project.folder.path());
+    let by_key = ["--key", "plain.key", "--force"];
+    let sbom = ["attest", "sbom", "app", "--sbom", "app.spdx.json", "--output", "app.spdx.json"];
+    for args in [
+        &["sign", "app", "--output", "app"][..],
+        &["sign", "app", "--output", "plain.key"],
+        &["sign", "app", "--output", "missing/app.json"],
+        &["sign", "app"],
+        &sbom,
+    ] {
+        let output = project.run(&[args, &by_key].concat());
+        assert_eq!(code(&output), 2, "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("nothing was signed"), "{}", stderr(&output));
+        // It is found out before anything is in a public log.
+        let output = project.run(&[args, KEYLESS, &["--force"]].concat());
+        assert_eq!(code(&output), 2, "{args:?}: {}", stderr(&output));
+    }
+    assert!(services.requests().is_empty());
+    assert_eq!(files(project.folder.path()), before);
 }
 
 #[test]

@@ -149,7 +149,14 @@ fn sign(prepared: &Prepared, paths: &[PathBuf]) -> Result<Vec<(Bundle, SignedBy)
     )
 }
 
+/// A file that is signed is read again when its signature is verified: a pipe gives nothing then, when the
+/// signature may be in a public log already.
 fn open(path: &Path) -> std::io::Result<File> {
+    let there = path.metadata()?;
+    if !there.is_file() && !there.is_dir() {
+        let text = "it is no regular file, and is read twice";
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, text));
+    }
     files::open(path.as_os_str())
 }
 

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
+use dsops_release_verify::{BUNDLE_LIMIT_BYTES, Bundle, Leniency, Origin};
 use dsops_stores::file;
 
 use crate::exit::Exit;
@@ -25,24 +26,41 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Whether these files can be written: each is another one, and none is there.
+    /// Whether these files can be written: each is another one, in a folder that is there, and none is
+    /// there yet but a bundle that may be replaced. Services are asked after that.
     ///
     /// # Errors
-    /// One is there, or would be written twice.
+    /// One would be written twice or over something else, or has no folder.
     pub fn check(&self, all: &[PathBuf]) -> Result<(), Failure> {
         let mut seen = BTreeSet::new();
         let problems = all.iter().filter_map(|path| {
-            if !seen.insert(path) {
-                return Some(Report::error(format!("{} would be written twice", path.display())));
-            }
-            let is_there = path.symlink_metadata().is_ok();
-            (is_there && !self.force).then(|| {
-                Report::error(format!("{} is there already", path.display()))
-                    .help("nothing was signed; remove it, or replace it with `--force`")
-            })
+            let (what, help) = if seen.insert(path) {
+                self.problem(path)?
+            } else {
+                ("would be written twice", "name each file once")
+            };
+            let help = format!("nothing was signed; {help}");
+            Some(Report::error(format!("{} {what}", path.display())).help(help))
         });
         let problems: Vec<Report> = problems.collect();
         if problems.is_empty() { Ok(()) } else { Err(Failure::many(Exit::Usage, problems)) }
+    }
+
+    /// Why a file cannot be written, and what to do.
+    fn problem(&self, path: &Path) -> Option<(&'static str, &'static str)> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        match path.symlink_metadata() {
+            Ok(_) if !self.force => {
+                Some(("is there already", "remove it, or replace it with `--force`"))
+            }
+            Ok(there) if !there.is_file() || !is_bundle(path) => {
+                Some(("is there already, and is no bundle", "`--force` replaces bundles only"))
+            }
+            Err(_) if folder.is_some_and(|folder| !folder.is_dir()) => {
+                Some(("would be in a folder that is not there", "make it first"))
+            }
+            _ => None,
+        }
     }
 
     /// Writes one, whole or not at all.
@@ -58,6 +76,13 @@ impl Outputs {
         };
         written.map_err(|error| Failure::new(Exit::Store, Report::from_error(&error)))
     }
+}
+
+/// Whether a file is one that was written here, or by another client: not the key, not what is signed.
+fn is_bundle(path: &Path) -> bool {
+    let leniency = Leniency { unknown_fields: true };
+    file::read(path, BUNDLE_LIMIT_BYTES as u64)
+        .is_ok_and(|bytes| Bundle::read(&bytes, &Origin::new("what is there"), leniency).is_ok())
 }
 
 /// The path of a file with more behind its name.
