@@ -169,6 +169,11 @@ impl Rules<'_> {
         if uses.starts_with("actions/checkout@") && with("persist-credentials") != Some("false") {
             self.broken(step.line, "the checkout leaves its token behind");
         }
+        if uses.starts_with("zizmorcore/zizmor-action@")
+            && with("advanced-security") != Some("false")
+        {
+            self.broken(step.line, "with `advanced-security`, zizmor's findings fail nothing");
+        }
         for text in [step.text_of("run"), with("script")].into_iter().flatten() {
             if text.contains("${{") {
                 self.broken(step.line, "`${{ … }}` in a script: hand the value in by `env`");
@@ -332,6 +337,17 @@ impl Rules<'_> {
                     self.broken(step.line, "publishes without a person");
                 }
             }
+            self.notes(job);
+        }
+    }
+
+    /// `gh` takes notes from a tag of the checkout only, and refuses to with `--repo`.
+    fn notes(&mut self, job: &Node) {
+        let runs = || steps(job).iter().filter_map(|step| step.text_of("run"));
+        let Some(create) = runs().find(|run| run.contains("--notes-from-tag")) else { return };
+        let is_fetched = runs().any(|run| decides(run, "git fetch") && run.contains("refs/tags/"));
+        if create.contains("--repo") || !is_fetched {
+            self.broken(job.line, "there is no tag to take notes from: fetch it, without `--repo`");
         }
     }
 }

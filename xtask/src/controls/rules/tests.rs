@@ -91,12 +91,26 @@ fn a_weakened_workflow_is_refused() {
             "has a shell of its own",
         ),
         ("ci.yml", "${{ github.workspace }}", "${{ secrets.TOKEN }}", "uses a secret"),
+        ("zizmor.yml", "advanced-security: false", "online-audits: true", "findings fail nothing"),
     ]);
 }
 
 #[test]
 fn a_weakened_release_is_refused() {
     refused(&[
+        // `gh` says no to both, and a release would end at its last step.
+        (
+            "release.yml",
+            "--draft --verify-tag",
+            "--repo o/r --draft --verify-tag",
+            "no tag to take",
+        ),
+        (
+            "release.yml",
+            " path: dist\n      - name: The tag as it was signed, with its message\n        run: git fetch",
+            " path: dist\n      - name: The tag as it was signed, with its message\n        run: git show",
+            "no tag to take",
+        ),
         ("release.yml", "--tag\n", "--tag; true\n", "cannot fail"),
         (
             "release.yml",
