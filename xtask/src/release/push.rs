@@ -136,8 +136,11 @@ impl Layout {
         evidence["annotations"] =
             json!({ "org.opencontainers.image.ref.name": fallback_tag(&digest) });
         let named = index["manifests"].as_array_mut().context("the image's index is empty")?;
-        let version = named
-            .first()
+        let image = named.first();
+        if image.is_none_or(|image| image["digest"] != digest) {
+            bail!("the image in the archive is not the one of the manifest");
+        }
+        let version = image
             .and_then(|image| image["annotations"]["org.opencontainers.image.ref.name"].as_str());
         let version = version.context("the image has no version")?.to_owned();
         named.push(evidence);
@@ -244,6 +247,11 @@ mod tests {
             assert!(Layout::of(&release, &folder.path().join("not-signed")).is_err());
             fs::write(file, at.to_string()).unwrap();
         }
+        // Another manifest, with evidence as good, is not the one of the image that would be pushed.
+        let other = String::from_utf8(image.manifest.clone()).unwrap().replace("dsops", "other");
+        fs::write(release.manifest(), other).unwrap();
+        assert!(Layout::of(&release, &folder.path().join("other")).is_err());
+        fs::write(release.manifest(), &image.manifest).unwrap();
         let layout = Layout::of(&release, &folder.path().join("layout")).unwrap();
         assert_eq!(layout.digest, image::digest(&image.manifest));
         let read = |digest: &Value| -> Value {
