@@ -344,6 +344,28 @@ fn what_does_not_verify_is_not_written() {
 }
 
 #[test]
+fn what_no_verifier_reads_is_not_signed() {
+    let project = project();
+    let services = services(&project, 1);
+    let start = r#"{"bomFormat":"CycloneDX","specVersion":"1.6","name":""#;
+    for (document, wanted, why) in [
+        (format!(r#"{start}a","name":"b"}}"#), 3, "no verifier would read"),
+        // Room for the document, but not for what is around it.
+        (format!("{start}{}\"}}", "a".repeat((16 << 20) - 100)), 3, "no verifier would read"),
+        (" ".repeat((16 << 20) + 1), 4, "bytes"),
+    ] {
+        project.write("bom.json", &document);
+        let before = files(project.folder.path());
+        let output =
+            project.run(&[&["attest", "sbom", "app", "--sbom", "bom.json"], KEYLESS].concat());
+        assert_eq!(code(&output), wanted, "{}", stderr(&output));
+        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+        assert!(files(project.folder.path()) == before);
+    }
+    assert!(services.requests().is_empty());
+}
+
+#[test]
 fn a_service_that_fails_leaves_nothing_behind() {
     let project = project();
     let services = services(&project, 1);

@@ -103,12 +103,13 @@ impl Prepared {
     /// Signs one statement about these, and verifies it.
     ///
     /// # Errors
-    /// It cannot be signed, or does not verify.
+    /// It cannot be read or signed, or does not verify.
     pub fn sign_statement(
         &self,
         statement: &Statement,
         subjects: &[(String, [u8; 32])],
     ) -> Result<(Bundle, SignedBy), Failure> {
+        own_check::readable(statement.payload())?;
         let mut signed = self.sign(
             &[statement],
             |signer, statement| signer.sign_statement(statement),

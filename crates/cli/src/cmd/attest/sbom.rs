@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::ValueHint;
 use dsops_attest::sbom_statement;
+use dsops_release_verify::statement::LIMIT_BYTES;
 
 use crate::cmd::signing::{By, Outputs};
 use crate::cmd::verify::files;
@@ -11,8 +12,8 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::Failure;
 
-/// What a bill of materials may have.
-const SBOM_LIMIT_BYTES: usize = 64 << 20;
+/// What a bill of materials may have: with it, a statement must still be one that verifiers read.
+const SBOM_LIMIT_BYTES: usize = LIMIT_BYTES;
 /// What the statement is called, behind the name of its subject.
 const ENDING: &str = ".sbom.intoto.jsonl";
 

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use dsops_attest::SigningKey;
 use dsops_release_verify::evidence::ManagedKey;
-use dsops_release_verify::statement::Statement;
+use dsops_release_verify::statement::{PAYLOAD_TYPE, Statement};
 use dsops_release_verify::{
     Algorithm, Artifact, Bundle, Content, Digest, Leniency, Origin, Signer, State, Thresholds,
     TrustedKey, Verifier,
@@ -165,6 +165,18 @@ impl OwnCheck {
         };
         Ok((by, signature.content))
     }
+}
+
+/// Whether verifiers can read a statement: one that they cannot shall not be in a public log.
+///
+/// # Errors
+/// They cannot.
+pub fn readable(statement: &[u8]) -> Result<(), Failure> {
+    let read = Statement::read(PAYLOAD_TYPE, statement).map(drop);
+    read.map_err(|error| {
+        let report = Report::error("no verifier would read such a statement").because(&error);
+        Failure::new(Exit::Config, report.help("nothing was signed; correct what it is made from"))
+    })
 }
 
 fn refused(name: &str, why: &str) -> Failure {
