@@ -54,7 +54,8 @@ impl Tests {
 pub fn check(file: &Path, text: &str, tests: &Tests) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut column = None;
-    for (index, line) in text.lines().enumerate() {
+    let mut lines = text.lines().enumerate().peekable();
+    while let Some((index, line)) = lines.next() {
         if !line.starts_with('|') {
             column = None;
             continue;
@@ -62,11 +63,17 @@ pub fn check(file: &Path, text: &str, tests: &Tests) -> Vec<Finding> {
         let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
         let Some(at) = column else {
             // The first line of a table; `usize::MAX` is a table without the column.
+            if !lines.peek().is_some_and(|(_, next)| is_rule(next)) {
+                findings.push(Finding::broken(
+                    file,
+                    index + 1,
+                    "a row of no table: it proves nothing",
+                ));
+            }
             column = Some(cells.iter().position(|cell| *cell == COLUMN).unwrap_or(usize::MAX));
             continue;
         };
-        let is_rule = cells.iter().all(|cell| cell.chars().all(|c| matches!(c, '-' | ':')));
-        if at == usize::MAX || is_rule {
+        if at == usize::MAX || is_rule(line) {
             continue;
         }
         let cell = cells.get(at).copied().unwrap_or_default();
@@ -90,6 +97,11 @@ pub fn check(file: &Path, text: &str, tests: &Tests) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether a line divides the head of a table from its rows.
+fn is_rule(line: &str) -> bool {
+    line.starts_with('|') && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
 }
 
 /// The code spans of a cell, each with the target of its link.
@@ -166,5 +178,8 @@ mod tests {
         ] {
             assert_eq!(lines(row), [(3, message.to_owned())], "{row}");
         }
+        // Behind an empty line it is no row of the table.
+        let cut_off = lines("| a | `it_holds` |\n\n| b | `no_test` |");
+        assert_eq!(cut_off, [(5, "a row of no table: it proves nothing".to_owned())]);
     }
 }
