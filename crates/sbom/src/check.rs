@@ -161,7 +161,6 @@ pub fn minimum_elements(document: &Document) -> Vec<String> {
 pub fn check_lockfile(document: &Document, lockfile: &crate::cargo::Lockfile) -> Vec<Problem> {
     let (mut unlocked, mut other, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     let mut listed = BTreeSet::new();
-    let subjects: BTreeSet<&str> = document.subjects().map(|one| one.id.as_str()).collect();
     for package in &document.packages {
         let Some((name, version)) = package.purl.as_deref().and_then(crate::crate_of_purl) else {
             continue;
@@ -175,9 +174,9 @@ pub fn check_lockfile(document: &Document, lockfile: &crate::cargo::Lockfile) ->
             let same = |sum: &&str| own.is_some_and(|own| own.value.eq_ignore_ascii_case(sum));
             let mut sums = locked.iter().filter_map(|one| one.checksum.as_deref());
             match own {
-                // The subject's is that of the file it was built into.
                 None => bare.push(label(package)),
-                Some(_) if subjects.contains(package.id.as_str()) => {}
+                // The one subject's is that of the file it was built into.
+                Some(_) if document.described.as_slice() == [package.id.as_str()] => {}
                 Some(_) if sums.any(|sum| same(&sum)) => {}
                 Some(_) => other.push(label(package)),
             }
@@ -188,6 +187,10 @@ pub fn check_lockfile(document: &Document, lockfile: &crate::cargo::Lockfile) ->
         .filter(|one| !listed.contains(&(one.name.clone(), one.version.clone())))
         .map(|one| format!("{} {}", one.name, one.version))
         .collect();
+    if listed.is_empty() {
+        let message = "no crate is listed, so the lock file says nothing of it";
+        return vec![Problem::new("sbom/lockfile", Severity::Error, message)];
+    }
     [
         (Severity::Error, "listed, but not in the lock file", unlocked),
         (Severity::Error, "listed with another checksum than the lock file's", other),

@@ -226,3 +226,44 @@ fn codes_are_sorted_and_have_a_meaning() {
     assert!(CODES.is_sorted_by(|one, next| one.0 < next.0));
     assert!(CODES.iter().all(|(code, text)| code.starts_with("sbom/") && text.ends_with('.')));
 }
+
+#[test]
+fn a_lock_file_says_something_only_of_what_is_listed() {
+    // Nothing that it could hold against the list.
+    let mut none = good();
+    none.packages.iter_mut().for_each(|package| package.purl = None);
+    let found = check_lockfile(&none, &lockfile());
+    assert!(found.iter().any(|one| one.severity == Severity::Error), "{found:?}");
+    // Who says that all of it is the subject does not get out of the checksums.
+    let mut all = good();
+    all.described = all.packages.iter().map(|package| package.id.clone()).collect();
+    for package in &mut all.packages {
+        package.checksums = vec![dsops_sbom::Checksum::sha256("b".repeat(64))];
+    }
+    let found = check_lockfile(&all, &lockfile());
+    assert!(found.iter().any(|one| one.message.contains("another checksum")), "{found:?}");
+}
+
+/// What takes the square of it would never end.
+#[test]
+fn documents_of_many_subjects_and_versions() {
+    const MANY: usize = 60_000;
+    let package = |number: usize| dsops_sbom::Package {
+        id: format!("p{number}"),
+        name: "a".to_owned(),
+        version: Some(format!("{number:06}")),
+        purl: Some(format!("pkg:cargo/a@{number}.0.0")),
+        ..dsops_sbom::Package::default()
+    };
+    let document = |numbers: &mut dyn Iterator<Item = usize>| {
+        let packages: Vec<_> = numbers.map(package).collect();
+        let described = packages.iter().rev().map(|package| package.id.clone()).collect();
+        Document { packages, described, ..Document::default() }
+    };
+    let (old, new) = (document(&mut (0..MANY)), document(&mut (1..=MANY).rev()));
+    assert_eq!(old.subjects().count(), MANY);
+    let found = dsops_sbom::diff(&old, &new);
+    let versions: Vec<_> = found.changed.iter().map(|one| one.aspect).collect();
+    assert_eq!(versions, [dsops_sbom::Aspect::Version]);
+    assert!(!check_lockfile(&old, &lockfile()).is_empty());
+}

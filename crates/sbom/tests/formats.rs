@@ -234,3 +234,37 @@ fn strange_identifiers_and_parts() {
         assert_eq!(again.document.packages.len(), first.document.packages.len());
     }
 }
+
+#[test]
+fn what_has_no_place_is_told() {
+    let dropped = |text: &str| -> Vec<String> {
+        read(text.as_bytes()).unwrap().dropped.into_keys().collect()
+    };
+    let text = "SPDXVersion: SPDX-2.3\nDataLicense: CC0-1.0\nSPDXID: SPDXRef-DOCUMENT\n\
+        DocumentComment: hello\n\
+        PackageName: a\nSPDXID: SPDXRef-a\nFilesAnalyzed: false\n\
+        ExternalRef: SECURITY advisory https://example.org\n\
+        FileName: ./b\nSPDXID: SPDXRef-b\nFileType: SOURCE\n\
+        Annotator: Person: Ada\n";
+    assert_eq!(dropped(text), ["Annotator", "DocumentComment", "ExternalRef", "FileType"]);
+    // The form demands more than that document has.
+    let faults: Vec<_> =
+        read(text.as_bytes()).unwrap().faults.iter().map(ToString::to_string).collect();
+    assert_eq!(faults, ["no DocumentNamespace", "no Creator", "no Created"]);
+    let text = r#"{"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 2,
+        "metadata": {"authors": [{"name": "Ada", "phone": "1"}]},
+        "components": [{"type": "library", "name": "a", "supplier": {"name": "Acme", "url": ["u"]},
+            "publisher": "Other", "author": "Acme", "swid": {"tagId": "t", "name": "n"},
+            "externalReferences": [{"type": "website", "url": "u", "comment": "c"}]}]}"#;
+    assert_eq!(
+        dropped(text),
+        [
+            "components[].externalReferences[].comment",
+            "components[].publisher",
+            "components[].swid.name",
+            "metadata.authors[].phone",
+            "organization.url",
+            "version",
+        ]
+    );
+}

@@ -22,7 +22,10 @@ pub(super) fn read(document: &Json) -> Result<Reading, ReadError> {
     }
     let mut draft = Draft::new(Form::CycloneDx, version);
     fields.optional("$schema");
-    fields.optional("version");
+    // What is written here is the first version of a document.
+    if fields.optional("version").is_some_and(|version| *version != Json::Integer(1)) {
+        draft.drop_one("version");
+    }
     draft.document.namespace = fields.optional_text("serialNumber")?.map(ToOwned::to_owned);
     if let Some(mut metadata) = fields.optional_object("metadata")? {
         draft.document.created = metadata.optional_text("timestamp")?.map(ToOwned::to_owned);
@@ -85,6 +88,7 @@ fn authors(metadata: &mut Fields<'_>, draft: &mut Draft) -> Result<(), JsonError
         let email = author.optional_text("email")?.map(ToOwned::to_owned);
         let party = Party { kind: PartyKind::Person, name, email };
         draft.document.creators.push(Creator::Party(party));
+        draft.drop_rest("metadata.authors[].", &author);
     }
     let tool = |tool: &mut Fields<'_>| -> Result<Creator, JsonError> {
         let name = tool.optional_text("name")?.unwrap_or_default().to_owned();
@@ -112,19 +116,26 @@ fn authors(metadata: &mut Fields<'_>, draft: &mut Draft) -> Result<(), JsonError
     }
     for party in ["manufacture", "manufacturer", "supplier"] {
         if let Some(mut entity) = metadata.optional_object(party)? {
-            draft.document.creators.push(Creator::Party(self::entity(&mut entity)?));
+            let party = self::entity(&mut entity, draft)?;
+            draft.document.creators.push(Creator::Party(party));
         }
     }
     Ok(())
 }
 
 /// An organization, with the first of its mail addresses.
-fn entity(fields: &mut Fields<'_>) -> Result<Party, JsonError> {
+fn entity(fields: &mut Fields<'_>, draft: &mut Draft) -> Result<Party, JsonError> {
     let name = fields.optional_text("name")?.unwrap_or_default().to_owned();
     let mut email = None;
     for mut contact in fields.objects("contact", 1000)? {
-        email = email.or(contact.optional_text("email")?.map(ToOwned::to_owned));
+        let own = contact.optional_text("email")?.map(ToOwned::to_owned);
+        if email.is_some() && own.is_some() {
+            draft.drop_one("contact[]");
+        }
+        email = email.or(own);
+        draft.drop_rest("contact[].", &contact);
     }
+    draft.drop_rest("organization.", fields);
     Ok(Party { kind: PartyKind::Organization, name, email })
 }
 
@@ -146,7 +157,7 @@ fn component(
         version: said(fields.optional_text("version")?),
         kind: Some(names::from_cyclonedx_type(fields.text("type")?)),
         purl: said(fields.optional_text("purl")?),
-        supplier: supplier(&mut fields)?,
+        supplier: supplier(&mut fields, draft)?,
         license: licenses(&mut fields, draft)?,
         copyright: said(fields.optional_text("copyright")?),
         description: said(fields.optional_text("description")?),
@@ -164,6 +175,7 @@ fn component(
     if let Some(mut swid) = fields.optional_object("swid")? {
         let locator = swid.optional_text("tagId")?.unwrap_or_default().to_owned();
         found.identifiers.push(Identifier { kind: "swid".to_owned(), locator });
+        draft.drop_rest("components[].swid.", &swid);
     }
     for (field, kind) in [("omniborId", "gitoid"), ("swhid", "swh")] {
         for locator in fields.list(field, 1000)?.iter().filter_map(Json::as_str) {
@@ -183,8 +195,12 @@ fn component(
             Some("distribution") if found.download_location.is_none() => {
                 found.download_location = url;
             }
-            _ => draft.drop_one("components[].externalReferences"),
+            _ => {
+                draft.drop_one("components[].externalReferences");
+                continue;
+            }
         }
+        draft.drop_rest("components[].externalReferences[].", &reference);
     }
     let id = found.id.clone();
     draft.add(found).map_err(|problem| fields.error("bom-ref", problem))?;
@@ -198,22 +214,28 @@ fn component(
     Ok(())
 }
 
-/// Who stands behind a component: the first of several fields that say it.
-fn supplier(fields: &mut Fields<'_>) -> Result<Option<Party>, JsonError> {
-    let mut first: Option<Party> = None;
+/// The first of those who are named, who counts as the supplier; the others have no place.
+fn supplier(fields: &mut Fields<'_>, draft: &mut Draft) -> Result<Option<Party>, JsonError> {
+    let mut named: Vec<(&str, Party)> = Vec::new();
     for field in ["supplier", "manufacturer"] {
         if let Some(mut entity) = fields.optional_object(field)? {
-            first =
-                first.or(Some(self::entity(&mut entity)?).filter(|party| !party.name.is_empty()));
+            named.push((field, self::entity(&mut entity, draft)?));
         }
     }
     for field in ["publisher", "author"] {
-        let named = fields.optional_text(field)?.filter(|name| !name.is_empty());
-        first = first.or(named.map(Party::organization));
+        named.extend(fields.optional_text(field)?.map(|name| (field, Party::organization(name))));
     }
     for mut author in fields.objects("authors", 1000)? {
         let name = author.optional_text("name")?.unwrap_or_default();
-        first = first.or_else(|| Some(Party::person(name)));
+        named.push(("authors[]", Party::person(name)));
+        draft.drop_rest("components[].authors[].", &author);
+    }
+    let mut named = named.into_iter().filter(|(_, party)| !party.name.is_empty());
+    let first = named.next().map(|(_, party)| party);
+    for (field, party) in named {
+        if first.as_ref().is_some_and(|first| first.name != party.name) {
+            draft.drop_one(&format!("components[].{field}"));
+        }
     }
     Ok(first)
 }

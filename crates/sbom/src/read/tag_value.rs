@@ -19,6 +19,7 @@ pub(super) fn read(data: &[u8]) -> Result<Reading, ReadError> {
         section: Section::Document,
         package: Package::default(),
         versions: 0,
+        has_data_license: false,
         entries: 0,
     };
     while let Some((number, tag, value)) = lines.next()? {
@@ -32,6 +33,16 @@ pub(super) fn read(data: &[u8]) -> Result<Reading, ReadError> {
         return Err(malformed(lines.number, "there is no `SPDXVersion`"));
     }
     reader.draft.document.name = reader.name.unwrap_or_default();
+    let document = &reader.draft.document;
+    let has = [
+        ("DataLicense", reader.has_data_license),
+        ("DocumentNamespace", document.namespace.as_deref().is_some_and(|name| !name.is_empty())),
+        ("Creator", !document.creators.is_empty()),
+        ("Created", document.created.is_some()),
+    ];
+    for (tag, _) in has.into_iter().filter(|(_, is_there)| !is_there) {
+        reader.draft.fault(super::Fault::Missing(tag));
+    }
     Ok(reader.draft.finish())
 }
 
@@ -118,6 +129,7 @@ struct Reader {
     section: Section,
     package: Package,
     versions: usize,
+    has_data_license: bool,
     entries: usize,
 }
 
@@ -170,9 +182,11 @@ impl Reader {
                 let mut words = value.split_whitespace();
                 if let (Some(_), Some(kind), Some(locator)) =
                     (words.next(), words.next(), words.next())
+                    && identify(&mut self.package, kind, locator)
                 {
-                    identify(&mut self.package, kind, locator);
+                    return Ok(());
                 }
+                self.draft.drop_one("ExternalRef");
             }
             "PackageLicenseDeclared" if self.section == Section::Package => {
                 self.package.license = stated(value).map(license);
@@ -192,10 +206,10 @@ impl Reader {
             "PrimaryPackagePurpose" if self.section == Section::Package => {
                 self.package.kind = Some(Kind::from_spdx(value));
             }
-            other if other.starts_with("Package") || self.section == Section::Other => {
-                self.draft.drop_one(other);
-            }
-            _ => {}
+            "DataLicense" => self.has_data_license = !value.is_empty(),
+            // Says nothing.
+            "FilesAnalyzed" if value == "false" => {}
+            other => self.draft.drop_one(other),
         }
         Ok(())
     }
