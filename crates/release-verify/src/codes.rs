@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     /// Texts of that form that are no codes.
-    const NO_CODES: &[&str] = &["application/x-www-form-urlencoded"];
+    const NO_CODES: &[&str] = &["application/x-www-form-urlencoded", "application/octet-stream"];
     /// Codes that are made elsewhere: by `dsops verify sha256`.
     const MADE_ELSEWHERE: &[&str] = &["digest/expected"];
 

@@ -724,6 +724,45 @@ fn layouts_that_were_changed() {
     assert!(error.to_string().contains("before version 25"), "{error}");
 }
 
+/// `docker load` takes what `manifest.json` names, and not the index: both must mean one image.
+#[test]
+fn an_archive_in_which_docker_sees_another_image() {
+    use std::fs;
+    let dir = tempfile::tempdir().unwrap();
+    let lab = Lab::open();
+    lab.sign_v2(&lab.image, &lab.image, &World::identity());
+    let sig = format!("{}.sig", lab.image.replace(':', "-"));
+    let tag = |name: &str| json!({"org.opencontainers.image.ref.name": name});
+    save(&lab, dir.path(), &[("v1", tag("v1")), (&sig, tag(&sig))]);
+    let blobs = dir.path().join("blobs/sha256");
+    let hex = lab.image.strip_prefix("sha256:").unwrap();
+    let manifest: Value = serde_json::from_slice(&fs::read(blobs.join(hex)).unwrap()).unwrap();
+    let path = |value: &Value| value["digest"].as_str().unwrap().replacen(':', "/", 1);
+    let (config, layer) = (path(&manifest["config"]), path(&manifest["layers"][0]));
+    let own = json!({"Config": format!("blobs/{config}"), "Layers": [format!("blobs/{layer}")]});
+    let evil = Digest::of(Algorithm::Sha256, b"evil").hex();
+    fs::write(blobs.join(&evil), b"evil").unwrap();
+    let mut other = own.clone();
+    other["Layers"][0] = json!(format!("blobs/sha256/{evil}"));
+    other["RepoTags"] = json!(["app:v1"]);
+    for (images, verdict) in [
+        (json!([own]), Verdict::Verified),
+        (json!([]), Verdict::Verified),
+        (json!([other]), Verdict::Failed),
+        (json!([own, other]), Verdict::Failed),
+        (json!({}), Verdict::Failed),
+    ] {
+        fs::write(dir.path().join("manifest.json"), images.to_string()).unwrap();
+        let tar = dir.path().with_extension("tar");
+        archive(dir.path(), &tar);
+        for path in [dir.path(), &tar] {
+            let report = verify_layout(&lab, path, None).unwrap();
+            assert_eq!(report.verdict, verdict, "{images}: {}", shown(&report));
+        }
+        fs::remove_file(tar).unwrap();
+    }
+}
+
 #[test]
 fn a_layout_that_lists_one_large_manifest_often() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use common::{Folder, code, sigstore};
 use dsops_release_verify::{
     Judged, Options, Origin, PolicyFile, ReleaseVerifier, Report, State, Verdict,
 };
-use dsops_testkit::sigstore::Identity;
+use dsops_testkit::sigstore::{Identity, San};
 
 const TOOL: &[u8] = b"the tool";
 
@@ -104,4 +104,57 @@ fn signatures_are_shown_to_be_good_and_accepted_by_nobody() {
     let found = signatures();
     assert!(found.good.is_empty());
     assert!(found.findings.iter().any(|finding| finding.state == State::Failed));
+}
+
+/// GitHub signs for everybody's releases: a list of components or of checksums of another release
+/// must not count for this one.
+#[test]
+fn evidence_of_another_release_does_not_count() {
+    let attested = |folder: &Folder, file: &str, repository: &str| {
+        let statement = serde_json::json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [common::subject(file, &folder.read(file))],
+            "predicateType": "https://in-toto.io/attestation/release/v0.2",
+            "predicate": {
+                "repository": repository, "tag": "v1", "purl": format!("pkg:github/{repository}@v1"),
+            },
+        });
+        let github = Identity {
+            names: vec![San::Uri("https://dotcom.releases.github.com".to_owned())],
+            extensions: Vec::new(),
+        };
+        let bundle = folder.world.attest(&statement).identity(github).bundle();
+        folder.write(&format!("{file}.sigstore.json"), bundle.to_string().as_bytes());
+    };
+    let policy = "version: 1\nsigners: { releases: { registry: github-releases } }\n\
+         artifacts: [{ published: 'github-release:octo/demo@v1', require: [sbom, checksums] }]\n";
+    for (repository, verdict) in
+        [("octo/demo", Verdict::Verified), ("mallory/demo", Verdict::Undecided)]
+    {
+        let folder = Folder::new("other-release");
+        folder.write("tool", TOOL);
+        attested(&folder, "tool", "octo/demo");
+        folder.write("tool.spdx.json", &common::spdx("tool", TOOL));
+        attested(&folder, "tool.spdx.json", repository);
+        folder.checksums("SHA256SUMS", &["tool"]);
+        attested(&folder, "SHA256SUMS", repository);
+        let engine = engine(&folder, policy);
+        let all = engine.verify_directory(&folder.path("")).unwrap();
+        for file in &all.files {
+            let is_tool = file.name.ends_with("/tool");
+            let report = file.result.as_ref().unwrap();
+            assert_eq!(
+                report.verdict, verdict,
+                "{} {repository}: {:#?}",
+                file.name, report.findings
+            );
+            for requirement in ["require/sbom", "require/checksums"] {
+                let state = match verdict {
+                    Verdict::Verified => State::Passed,
+                    _ => State::Undecided,
+                };
+                assert_eq!(code(report, requirement), is_tool.then_some(state), "{requirement}");
+            }
+        }
+    }
 }

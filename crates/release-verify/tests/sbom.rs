@@ -59,6 +59,7 @@ fn tag_value() -> String {
          DataLicense: CC0-1.0\n\
          SPDXID: SPDXRef-DOCUMENT\n\
          DocumentName: octo-1.2.3\n\
+         DocumentNamespace: https://example.org/octo-1.2.3\n\
          # a remark\n\
          Creator: Tool: octo-build\n\
          Created: 2026-01-01T00:00:00Z\n\

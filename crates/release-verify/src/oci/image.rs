@@ -4,13 +4,17 @@ use std::collections::BTreeSet;
 
 use super::OciError;
 use super::evidence::{Piece, find};
-use super::manifest::{Descriptor, Document, MANIFEST_LIMIT_BYTES, Platform};
+use super::layout::Layout;
+use super::manifest::{Descriptor, Document, MANIFEST_LIMIT_BYTES, Manifest, Platform};
 use super::source::{Fetch, Fetched, Presence, Source};
 use crate::verify::{Engine, no_rule};
 use crate::{Artifact, Digest, Evidence, Finding, Origin, ReleaseVerifier, Report, State, Verdict};
 
 /// How many bytes the manifests that an index lists may have together; each is read.
 const LISTED_LIMIT_BYTES: u64 = 16 * MANIFEST_LIMIT_BYTES;
+
+/// The code of what lies beside a manifest.
+const CONTENT: &str = "image/content";
 
 /// An image in a source, pinned: a manifest, and the index that lists it when it was chosen from one.
 pub struct Image<'a> {
@@ -126,13 +130,21 @@ impl<'a> Image<'a> {
     fn content(&self) -> Vec<Finding> {
         let mut content = Content::default();
         let looked = match &self.manifest.document {
-            Document::Manifest(manifest) => content
-                .blobs(self.source, std::iter::once(&manifest.config).chain(&manifest.layers)),
+            Document::Manifest(manifest) => content.image(self.source, manifest),
             Document::Index(index) => content.manifests(self.source, &index.manifests),
         };
-        match looked {
+        match looked.and_then(|()| self.source.loaded()) {
             Err(error) => vec![error.finding()],
-            Ok(()) => content.finding().into_iter().collect(),
+            Ok(loaded) if loaded.iter().all(|image| content.images.contains(image)) => {
+                content.finding().into_iter().collect()
+            }
+            Ok(_) => {
+                let message = "by its `manifest.json` it holds an image that this one is not";
+                let finding = Finding::failed(CONTENT, message);
+                vec![finding.help(
+                    "`docker load` and others take what that file names: have this image alone",
+                )]
+            }
         }
     }
 }
@@ -149,9 +161,17 @@ struct Content {
     seen: BTreeSet<Digest>,
     good: usize,
     missing: usize,
+    /// The paths of config and layers of each image that was looked at.
+    images: Vec<Vec<String>>,
 }
 
 impl Content {
+    fn image(&mut self, source: &dyn Source, manifest: &Manifest) -> Result<(), OciError> {
+        let blobs = || std::iter::once(&manifest.config).chain(&manifest.layers);
+        self.images.push(blobs().map(|blob| Layout::blob_path(&blob.digest)).collect());
+        self.blobs(source, blobs())
+    }
+
     fn blobs<'b>(
         &mut self,
         source: &dyn Source,
@@ -184,23 +204,22 @@ impl Content {
                 continue;
             }
             if let Document::Manifest(manifest) = Fetch(source).described(entry)?.document {
-                self.blobs(source, std::iter::once(&manifest.config).chain(&manifest.layers))?;
+                self.image(source, &manifest)?;
             }
         }
         Ok(())
     }
 
     fn finding(&self) -> Option<Finding> {
-        const CODE: &str = "image/content";
         match (self.good, self.missing) {
             (0, 0) => None,
             (good, 0) => Some(Finding::passed(
-                CODE,
+                CONTENT,
                 format!("all that the manifest names is here, and is it: {good} in number"),
             )),
             (good, missing) => Some(
                 Finding::new(
-                    CODE,
+                    CONTENT,
                     State::Warning,
                     format!(
                         "of what the manifest names {good} are here and good, {missing} are missing"

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::manifest::{Descriptor, Document, MANIFEST_LIMIT_BYTES};
 use super::source::{Fetch, Presence, Source};
 use super::{OciError, Reference};
-use crate::json::{self, Fields};
+use crate::json::{self, Fields, Json};
 use crate::{Algorithm, Artifact, Digest};
 use archive::Archive;
 use folder::Folder;
@@ -19,6 +19,9 @@ use folder::Folder;
 const LOOK_LIMIT: usize = 1_000;
 /// How many bytes the manifests of a layout may have together; each is read to see what it is about.
 const ALL_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The list of images that Docker reads where it does not read layouts.
+const SAVED: &str = "manifest.json";
 
 /// What cosign calls the entries of the layouts it saves.
 const KIND: &str = "dev.cosignproject.cosign/kind";
@@ -65,7 +68,7 @@ impl Layout {
     fn read(files: Box<dyn Files>) -> Result<Self, OciError> {
         let none = |why| OciError::NotAnImage { path: files.path().to_owned(), why };
         let Some(version) = files.read("oci-layout", 4096)? else {
-            return Err(match files.read("manifest.json", MANIFEST_LIMIT_BYTES)? {
+            return Err(match files.read(SAVED, MANIFEST_LIMIT_BYTES)? {
                 Some(_) => none(
                     "it was saved without its manifest, by a Docker before version 25: what was signed cannot be told from it",
                 ),
@@ -141,7 +144,8 @@ impl Layout {
         )
     }
 
-    fn blob_path(digest: &Digest) -> String {
+    /// Where the layout keeps what has that digest.
+    pub(super) fn blob_path(digest: &Digest) -> String {
         format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
     }
 }
@@ -188,6 +192,13 @@ impl Source for Layout {
             return Err(OciError::WrongDigest { what, expected: expected.clone(), found });
         }
         Ok(Presence::Good)
+    }
+
+    fn loaded(&self) -> Result<Vec<Vec<String>>, OciError> {
+        let Some(text) = self.files.read(SAVED, MANIFEST_LIMIT_BYTES)? else {
+            return Ok(Vec::new());
+        };
+        saved(&text).map_err(|error| OciError::json(SAVED, &error))
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, OciError> {
@@ -255,6 +266,27 @@ fn is_called(entry: &Descriptor, name: &str) -> bool {
 fn shown_name(entry: &Descriptor) -> String {
     let name = entry.annotation(FULL_NAME).or(entry.annotation(REF_NAME));
     name.map_or_else(|| entry.digest.to_string(), |name| name.escape_debug().to_string())
+}
+
+/// The config and layers of each image in the file that Docker wrote before it knew layouts, and
+/// still writes beside them.
+fn saved(text: &[u8]) -> Result<Vec<Vec<String>>, json::JsonError> {
+    let list = json::parse(text)?;
+    let Json::List(images) = &list else {
+        return Err(json::JsonError::new("", "not a list"));
+    };
+    let plain = |path: &str| path.strip_prefix("./").unwrap_or(path).to_owned();
+    let mut all = Vec::new();
+    for image in images {
+        let mut fields = Fields::of(image, "")?;
+        let mut paths = vec![plain(fields.text("Config")?)];
+        for layer in fields.list("Layers", 5_000)? {
+            let layer = layer.as_str().ok_or_else(|| fields.error("Layers", "not a text"))?;
+            paths.push(plain(layer));
+        }
+        all.push(paths);
+    }
+    Ok(all)
 }
 
 /// The size and digest of what `source` gives.

@@ -205,7 +205,7 @@ impl<'a> Registry<'a> {
         let login = self.login()?;
         if let Some(challenge) = of("bearer") {
             let scope = format!("repository:{}:{actions}", self.reference.repository());
-            let realm = token::realm(challenge)?;
+            let realm = token::realm(challenge, &self.base)?;
             let withheld = (login.is_some() && !self.may_see_credentials(&realm))
                 .then(|| realm.host().to_owned());
             let login = login.filter(|_| withheld.is_none());

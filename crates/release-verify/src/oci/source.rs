@@ -39,6 +39,15 @@ pub trait Source {
         Ok(Presence::NotLooked)
     }
 
+    /// What Docker and others load instead of what the index names: of each image in the older
+    /// `manifest.json` the paths of its config and layers, in their order.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    fn loaded(&self) -> Result<Vec<Vec<String>>, OciError> {
+        Ok(Vec::new())
+    }
+
     /// The manifests that say they are about `subject`.
     ///
     /// # Errors

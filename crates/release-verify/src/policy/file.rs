@@ -26,6 +26,7 @@
 //!   - signed-by: [ci, lead, offline]     # everything else
 //! ```
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
@@ -153,9 +154,32 @@ impl ArtifactRule {
     /// Whether a rule for these names is for an artifact of that name: by all of it, or by what
     /// stands behind the last `/`.
     pub(crate) fn takes(names: &[Pattern], name: &str) -> bool {
+        let name = &*plain(name);
         let last = name.rsplit('/').next().unwrap_or(name);
         names.is_empty() || names.iter().any(|own| own.matches(name) || own.matches(last))
     }
+}
+
+/// A path without what changes its spelling only: `./a//b` and `c/../a/b` are `a/b`. Or another
+/// rule would hold than for the same file named shortly.
+fn plain(path: &str) -> Cow<'_, str> {
+    let odd = |part: &str| matches!(part, "" | "." | "..");
+    if !path.split('/').any(odd) {
+        return Cow::Borrowed(path);
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for (index, part) in path.split('/').enumerate() {
+        match part {
+            "." => {}
+            // The first one is the root.
+            "" if index > 0 => {}
+            ".." if parts.last().is_some_and(|last| !matches!(*last, "" | "..")) => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    Cow::Owned(parts.join("/"))
 }
 
 pub(super) type Open<'a> = &'a mut dyn FnMut(&str) -> io::Result<Vec<u8>>;
@@ -373,6 +397,22 @@ impl fmt::Display for ArtifactRule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_file_has_one_rule_however_its_path_is_spelt() {
+        let policy = file(
+            "version: 1\nsigners: { ci: { github: octo/demo }, any: { github: octo/other } }\n\
+             artifacts: [{ match: 'dist/**', signed-by: ci }, { signed-by: any }]\n",
+        )
+        .unwrap();
+        let is_strict = |name: &str| !policy.rule_for(name).unwrap().names.is_empty();
+        for name in ["dist/app", "./dist/app", "dist//app", "x/../dist/./app", "dist/a/../app"] {
+            assert!(is_strict(name), "{name}");
+        }
+        for name in ["app", "dist/../app", "../dist/app", "/dist/app", "dist/../../app"] {
+            assert!(!is_strict(name), "{name}");
+        }
+    }
 
     const KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
         MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\

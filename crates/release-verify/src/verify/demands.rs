@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::Publication;
-use crate::SignerPolicy;
+use super::conclude::Judged;
 use crate::statement::{ProvenanceRules, SummaryRules};
+use crate::{Artifact, SignerPolicy};
 
 /// A kind of evidence that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,5 +117,14 @@ impl Demands {
     /// What is asked of files that are evidence themselves: that they are signed.
     pub(super) fn of_evidence(&self) -> Self {
         Self::new(self.signers.clone())
+    }
+
+    /// What was found of such a file, without signatures of a registry that says something else of
+    /// it than what is asked for.
+    pub(super) fn hold_evidence(&self, mut all: Vec<Judged>, artifact: &Artifact) -> Vec<Judged> {
+        if let Some(publication) = &self.publication {
+            all.iter_mut().for_each(|judged| publication.hold(judged, artifact));
+        }
+        all
     }
 }

@@ -93,12 +93,12 @@ impl Engine {
         let artifact = hash(&path, shown, &release.algorithms(self, name))?;
         let open = || reopen(&path);
         let target = Target { artifact: &artifact, path: name, open: &open };
-        let demands = if layout.is_evidence(name) && !alone {
-            self.demands.of_evidence()
-        } else {
-            self.demands.clone()
-        };
-        let judged = release.judge(&self.judge(&demands), &target);
+        let is_evidence = layout.is_evidence(name) && !alone;
+        let demands = if is_evidence { self.demands.of_evidence() } else { self.demands.clone() };
+        let mut judged = release.judge(&self.judge(&demands), &target);
+        if is_evidence {
+            judged = self.demands.hold_evidence(judged, &artifact);
+        }
         self.options.count_one();
         let mut notes = release.notes_on(name);
         if alone {

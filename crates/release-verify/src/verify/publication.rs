@@ -1,12 +1,12 @@
 //! As what an artifact has to be published, where a registry or GitHub says so.
 
-use super::conclude::is_bad;
+use super::conclude::{Judged, Standing, is_bad};
 use crate::github::ReleaseRules;
 use crate::policy::PolicyError;
 use crate::registry::npm::{self, Package, RegistryKeys};
 use crate::registry::pypi;
 use crate::statement::{PredicateKind, Statement};
-use crate::{Artifact, Authenticated, Content, Finding, Origin, State};
+use crate::{Artifact, Authenticated, Content, Finding, Origin, Signer, SignerRule, State};
 
 const CODE: &str = "require/published";
 
@@ -52,6 +52,33 @@ impl Publication {
                 Ok(Self::GithubRelease(ReleaseRules::new(repository)?.tag(tag)))
             }
             _ => Err(unknown()),
+        }
+    }
+
+    /// Of a file that is evidence itself: takes away signatures of a registry that publishes it as
+    /// something else. A registry signs for everybody, so anybody can have one.
+    pub(super) fn hold(&self, judged: &mut Judged, artifact: &Artifact) {
+        if judged.standing != Standing::About {
+            return;
+        }
+        judged.signatures.retain(|one| {
+            !self.is_registry(&one.signer) || !self.check(&[one], artifact).iter().any(is_bad)
+        });
+        if judged.signatures.is_empty() {
+            judged.standing = Standing::Refused;
+            let message = "a registry signed it, and not as part of what is asked for";
+            judged.findings.push(Finding::undecided(CODE, message));
+        }
+    }
+
+    /// Whether that signer signs whatever is published.
+    fn is_registry(&self, signer: &Signer) -> bool {
+        match self {
+            Self::Npm { keys, .. } => {
+                keys.rules().iter().any(|rule| rule.differences(signer).is_empty())
+            }
+            Self::Pypi => false,
+            Self::GithubRelease(_) => SignerRule::GithubRelease.differences(signer).is_empty(),
         }
     }
 

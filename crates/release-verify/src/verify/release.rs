@@ -336,7 +336,8 @@ impl Release {
         };
         let target = Target { artifact, path, open: &open };
         let judge = engine.judge(&engine.demands);
-        self.for_file(path).map(|evidence| judge.judge(evidence, &target)).collect()
+        let evidence = self.for_file(path).map(|evidence| judge.judge(evidence, &target));
+        engine.demands.hold_evidence(evidence.collect(), artifact)
     }
 
     fn bytes(&self, path: &str, limit: usize) -> Result<Vec<u8>, EvidenceError> {

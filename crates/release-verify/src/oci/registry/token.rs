@@ -69,11 +69,16 @@ pub(super) fn fetch(
     copied(token.as_bytes())
 }
 
-/// Where a challenge sends us for a token.
-pub(super) fn realm(challenge: &Challenge) -> Result<Url, OciError> {
-    let realm = challenge.parameter("realm");
-    let realm = realm.ok_or_else(|| OciError::malformed("the registry's challenge", "no realm"))?;
-    Ok(Url::parse(realm)?)
+/// Where a challenge of the registry at `base` sends us for a token. To servers of this machine, which
+/// it may not reach itself, only one of this machine does.
+pub(super) fn realm(challenge: &Challenge, base: &Url) -> Result<Url, OciError> {
+    let wrong = |problem| OciError::malformed("the registry's challenge", problem);
+    let realm = challenge.parameter("realm").ok_or_else(|| wrong("no realm"))?;
+    let realm = Url::parse(realm)?;
+    if realm.is_loopback() && !base.is_loopback() {
+        return Err(wrong("its realm is on this machine"));
+    }
+    Ok(realm)
 }
 
 fn copied(bytes: &[u8]) -> Result<SecretBytes, OciError> {
@@ -128,4 +133,22 @@ fn escaped(bytes: &[u8]) -> String {
         }
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_elsewhere_sends_us_to_no_server_of_this_machine() {
+        let realm = |at: &str, base: &str| {
+            let challenges = Challenge::read_all(&format!("Bearer realm=\"{at}\""));
+            realm(&challenges[0], &Url::parse(base).unwrap()).is_ok()
+        };
+        assert!(realm("https://auth.example.org/token", "https://registry.example.org/"));
+        assert!(realm("http://127.0.0.1:5001/token", "http://localhost:5000/"));
+        for at in ["http://127.0.0.1:2375/", "http://localhost/", "https://[::1]:8443/token"] {
+            assert!(!realm(at, "https://registry.example.org/"), "{at}");
+        }
+    }
 }
