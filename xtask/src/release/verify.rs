@@ -99,7 +99,10 @@ impl Signer {
     /// # Errors
     /// The policy names none: who accepts any tag, accepts an older release for a newer one.
     pub fn of_policy(policy: &str) -> anyhow::Result<Self> {
-        let named = policy.strip_prefix("github:").and_then(|text| text.split_once('@'));
+        let named = policy
+            .strip_prefix("github:")
+            .and_then(|text| text.split_once('@'))
+            .filter(|(_, tag)| !tag.is_empty() && !tag.contains('*'));
         let (repository, tag) =
             named.with_context(|| format!("`{policy}` is not `github:OWNER/REPOSITORY@TAG`"))?;
         Ok(Self { repository: repository.to_owned(), tag: tag.to_owned() })
@@ -282,7 +285,9 @@ mod tests {
             signer.identity(),
             "https://github.com/octo/demo/.github/workflows/release.yml@refs/tags/v1.2.3"
         );
-        for bad in ["github:octo/demo", "octo/demo@v1", ""] {
+        for bad in
+            ["github:octo/demo", "octo/demo@v1", "", "github:octo/demo@", "github:octo/demo@v1.*"]
+        {
             assert!(Signer::of_policy(bad).is_err(), "{bad}");
         }
     }
