@@ -123,7 +123,9 @@ impl Demands {
     /// it than what is asked for.
     pub(super) fn hold_evidence(&self, mut all: Vec<Judged>, artifact: &Artifact) -> Vec<Judged> {
         if let Some(publication) = &self.publication {
-            all.iter_mut().for_each(|judged| publication.hold(judged, artifact));
+            for judged in &mut all {
+                publication.hold(judged, artifact);
+            }
         }
         all
     }

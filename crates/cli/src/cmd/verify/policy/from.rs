@@ -247,9 +247,19 @@ fn escape(text: &str) -> String {
     })
 }
 
-/// A text of YAML in double quotes: those of JSON are.
+/// A text of YAML in double quotes, as those of JSON are. What drives a terminal, ends a line for some
+/// reader, or only looks like a letter is shown by its number.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let json = serde_json::Value::from(text).to_string();
+    json.chars().fold(String::new(), |mut all, c| {
+        // Writing to a `String` cannot fail.
+        let _ = match u32::from(c) {
+            0x20..=0x7e => write!(all, "{c}"),
+            number @ ..=0xffff => write!(all, "\\u{number:04x}"),
+            number => write!(all, "\\U{number:08x}"),
+        };
+        all
+    })
 }
 
 #[cfg(test)]
@@ -279,6 +289,17 @@ mod tests {
         // A name cannot add lines of its own.
         let text = signer(&identity("a\"\n  evil:\n    github: o/r")).unwrap();
         assert_eq!(text.lines().count(), 4, "{text}");
+        // What is shown drives no terminal, and is still read as the same name.
+        let name = "https://ci.example/\u{9b}2J\u{7f}\u{85}\u{202e}\u{1f980}";
+        let text = policy("x", &[signer(&identity(name)).unwrap()]);
+        assert!(text.chars().all(|c| c == '\n' || (' '..='~').contains(&c)), "{text:?}");
+        let read = PolicyFile::read(text.as_bytes(), &Origin::new("p"), |_| {
+            Err(std::io::ErrorKind::NotFound.into())
+        });
+        let rule = read.unwrap().rules.remove(0);
+        let certificate = Signer::Certificate(identity(name));
+        let mut all = rule.demands.signers().signers().flatten();
+        assert!(all.any(|rule| rule.differences(&certificate).is_empty()), "{text}");
         let mut nobody = identity("x");
         nobody.issuer = None;
         assert!(signer(&nobody).is_none());
