@@ -7,6 +7,10 @@ use anyhow::{Context as _, bail};
 /// How much of what surrounds a find is shown.
 const SHOWN_BYTES: usize = 60;
 
+/// What ends in a text only by its name: Sigstore's metadata name keys of a key service, which are
+/// no folder of root's.
+const NO_PATHS: &[&[u8]] = &[b"/keyRings/root/"];
+
 /// Makes sure that none of these texts is in a file.
 ///
 /// # Errors
@@ -39,7 +43,9 @@ fn find(content: &[u8], text: &[u8]) -> Option<usize> {
     let mut from = 0;
     while let Some(step) = content[from..].iter().position(|byte| *byte == first) {
         from += step;
-        if content[from..].starts_with(text) {
+        let here = &content[from..];
+        let is_name = |name: &&[u8]| content[..from + text.len()].ends_with(name);
+        if here.starts_with(text) && !NO_PATHS.iter().any(is_name) {
             return Some(from);
         }
         from += 1;
@@ -72,5 +78,8 @@ mod tests {
         assert_eq!(find(b"aab", b"ab"), Some(1));
         assert_eq!(find(b"aa", b"ab"), None);
         assert_eq!(find(b"", b"ab"), None);
+        assert_eq!(find(b"projects/p/keyRings/root/cryptoKeys/k", b"/root/"), None);
+        assert_eq!(find(b"/keyRings/root/k /root/.cargo", b"/root/"), Some(17));
+        assert_eq!(find(b"the text before/root/.cargo", b"/root/"), Some(15));
     }
 }

@@ -189,7 +189,7 @@ mod tests {
             assert!(remote.fetch("ab/cd", &mut back).unwrap());
             assert!(back == bytes, "{len}");
         }
-        assert!(remote.age("ab/cd").unwrap().unwrap() < Duration::from_secs(60));
+        assert!(remote.age("ab/cd").unwrap().unwrap() < Duration::from_mins(1));
         remote.remove("ab/cd").unwrap();
         assert!(!remote.fetch("ab/cd", &mut Vec::new()).unwrap());
         assert_eq!(remote.age("ab/cd").unwrap(), None);
