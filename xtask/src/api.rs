@@ -27,6 +27,7 @@ const CRATES: &[(&str, &str)] = &[
     ("dsops-transport", "dsops_transport"),
     ("dsops-json", "dsops_json"),
     ("dsops-sbom", "dsops_sbom"),
+    ("dsops-attest", "dsops_attest"),
 ];
 
 /// Builds the documentation, in which a warning is an error, and compares; `--update` writes.
