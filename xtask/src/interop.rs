@@ -57,13 +57,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     cargo.args(tests.iter().flat_map(|test| ["--test", test]));
     // Without this a test that says "not run" would look like a pass.
     cargo.args(["--", "--show-output"]);
-    let all = [
-        tools::packages::READERS,
-        tools::packages::SBOM,
-        tools::packages::SIGSTORE,
-        tools::packages::MOTO,
-    ];
-    for packages in all {
+    for packages in tools::packages::FOR_TESTS {
         match packages.install() {
             Ok(folder) => drop(cargo.env(packages.variable, folder)),
             Err(error) => process::report_part_not_run(packages.name, tools::reason(&error)),

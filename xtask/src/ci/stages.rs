@@ -143,8 +143,7 @@ pub const ALL: &[Stage] = &[
                     command.env(variable, path);
                 }
             }
-            let all = [tools::packages::READERS, tools::packages::SBOM, tools::packages::SIGSTORE];
-            for packages in all {
+            for packages in tools::packages::FOR_TESTS {
                 if let Some(folder) = packages.installed() {
                     command.env(packages.variable, folder);
                 }

@@ -59,6 +59,9 @@ pub const MOTO: Packages = Packages {
     node: None,
 };
 
+/// What tests compare our work with.
+pub const FOR_TESTS: [Packages; 4] = [READERS, SBOM, SIGSTORE, MOTO];
+
 /// Lint workflows and scripts, and vet dependencies.
 pub const CONTROLS: Packages = Packages {
     name: "controls",
