@@ -4,8 +4,10 @@ macro_rules! variables {
     ($($(#[doc = $doc:literal])+ $name:ident = $variable:literal;)+) => {
         $(
             $(#[doc = $doc])+
-            // Those of the network are read by `verify` alone.
-            #[cfg_attr(not(feature = "verify"), allow(dead_code))]
+            #[cfg_attr(
+                not(feature = "verify"),
+                allow(dead_code, reason = "those of the network are read by `verify` alone")
+            )]
             pub const $name: &str = $variable;
         )+
 

@@ -1,7 +1,6 @@
 //! What `dsops sbom` reads and writes.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -14,6 +13,7 @@ use crate::cmd::verify::files as input;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
+use crate::trust::hex;
 use crate::ui;
 
 /// Reads the name of a format.
@@ -69,14 +69,6 @@ pub fn sha256(path: &OsStr) -> Result<String, Failure> {
         Ok(hex(&hasher.finalize()))
     };
     hash().map_err(|error| Failure::new(Exit::Store, input::unreadable(path, &error)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Writes a document to a file, or to stdout.
