@@ -22,7 +22,8 @@
 
 use std::fmt::{self, Write as _};
 
-use base64ct::{Base64, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 /// A value of JSON. Numbers keep their value only when they are integers of 64 bits.
@@ -363,13 +364,19 @@ impl<'a> Fields<'a> {
 }
 
 /// Decodes base64 (RFC 4648, section 4) in its one canonical spelling.
+///
+/// # Security
+/// Not in constant time: for what everybody may read.
 pub fn base64(text: &str) -> Option<Vec<u8>> {
-    Base64::decode_vec(text).ok()
+    STANDARD.decode(text).ok()
 }
 
 /// Encodes base64 (RFC 4648, section 4).
+///
+/// # Security
+/// Not in constant time: for what everybody may read.
 pub fn to_base64(bytes: &[u8]) -> String {
-    Base64::encode_string(bytes)
+    STANDARD.encode(bytes)
 }
 
 impl<'de> Deserialize<'de> for Json {

@@ -27,6 +27,7 @@ pub struct Args {
 
 /// What can be said.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Action {
     /// Say how files were built, as SLSA provenance
     Provenance(Box<provenance::Args>),

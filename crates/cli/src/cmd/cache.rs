@@ -36,6 +36,7 @@ pub struct At {
 
 /// What to do with it.
 #[derive(Debug, clap::Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Print where it is
     #[command(after_help = "Examples:\n  dsops cache path\n  dsops cache path --json")]

@@ -25,6 +25,7 @@ pub struct Args {
 
 /// What to do with it.
 #[derive(Debug, clap::Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Say everything that is wrong with the configuration, in every environment
     #[command(after_help = check::EXAMPLES)]

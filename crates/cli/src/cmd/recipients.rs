@@ -22,6 +22,7 @@ pub struct Args {
 
 /// What to do with them.
 #[derive(Debug, clap::Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Show them
     #[command(after_help = "Examples:\n  dsops recipients list\n  dsops recipients list --json")]

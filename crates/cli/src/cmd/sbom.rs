@@ -22,6 +22,7 @@ pub struct Args {
 
 /// What there is to do with lists of ingredients.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Action {
     /// List what is in a Rust program, by its workspace or by the program itself
     Generate(Box<generate::Args>),

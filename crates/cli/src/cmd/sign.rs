@@ -52,6 +52,7 @@ pub struct Args {
 
 /// What there is besides signing.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Action {
     /// Make a key pair
     Keygen(keygen::Args),

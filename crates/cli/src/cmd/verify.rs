@@ -89,6 +89,7 @@ pub struct Output {
 
 /// What there is besides verifying artifacts.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Action {
     /// Verify the running dsops against the evidence of its release
     #[command(name = "self")]

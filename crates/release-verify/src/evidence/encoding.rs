@@ -1,20 +1,13 @@
 //! Base64 and PEM (RFC 4648, RFC 7468) as they occur in evidence.
 
-use base64ct::{Base64, Encoding};
-
 use super::EvidenceError;
 
 /// Decodes base64 with padding; white space anywhere in it is skipped, as signature files wrap and
 /// end their lines in every way. `None` for anything else, and for nothing.
 pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let packed: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    if packed.is_empty() {
-        return None;
-    }
-    let mut bytes = vec![0; packed.len()];
-    let count = Base64::decode(&packed, &mut bytes).ok()?.len();
-    bytes.truncate(count);
-    Some(bytes)
+    let packed = String::from_utf8(packed).ok().filter(|text| !text.is_empty())?;
+    crate::json::base64(&packed)
 }
 
 /// One block of a PEM file.

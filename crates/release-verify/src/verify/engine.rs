@@ -158,7 +158,7 @@ pub(super) fn hash(
     algorithms: &[Algorithm],
 ) -> Result<Artifact, DiscoverError> {
     let file = open_regular(path)?;
-    Artifact::read(shown, file, algorithms).map_err(|error| DiscoverError::io(path, error))
+    Artifact::read_file(shown, file, algorithms).map_err(|error| DiscoverError::io(path, error))
 }
 
 fn reopen(path: &Path) -> io::Result<Box<dyn Read>> {

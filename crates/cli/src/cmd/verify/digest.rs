@@ -86,7 +86,7 @@ fn read(file: &OsStr) -> io::Result<Artifact> {
     if file == STDIN {
         return Artifact::read(STDIN, io::stdin().lock(), &[]);
     }
-    Artifact::read(file.to_string_lossy(), files::open(file)?, &[])
+    Artifact::read_file(file.to_string_lossy(), files::open(file)?, &[])
 }
 
 #[cfg(test)]

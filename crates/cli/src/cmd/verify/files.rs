@@ -18,7 +18,10 @@ pub fn read(file: &OsStr, limit_bytes: usize) -> io::Result<Vec<u8>> {
     if file == STDIN {
         io::stdin().lock().take(most).read_to_end(&mut bytes)?;
     } else {
-        open(file)?.take(most).read_to_end(&mut bytes)?;
+        let (file, size) = open_sized(file)?;
+        // One call instead of one for every doubling.
+        bytes.reserve(usize::try_from(size).map_or(0, |size| size.min(limit_bytes) + 1));
+        file.take(most).read_to_end(&mut bytes)?;
     }
     if bytes.len() > limit_bytes {
         let text = format!("it has more than {limit_bytes} bytes");
@@ -32,11 +35,16 @@ pub fn read(file: &OsStr, limit_bytes: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Those of the system.
 pub fn open(file: &OsStr) -> io::Result<File> {
+    open_sized(file).map(|(file, _)| file)
+}
+
+fn open_sized(file: &OsStr) -> io::Result<(File, u64)> {
     let file = File::open(file)?;
-    if file.metadata()?.is_dir() {
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    Ok(file)
+    Ok((file, metadata.len()))
 }
 
 /// A file that cannot be read, told.

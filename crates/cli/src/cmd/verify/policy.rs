@@ -36,6 +36,7 @@ pub struct Args {
 
 /// What can be done with policies.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Action {
     /// Look through a policy file
     Check(CheckArgs),

@@ -54,6 +54,7 @@ pub struct Args {
 
 /// What can be done with roots of trust.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Action {
     /// Show whom dsops trusts, and of which day that is
     Show(ShowArgs),
