@@ -19,7 +19,7 @@ use crate::ui::{self, Ui};
 /// The part of the directories that holds values of stores.
 const PART: &str = "secrets";
 
-/// The flags of commands that fetch values.
+// The flags of commands that fetch values.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct Flags {
     /// Open no store: only what stores with `cache:` answered before

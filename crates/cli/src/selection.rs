@@ -2,7 +2,7 @@
 
 use dsops_resolver::Selection;
 
-/// The flags of commands that work on many variables.
+// The flags of commands that work on many variables.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Selected {
     /// Only the variables of this scope of the configuration (repeatable)

@@ -249,11 +249,24 @@ pub(crate) struct Authority {
     pub(crate) window: Window,
     /// Whether each certificate of the chain is signed by the next; found out at first use.
     sound: OnceLock<bool>,
+    /// Whether its chain may timestamp; found out at first use.
+    timestamps: OnceLock<Result<(), String>>,
 }
 
 impl Authority {
     pub(crate) fn new(name: String, chain: Vec<AuthorityCertificate>, window: Window) -> Self {
-        Self { name, chain, window, sound: OnceLock::new() }
+        Self { name, chain, window, sound: OnceLock::new(), timestamps: OnceLock::new() }
+    }
+
+    /// What `check` finds of the chain as one that timestamps, asked once.
+    ///
+    /// # Errors
+    /// Those of `check`.
+    pub(crate) fn timestamps(
+        &self,
+        check: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), String> {
+        self.timestamps.get_or_init(check).clone()
     }
 
     /// Whether each certificate of the chain is signed by the next one, and the last by itself: a

@@ -1,7 +1,8 @@
 //! Writes releases for measurements: `release FOLDER COUNT`.
 //!
-//! `dist` is a whole release; `own` has COUNT files with a bundle each; `listed` has COUNT files under
-//! one signed `SHA256SUMS`; `large` has a file of 1 GiB under one. `trusted_root.json` vouches for all.
+//! `dist` is a whole release; `one` has a file with its bundle; `own` has COUNT files with a bundle
+//! each; `listed` has COUNT files under one signed `SHA256SUMS`; `large` has a file of 1 GiB under
+//! one. `trusted_root.json` vouches for all.
 #![allow(clippy::disallowed_methods, reason = "a tool for measurements writes files")]
 
 use std::error::Error;
@@ -18,6 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (folder, count) = (Path::new(folder), count.parse::<usize>()?);
     let release = Release::write(folder, "bench")?;
+    own(&release.world, &folder.join("one"), 1)?;
     own(&release.world, &folder.join("own"), count)?;
     listed(&release.world, &folder.join("listed"), count)?;
     large(&release.world, &folder.join("large"))

@@ -18,14 +18,14 @@ use crate::exit::Exit;
 use crate::report::Failure;
 use subjects::Subjects;
 
-/// What `dsops attest` takes.
+// What `dsops attest` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
     pub action: Action,
 }
 
-/// What can be said.
+// What can be said.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum Action {

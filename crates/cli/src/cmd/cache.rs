@@ -16,14 +16,14 @@ use crate::env_vars;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
 
-/// What `dsops cache` takes.
+// What `dsops cache` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The flags of all of them: where it is.
+// The flags of all of them: where it is.
 #[derive(Debug, clap::Args)]
 pub struct At {
     /// Where entries lie (default: `dsops` in the user's folder of caches)
@@ -34,7 +34,7 @@ pub struct At {
     pub state_dir: Option<PathBuf>,
 }
 
-/// What to do with it.
+// What to do with it.
 #[derive(Debug, clap::Subcommand)]
 #[command(defer = true)]
 pub enum Command {

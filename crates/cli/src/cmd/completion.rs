@@ -20,7 +20,7 @@ Examples:
   dsops completion nushell | save -f ~/.config/nushell/dsops.nu
   dsops completion powershell >> $PROFILE";
 
-/// What `dsops completion` takes.
+// What `dsops completion` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -38,7 +38,7 @@ pub enum Shell {
     Powershell,
 }
 
-/// The words typed so far, the last one being completed.
+// The words typed so far, the last one being completed.
 #[derive(Debug, clap::Args)]
 pub struct Words {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

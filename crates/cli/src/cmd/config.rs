@@ -16,14 +16,14 @@ use crate::exit::Exit;
 use crate::report::Failure;
 use crate::ui;
 
-/// What `dsops config` takes.
+// What `dsops config` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do with it.
+// What to do with it.
 #[derive(Debug, clap::Subcommand)]
 #[command(defer = true)]
 pub enum Command {
@@ -49,7 +49,7 @@ Examples:
 With `# yaml-language-server: $schema=dsops.schema.json` as its first line, editors check a dsops.yaml
 by that file while you type.";
 
-/// `dsops config schema`
+// `dsops config schema`
 #[derive(Debug, clap::Args)]
 pub struct SchemaArgs {}
 
@@ -69,7 +69,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     }
 }
 
-/// `[FILE]`, where a command works on one file.
+// `[FILE]`, where a command works on one file.
 #[derive(Debug, clap::Args)]
 pub struct Which {
     /// The file (default: the configuration that the other commands use)

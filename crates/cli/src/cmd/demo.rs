@@ -39,7 +39,7 @@ const EXAMPLES: &str = "\
 Examples:
   dsops demo";
 
-/// What `dsops demo` takes.
+// What `dsops demo` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -91,7 +91,7 @@ Examples:
   dsops doctor
   dsops doctor --json --require-protection";
 
-/// What `dsops doctor` takes.
+// What `dsops doctor` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

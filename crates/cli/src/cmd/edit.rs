@@ -27,7 +27,7 @@ Examples:
 The plaintext lies in a private folder in memory and is wiped when the editor ends. The store is
 locked meanwhile. Values that were not touched keep their ciphertext.";
 
-/// What `dsops edit` takes.
+// What `dsops edit` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -39,7 +39,7 @@ Examples:
   dsops exec --env prod --timeout 5m -- ./migrate --all
   dsops exec --clean --keep 'NPM_*' --require-protection -- npm publish";
 
-/// What `dsops exec` takes.
+// What `dsops exec` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "flags are independent of each other")]

@@ -20,7 +20,7 @@ const EXAMPLES: &str = r#"Examples:
   dsops get DATABASE_URL
   psql "$(dsops get DATABASE_URL --env prod)""#;
 
-/// What `dsops get` takes.
+// What `dsops get` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

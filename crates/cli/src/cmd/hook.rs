@@ -31,7 +31,7 @@ pub enum Shell {
     Nu,
 }
 
-/// `dsops hook`
+// `dsops hook`
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -46,7 +46,7 @@ pub struct Args {
     pub shell: Shell,
 }
 
-/// `dsops hook-state`, for the hook only
+// `dsops hook-state`, for the hook only
 #[derive(Debug, clap::Args)]
 pub struct StateArgs {
     /// The shell

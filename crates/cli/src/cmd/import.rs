@@ -33,7 +33,7 @@ Examples:
 Nothing in the file is expanded or run. The file stays: delete it when all works, and take it out of
 the history of your repository, or better, change the secrets that were in it.";
 
-/// What `dsops import` takes.
+// What `dsops import` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -31,7 +31,7 @@ Examples:
 
 Where a `.sops.yaml` has a rule for the file, the rule says for whom it is encrypted and how.";
 
-/// What `dsops init` takes.
+// What `dsops init` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

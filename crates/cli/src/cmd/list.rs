@@ -21,7 +21,7 @@ Examples:
   dsops list
   dsops list --env prod --json";
 
-/// What `dsops list` takes.
+// What `dsops list` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {}

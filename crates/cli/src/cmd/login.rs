@@ -21,7 +21,7 @@ Examples:
   dsops login
   dsops login secrets";
 
-/// What `dsops login` takes.
+// What `dsops login` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

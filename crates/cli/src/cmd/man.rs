@@ -16,7 +16,7 @@ Examples:
   dsops man exec | man -l -
   dsops man exec > ~/.local/share/man/man1/dsops-exec.1";
 
-/// What `dsops man` takes.
+// What `dsops man` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -22,7 +22,7 @@ Examples:
   dsops plan --check --detailed-exitcode
   dsops plan --check --offline";
 
-/// What `dsops plan` takes.
+// What `dsops plan` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

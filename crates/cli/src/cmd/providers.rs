@@ -20,7 +20,7 @@ Examples:
   dsops providers
   dsops providers --json";
 
-/// What `dsops providers` takes.
+// What `dsops providers` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {}

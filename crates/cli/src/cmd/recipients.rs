@@ -13,14 +13,14 @@ use crate::exit::Exit;
 use crate::report::{Failure, Report};
 use crate::ui;
 
-/// What `dsops recipients` takes.
+// What `dsops recipients` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do with them.
+// What to do with them.
 #[derive(Debug, clap::Subcommand)]
 #[command(defer = true)]
 pub enum Command {
@@ -39,7 +39,7 @@ pub enum Command {
     Remove(Named),
 }
 
-/// `dsops recipients list`
+// `dsops recipients list`
 #[derive(Debug, clap::Args)]
 pub struct Which {
     /// The store (default: the only one of type `sops`)
@@ -47,7 +47,7 @@ pub struct Which {
     pub store: Option<String>,
 }
 
-/// `dsops recipients add` and `remove`
+// `dsops recipients add` and `remove`
 #[derive(Debug, clap::Args)]
 pub struct Named {
     /// age and SSH public keys

@@ -18,7 +18,7 @@ Examples:
 
 Older versions in the history of the file keep the old key.";
 
-/// What `dsops rekey` takes.
+// What `dsops rekey` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -22,7 +22,7 @@ use crate::ui;
 /// The largest template taken in.
 const TEMPLATE_LIMIT_BYTES: u64 = 1 << 20;
 
-/// What `dsops render` takes.
+// What `dsops render` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

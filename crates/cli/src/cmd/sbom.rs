@@ -13,14 +13,14 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::Failure;
 
-/// What `dsops sbom` takes.
+// What `dsops sbom` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
     pub action: Action,
 }
 
-/// What there is to do with lists of ingredients.
+// What there is to do with lists of ingredients.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum Action {

@@ -30,7 +30,7 @@ Examples:
   echo 8080 | dsops set PORT --type int
   openssl rand -hex 32 | dsops set SESSION_KEY --env prod";
 
-/// What `dsops set` takes.
+// What `dsops set` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

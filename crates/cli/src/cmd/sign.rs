@@ -35,7 +35,7 @@ cosign and other Sigstore clients find it there. That of an image is kept with i
 image in a registry is named by its digest. Keyless signatures are in a public log for ever, with
 the name of who signed. A file that is called like the command is `./keygen`.";
 
-/// What `dsops sign` takes.
+// What `dsops sign` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -50,7 +50,7 @@ pub struct Args {
     pub outputs: Outputs,
 }
 
-/// What there is besides signing.
+// What there is besides signing.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum Action {

@@ -28,7 +28,7 @@ pub use images::{Where, with_image};
 pub use output::{Outputs, beside};
 pub use own_check::{OwnCheck, SignedBy};
 
-/// Who signs, and by which services.
+// Who signs, and by which services.
 #[derive(Debug, clap::Args)]
 pub struct By {
     /// Sign with this private key (PEM: PKCS#8, `EC PRIVATE KEY`, cosign's); without it, keyless by

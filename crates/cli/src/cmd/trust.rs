@@ -13,7 +13,7 @@ use crate::report::{Failure, Report};
 use crate::trust::TrustStore;
 use crate::ui;
 
-/// `dsops trust`
+// `dsops trust`
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -20,7 +20,7 @@ Examples:
   dsops unset OLD_TOKEN
   dsops unset OLD_TOKEN --env prod --declaration";
 
-/// What `dsops unset` takes.
+// What `dsops unset` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

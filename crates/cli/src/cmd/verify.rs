@@ -52,7 +52,7 @@ Evidence that lies beside an artifact is found by its name, that of an image whe
 attach it. Nothing uses the network but registries and roots of trust with `--online`.
 A file that is called like one of the commands is `./trust`, `./self` and so on.";
 
-/// What `dsops verify` takes.
+// What `dsops verify` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -79,7 +79,7 @@ pub struct Args {
     pub output: Output,
 }
 
-/// In which form the verdict is printed.
+// In which form the verdict is printed.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Output {
     /// Print the verdict as SARIF 2.1.0
@@ -87,7 +87,7 @@ pub struct Output {
     pub sarif: bool,
 }
 
-/// What there is besides verifying artifacts.
+// What there is besides verifying artifacts.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum Action {

@@ -46,7 +46,7 @@ fn ahead(mut source: impl Read + Send, mut take: impl FnMut(&[u8])) -> io::Resul
         for _ in 0..PIECES {
             empty.send(vec![0; PIECE_BYTES]).expect("its receiver is alive");
         }
-        let reader = move || read_ahead(read_from, to_fill, full);
+        let reader = move || read_ahead(read_from, &to_fill, &full);
         thread::Builder::new().spawn_scoped(scope, reader).ok()?;
         Some(drain(&to_hash, &empty, &mut take))
     });
@@ -78,8 +78,8 @@ type Filled = (Vec<u8>, usize);
 /// Fills the pieces that come in until one is empty, which says that the source is at its end.
 fn read_ahead(
     source: &mut impl Read,
-    to_fill: Receiver<Vec<u8>>,
-    full: SyncSender<io::Result<Filled>>,
+    to_fill: &Receiver<Vec<u8>>,
+    full: &SyncSender<io::Result<Filled>>,
 ) {
     while let Ok(mut piece) = to_fill.recv() {
         let filled = fill(source, &mut piece).map(|count| (piece, count));

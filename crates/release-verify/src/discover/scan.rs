@@ -119,7 +119,6 @@ impl Scan {
             for entry in entries {
                 let entry = entry.map_err(|error| DiscoverError::io(&path, error))?;
                 let name = entry.file_name();
-                let own = entry.path();
                 let below = |name: &str| match folder.as_str() {
                     "" => name.to_owned(),
                     folder => format!("{folder}/{name}"),
@@ -129,13 +128,14 @@ impl Scan {
                     let (path, what) = (root.to_owned(), "files and folders");
                     return Err(DiscoverError::TooMuch { path, limit: limits.files, what });
                 }
-                let kind = entry.file_type().map_err(|error| DiscoverError::io(&own, error))?;
+                let kind =
+                    entry.file_type().map_err(|error| DiscoverError::io(&entry.path(), error))?;
                 let Some(text) = name.to_str() else {
                     // With marks in place of what cannot be shown it may be the name of another
                     // file, which would then be read, and signed, in its place.
                     if deep || !kind.is_dir() {
                         let error = io::Error::new(io::ErrorKind::InvalidInput, NOT_TEXT);
-                        let error = DiscoverError::io(&own, error);
+                        let error = DiscoverError::io(&entry.path(), error);
                         scan.refused.push((below(&name.to_string_lossy()), error));
                     }
                     continue;
@@ -154,7 +154,7 @@ impl Scan {
                 } else if kind.is_file() {
                     scan.files.push(below);
                 } else {
-                    match target(&own, &real) {
+                    match target(&entry.path(), &real) {
                         Ok(()) => scan.files.push(below),
                         Err(error) => scan.refused.push((below, error)),
                     }

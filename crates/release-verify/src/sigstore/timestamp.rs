@@ -200,25 +200,31 @@ impl Token {
         let seconds = time
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_err(|_| "its time is before 1970".to_owned())?;
-        let (Some(leaf), Some(root)) = (authority.chain.first(), authority.chain.last()) else {
-            return Err("the authority has no certificate".to_owned());
-        };
-        let between: Vec<_> = authority.chain.iter().skip(1).map(|cert| cert.der.clone()).collect();
-        EndEntityCert::try_from(&leaf.der)
-            .and_then(|leaf| {
-                leaf.verify_for_usage(
-                    WEBPKI_VERIFICATION_ALGS,
-                    std::slice::from_ref(&root.anchor),
-                    &between,
-                    UnixTime::since_unix_epoch(seconds),
-                    Usage::required(ID_KP_TIME_STAMPING.as_bytes()),
-                    None,
-                    None,
-                )
-                .map(|_| ())
-            })
-            .map_err(|error| format!("the authority's certificates: {error}"))
+        // The time is in the windows of all certificates, and nothing else of the path depends on it.
+        authority.timestamps(|| may_timestamp(authority, UnixTime::since_unix_epoch(seconds)))
     }
+}
+
+/// Whether the authority's certificates are a path for timestamps.
+fn may_timestamp(authority: &Authority, time: UnixTime) -> Result<(), String> {
+    let (Some(leaf), Some(root)) = (authority.chain.first(), authority.chain.last()) else {
+        return Err("the authority has no certificate".to_owned());
+    };
+    let between: Vec<_> = authority.chain.iter().skip(1).map(|cert| cert.der.clone()).collect();
+    EndEntityCert::try_from(&leaf.der)
+        .and_then(|leaf| {
+            leaf.verify_for_usage(
+                WEBPKI_VERIFICATION_ALGS,
+                std::slice::from_ref(&root.anchor),
+                &between,
+                time,
+                Usage::required(ID_KP_TIME_STAMPING.as_bytes()),
+                None,
+                None,
+            )
+            .map(|_| ())
+        })
+        .map_err(|error| format!("the authority's certificates: {error}"))
 }
 
 /// The token itself, out of a `TimeStampResp` (RFC 3161, section 2.4.2) or bare.

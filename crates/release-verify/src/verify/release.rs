@@ -87,14 +87,14 @@ impl Layout {
         self.roles
             .iter()
             .filter_map(|(own, role)| {
-                let origin = Origin::new(self.shown(own));
-                match role {
-                    Role::Ignored(Of::Any, why) => Some(ignored(&origin, why)),
+                let why: &str = match role {
+                    Role::Ignored(Of::Any, why) => why,
                     Role::Signature(Of::File(of)) if !self.scan.has(of) => {
-                        Some(ignored(&origin, "the file it is of is not here"))
+                        "the file it is of is not here"
                     }
-                    _ => None,
-                }
+                    _ => return None,
+                };
+                Some(ignored(&Origin::new(self.shown(own)), why))
             })
             .collect()
     }

@@ -29,7 +29,7 @@ A statement about an image is kept with it, unless `--output` names a file.
 In a job of GitHub Actions, builder, source and run are those of the job. What a build says about itself
 is SLSA build level 1, wherever it runs: nothing here makes it more.";
 
-/// What `dsops attest provenance` takes.
+// What `dsops attest provenance` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -24,7 +24,7 @@ Examples:
 
 The document, SPDX 2.x or CycloneDX in JSON, becomes a part of the statement.";
 
-/// What `dsops attest sbom` takes.
+// What `dsops attest sbom` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -31,7 +31,7 @@ Examples:
 
 The key goes first, so copies of entries in backups are of no use any more.";
 
-/// `dsops cache rekey`
+// `dsops cache rekey`
 #[derive(Debug, clap::Args)]
 pub struct RekeyArgs {
     #[command(flatten)]
@@ -44,7 +44,7 @@ pub struct RekeyArgs {
     pub keep_entries: bool,
 }
 
-/// `dsops cache destroy`
+// `dsops cache destroy`
 #[derive(Debug, clap::Args)]
 pub struct DestroyArgs {
     #[command(flatten)]

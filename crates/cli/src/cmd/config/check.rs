@@ -24,7 +24,7 @@ Examples:
 Without --env every environment is checked. `${VAR}` is put in, so a variable that is not set is a
 problem of the environments that need it. What stores say is asked by `dsops plan --check`.";
 
-/// `dsops config check`
+// `dsops config check`
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

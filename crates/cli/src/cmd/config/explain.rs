@@ -19,7 +19,7 @@ Examples:
   dsops config explain DATABASE_URL
   dsops config explain DATABASE_URL --env prod --json";
 
-/// `dsops config explain`
+// `dsops config explain`
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The variable

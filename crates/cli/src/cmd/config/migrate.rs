@@ -30,7 +30,7 @@ Without a flag the new text goes to stdout, and what was changed to stderr. With
 go to stdout instead of the text. Comments and order stay, and the meaning stays the same. A file
 that `include` names is rewritten when it is named here.";
 
-/// `dsops config migrate`
+// `dsops config migrate`
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

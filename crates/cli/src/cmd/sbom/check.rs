@@ -32,7 +32,7 @@ Examples:
 The exit code is 1 when something is not in order.
 A document may be in order and untrue: `dsops verify` says who signed it, and that it is about an artifact.";
 
-/// What `dsops sbom check` takes.
+// What `dsops sbom check` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

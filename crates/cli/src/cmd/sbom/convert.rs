@@ -17,7 +17,7 @@ Examples:
 
 What the other format has no place for is told as warnings.";
 
-/// What `dsops sbom convert` takes.
+// What `dsops sbom convert` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -23,7 +23,7 @@ Examples:
 
 The exit code is 1 when they are different.";
 
-/// What `dsops sbom diff` takes.
+// What `dsops sbom diff` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -25,7 +25,7 @@ Examples:
 The date is SOURCE_DATE_EPOCH when that is set: then equal input gives equal bytes.
 A program tells what is in it when it was built with `cargo auditable`.";
 
-/// What `dsops sbom generate` takes.
+// What `dsops sbom generate` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -22,7 +22,7 @@ Examples:
   dsops sbom show app.spdx.json
   dsops sbom show app.cdx.json --json";
 
-/// What `dsops sbom show` takes.
+// What `dsops sbom show` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

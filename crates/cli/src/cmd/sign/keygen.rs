@@ -23,7 +23,7 @@ Examples:
 
 Writes NAME.key, for its owner alone and in cosign's format, and NAME.pub for everybody.";
 
-/// What `dsops sign keygen` takes.
+// What `dsops sign keygen` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -14,7 +14,7 @@ use crate::report::{Failure, Report};
 /// The mode of a file for everybody to read.
 const PUBLIC: u32 = 0o644;
 
-/// Where bundles go.
+// Where bundles go.
 #[derive(Debug, clap::Args)]
 pub struct Outputs {
     /// Write the bundle here instead of beside the file

@@ -16,7 +16,7 @@ use super::{files, rules};
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
 
-/// Who must have signed, and what must be there.
+// Who must have signed, and what must be there.
 #[derive(Debug, clap::Args)]
 pub struct How {
     /// The name in the signer's certificate: a workflow, a mail address (`*` stands for anything

@@ -22,7 +22,7 @@ Examples:
 It proves that these are the bytes the digest was made of. It says nothing about who made them:
 take the digest from another place than the file.";
 
-/// What `dsops verify sha256` takes.
+// What `dsops verify sha256` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -27,7 +27,7 @@ Examples:
   dsops verify explain app.tar.gz.sigstore.json
   dsops verify explain attestations.jsonl --json";
 
-/// What `dsops verify explain` takes.
+// What `dsops verify explain` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -21,7 +21,7 @@ const LOGINS_LIMIT_BYTES: usize = 1 << 20;
 /// The most that a file with authorities may have.
 const CA_LIMIT_BYTES: usize = 4 << 20;
 
-/// Whether the network may be used, and how.
+// Whether the network may be used, and how.
 #[derive(Debug, clap::Args)]
 pub struct Flags {
     /// Use the network: ask registries for images, and the repositories of roots of trust for newer

@@ -20,7 +20,7 @@ Examples:
 A program that was exchanged says of itself what it likes: verify a download with a dsops, or another
 tool, that you trust already.";
 
-/// What `dsops verify self` takes.
+// What `dsops verify self` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

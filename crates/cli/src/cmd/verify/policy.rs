@@ -27,14 +27,14 @@ Examples:
 A policy that cannot be used is an error. What is odd in one that can is a warning: rules that no
 artifact reaches, names that strangers can have, signers that no rule names, keys that ran out.";
 
-/// What `dsops verify policy` takes.
+// What `dsops verify policy` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
     pub action: Action,
 }
 
-/// What can be done with policies.
+// What can be done with policies.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum Action {
@@ -44,7 +44,7 @@ pub enum Action {
     From(from::Args),
 }
 
-/// What `dsops verify policy check` takes.
+// What `dsops verify policy check` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = CHECK_EXAMPLES)]
 pub struct CheckArgs {

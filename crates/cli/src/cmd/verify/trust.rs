@@ -45,14 +45,14 @@ Examples:
 
 Also which versions were seen is forgotten: an older root of trust would be taken again.";
 
-/// What `dsops verify trust` takes.
+// What `dsops verify trust` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
     pub action: Action,
 }
 
-/// What can be done with roots of trust.
+// What can be done with roots of trust.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum Action {
@@ -67,7 +67,7 @@ pub enum Action {
     Forget,
 }
 
-/// What `dsops verify trust show` takes.
+// What `dsops verify trust show` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = SHOW_EXAMPLES)]
 pub struct ShowArgs {
@@ -76,7 +76,7 @@ pub struct ShowArgs {
     pub trusted_root: Option<OsString>,
 }
 
-/// What `dsops verify trust export` takes.
+// What `dsops verify trust export` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXPORT_EXAMPLES)]
 pub struct ExportArgs {
@@ -85,7 +85,7 @@ pub struct ExportArgs {
     pub instance: Option<Instance>,
 }
 
-/// What `dsops verify trust update` takes.
+// What `dsops verify trust update` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = UPDATE_EXAMPLES)]
 pub struct UpdateArgs {

@@ -35,7 +35,7 @@ const PINNED: [Claim; 5] = [
     Claim::RunnerEnvironment,
 ];
 
-/// What `dsops verify policy from` takes.
+// What `dsops verify policy from` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
