@@ -148,6 +148,11 @@ fn unescape(text: &str) -> Result<SecretBytes, Error> {
     .map_err(fail)
 }
 
+/// A name without the dot that says that it is whole.
+fn without_dot(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
+}
+
 impl Exception {
     fn parse(entry: &str) -> Option<Self> {
         if entry == "*" {
@@ -165,6 +170,7 @@ impl Exception {
         let name = entry.strip_prefix('*').unwrap_or(entry);
         let only_below = name.starts_with('.');
         let (host, port) = split_authority(name.trim_start_matches('.')).ok()?;
+        let host = without_dot(&host).to_owned();
         let port = port.map(read_port).transpose().ok()?;
         Some(Self::Host { host, only_below, port })
     }
@@ -174,7 +180,7 @@ impl Exception {
             Self::Everything => true,
             Self::Host { host, only_below, port } => {
                 port.is_none_or(|port| port == url.port())
-                    && match url.host().strip_suffix(host.as_str()) {
+                    && match without_dot(url.host()).strip_suffix(host.as_str()) {
                         Some("") => !only_below,
                         Some(rest) => rest.ends_with('.'),
                         None => false,
@@ -218,6 +224,8 @@ mod tests {
             ("fd00::/8", "https://[fd12::1]/"),
             ("::1 10.1.1.1", "https://10.1.1.1/"),
             ("[fd00::1]:8443", "https://[fd00::1]:8443/"),
+            ("example.org", "https://a.example.org./"),
+            ("example.org.", "https://example.org/"),
         ] {
             assert!(!applies(list, url), "{list} {url}");
         }

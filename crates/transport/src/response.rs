@@ -89,10 +89,7 @@ impl Response {
         if self.length.is_some_and(|length| length > limit_bytes) {
             return Err(too_large(limit_bytes).at(&self.url));
         }
-        if let Some(name) = self.header("content-encoding")
-            && !name.trim().eq_ignore_ascii_case("identity")
-        {
-            let name = name.chars().take(40).collect();
+        if let Some(name) = self.unasked_encoding() {
             return Err(Error::new(Phase::Body, ErrorKind::Encoding { name }).at(&self.url));
         }
         Ok(BodyReader {
@@ -101,6 +98,21 @@ impl Response {
             limit_bytes,
             left: limit_bytes,
         })
+    }
+
+    /// An encoding that we would have to undo, by any of the two headers that can say so.
+    fn unasked_encoding(&self) -> Option<String> {
+        [("content-encoding", "identity"), ("transfer-encoding", "chunked")].into_iter().find_map(
+            |(header, known)| {
+                let values = self.parts.headers.get_all(header).into_iter();
+                let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
+                let is_known = |word: &&str| word.is_empty() || word.eq_ignore_ascii_case(known);
+                values.into_iter().find_map(|value| {
+                    let word = value.split(',').map(str::trim).find(|word| !is_known(word))?;
+                    Some(word.chars().take(40).collect())
+                })
+            },
+        )
     }
 
     /// The whole body, for what is not secret.
