@@ -9,6 +9,7 @@
 //! from the pinned root on whenever it is used; the root of trust itself is believed as it lies
 //! there, for it was verified before it was kept, and the cache gives back nothing else.
 
+mod floor;
 mod shelf;
 mod source;
 
@@ -23,6 +24,7 @@ use sigstore_tuf::{MetadataStore, Updater, UpdaterConfig};
 
 use crate::{Origin, TRUST_LIMIT_BYTES, TrustError, TrustRoots};
 
+use floor::Floor;
 pub use shelf::{CacheShelf, MemoryShelf, Shelf};
 pub use source::{FetchError, HttpSource, Source};
 
@@ -207,9 +209,10 @@ pub fn refresh(
     root: &[u8],
     now: SystemTime,
 ) -> Result<Refreshed, TufError> {
+    let floor = Floor::of(&**shelf, root);
     let store = Arc::new(Store::new(shelf));
     let updater = Updater::new(source::Adapter(source), root)?;
-    let refreshed = run(updater, &store, now)?;
+    let refreshed = run(updater, &store, floor.as_ref(), now)?;
     store.problem()?;
     // Only now: what cannot be read must not become what is used.
     refreshed.roots("repository").map_err(TufError::Root)?;
@@ -233,7 +236,12 @@ pub fn stored(shelf: &dyn Shelf) -> Result<Option<Refreshed>, TufError> {
 }
 
 /// The whole workflow of the specification (§5), at a time.
-fn run(updater: Updater, store: &Arc<Store>, now: SystemTime) -> Result<Refreshed, TufError> {
+fn run(
+    updater: Updater,
+    store: &Arc<Store>,
+    floor: Option<&Floor>,
+    now: SystemTime,
+) -> Result<Refreshed, TufError> {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| TufError::Clock)?;
     let seconds = i64::try_from(since.as_secs()).map_err(|_| TufError::Clock)?;
     let time = jiff::Timestamp::from_second(seconds).map_err(|_| TufError::Clock)?;
@@ -241,8 +249,6 @@ fn run(updater: Updater, store: &Arc<Store>, now: SystemTime) -> Result<Refreshe
     config.target_max_length = TRUST_LIMIT_BYTES as u64;
     let mut updater = updater.with_config(config).with_store(Arc::clone(store));
     at_once(updater.refresh(time))??;
-    let content = at_once(updater.get_target(TARGET, time))??;
-
     let trusted = updater.trusted();
     let timestamp = trusted.timestamp();
     let expires = timestamp.map_or(0, |stamp| stamp.expires.as_second());
@@ -253,6 +259,8 @@ fn run(updater: Updater, store: &Arc<Store>, now: SystemTime) -> Result<Refreshe
         trusted.snapshot().map_or(0, |snapshot| snapshot.version),
         trusted.targets_role("targets").map_or(0, |targets| targets.version),
     ];
+    floor.map_or(Ok(()), |floor| floor.hold(versions, trusted.root()))?;
+    let content = at_once(updater.get_target(TARGET, time))??;
     let expires = SystemTime::UNIX_EPOCH + expires;
     Ok(Refreshed { content, asked: now, expires, versions })
 }

@@ -207,6 +207,42 @@ fn older_versions_than_were_seen_are_refused() {
     }
 }
 
+/// Who holds the keys of timestamp and snapshot, which machines use, may still not bring back what
+/// was signed before by the keys of people.
+#[test]
+fn a_refusal_is_not_forgotten_by_trying_again() {
+    let mut setting = Setting::new();
+    setting.repository.publish_next();
+    setting.refresh().unwrap();
+    setting.repository.publish_next();
+    setting.repository.role(Role::Targets).version = 1;
+    setting.repository.publish();
+    for _ in 0..3 {
+        let error = setting.refresh().unwrap_err();
+        assert!(matches!(&error, TufError::Rollback { known: 2, found: 1, .. }), "{error:?}");
+        // A newer timestamp and snapshot do not help either.
+        for role in [Role::Snapshot, Role::Timestamp] {
+            setting.repository.role(role).version += 1;
+        }
+        setting.repository.publish();
+    }
+    // Also not when meanwhile the root changed in something else.
+    let root = setting.repository.role(Role::Root).keys.clone();
+    setting.repository.rotate_root(&root);
+    let error = setting.refresh().unwrap_err();
+    assert!(matches!(&error, TufError::Rollback { known: 2, found: 1, .. }), "{error:?}");
+    // The holders of the root's keys may start versions anew, by other keys.
+    let anew = Key::new(Algorithm::Ed25519, "new snapshot");
+    let snapshot = setting.repository.role(Role::Snapshot);
+    (snapshot.keys, snapshot.signing) = (vec![anew.clone()], vec![anew]);
+    setting.repository.rotate_root(&root);
+    for role in [Role::Snapshot, Role::Timestamp] {
+        setting.repository.role(role).version += 1;
+    }
+    setting.repository.publish();
+    assert_eq!(setting.refresh().unwrap().versions[3], 1);
+}
+
 #[test]
 fn what_has_ended_is_refused() {
     for role in [Role::Timestamp, Role::Snapshot, Role::Targets, Role::Root] {
