@@ -335,6 +335,9 @@ fn the_index_answers_with_publishers() {
     assert!(pypi::is_attestation(attestation.to_string().as_bytes()));
     assert_eq!(all[0].publisher, publisher());
     assert_eq!(all[0].attestations.len(), 1);
+    let empty =
+        edit(answer.clone(), "/attestation_bundles/0/publisher/environment", Some(json!("")));
+    assert_eq!(read(&empty).unwrap()[0].publisher, publisher());
     assert!(matches!(
         read(&edit(answer.clone(), "/version", Some(json!(2)))),
         Err(RegistryError::Version { found: 2 })
@@ -442,16 +445,17 @@ fn publishers_that_look_alike() {
     assert_eq!(by(&Certificate::new(TAG).with(18, &by_commit)), NONE);
     assert_eq!(check_index(&good, WHEEL, &key()), ["pypi/publisher"]);
 
-    // The environment counts when both name one.
+    // A job of the same workflow that runs in no environment is not the publisher.
     let named = pypi::Publisher::GitHub {
         repository: "octo-org/octo-repo".to_owned(),
         workflow: "release.yml".to_owned(),
         environment: Some("release".to_owned()),
     };
     let state = |certificate: Certificate| named.check(&certificate.signer()).state;
-    assert_eq!(state(Certificate::new(TAG)), State::Passed);
+    assert_eq!(state(Certificate::new(TAG)), State::Undecided);
     assert_eq!(state(Certificate::new(TAG).with(23, "release")), State::Passed);
-    assert_eq!(state(Certificate::new(TAG).with(23, "Release")), State::Failed);
+    assert_eq!(state(Certificate::new(TAG).with(23, "Release")), State::Passed);
+    assert_eq!(state(Certificate::new(TAG).with(23, "release2")), State::Failed);
 }
 
 #[test]

@@ -19,7 +19,8 @@ pub enum Publisher {
         repository: String,
         /// The file in `.github/workflows`: `release.yml`.
         workflow: String,
-        /// The environment, when one was named.
+        /// The environment it has to run in, when one was named; in any case of letters. Certificates
+        /// name it only of jobs that run in one, and older ones never: without, it is undecided.
         environment: Option<String>,
     },
     /// A pipeline on GitLab.
@@ -172,7 +173,8 @@ fn version(fields: &mut Fields<'_>) -> Result<(), RegistryError> {
 
 fn publisher(mut fields: Fields<'_>) -> Result<Publisher, RegistryError> {
     let environment = |fields: &mut Fields<'_>| {
-        fields.optional_text("environment").map(|e| e.map(ToOwned::to_owned))
+        let text = fields.optional_text("environment")?;
+        Ok::<_, RegistryError>(text.filter(|text| !text.is_empty()).map(ToOwned::to_owned))
     };
     match fields.text("kind")? {
         "GitHub" => Ok(Publisher::GitHub {
@@ -256,7 +258,13 @@ impl Publisher {
         let Signer::Certificate(identity) = signer else {
             return Finding::failed(CODE, "a key signed it, not a publisher");
         };
+        let names_environment = || BuildClaims::of(identity).claim(arc::ENVIRONMENT).is_some();
         match self.mismatch(identity) {
+            // A job outside of any environment has such a certificate, and so had every job before
+            // certificates named it.
+            None if self.environment().is_some() && !names_environment() => {
+                Finding::undecided(CODE, "the certificate does not name the environment")
+            }
             None => Finding::passed(CODE, "the publisher signed it"),
             Some((what, wanted, found)) => {
                 Finding::failed(CODE, format!("another publisher signed it: the {what} differs"))
@@ -314,9 +322,22 @@ impl Publisher {
                 (!right).then(|| ("workflow", wanted, configuration.to_owned()))
             })
             .or_else(|| {
-                // Older certificates do not name the environment.
                 let (wanted, found) = (environment.as_ref()?, claims.claim(arc::ENVIRONMENT)?);
-                expect("environment", wanted.clone(), found)
+                // GitHub takes a name in any case for the same environment, and the index keeps it
+                // in lower case.
+                let is_same =
+                    matches!(self, Self::GitHub { .. }) && wanted.eq_ignore_ascii_case(found);
+                if is_same { None } else { expect("environment", wanted.clone(), found) }
             })
+    }
+
+    /// The environment that is asked for.
+    fn environment(&self) -> Option<&str> {
+        match self {
+            Self::GitHub { environment, .. } | Self::GitLab { environment, .. } => {
+                environment.as_deref()
+            }
+            Self::Google { .. } => None,
+        }
     }
 }
