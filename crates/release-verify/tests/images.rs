@@ -763,6 +763,68 @@ fn an_archive_in_which_docker_sees_another_image() {
     }
 }
 
+/// Appends an entry with exactly that name, which the library would clean.
+fn append(tar: &Path, name: &str, kind: tar::EntryType, content: &[u8], link: &str) {
+    use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+    let mut header = tar::Header::new_gnu();
+    header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.as_gnu_mut().unwrap().linkname[..link.len()].copy_from_slice(link.as_bytes());
+    header.set_entry_type(kind);
+    header.set_size(content.len() as u64);
+    header.set_cksum();
+    let mut file = std::fs::OpenOptions::new().read(true).write(true).open(tar).unwrap();
+    let mut all = Vec::new();
+    file.read_to_end(&mut all).unwrap();
+    // In the place of the two blocks of zeros that end the archive.
+    file.seek(SeekFrom::Start(all.len() as u64 - 1024)).unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    file.write_all(content).unwrap();
+    file.write_all(&vec![0; content.len().next_multiple_of(512) - content.len() + 1024]).unwrap();
+}
+
+/// Whoever unpacks an archive follows links in it and cleans names: it must not find other files
+/// than we do.
+#[test]
+fn an_archive_in_which_whoever_unpacks_it_sees_another_image() {
+    use tar::EntryType::{Link, Regular, Symlink};
+    let dir = tempfile::tempdir().unwrap();
+    let lab = Lab::open();
+    lab.sign_v2(&lab.image, &lab.image, &World::identity());
+    let sig = format!("{}.sig", lab.image.replace(':', "-"));
+    let tag = |name: &str| json!({"org.opencontainers.image.ref.name": name});
+    let folder = dir.path().join("image");
+    save(&lab, &folder, &[("v1", tag("v1")), (&sig, tag(&sig))]);
+    let tar = dir.path().join("image.tar");
+    let judge = || verify_layout(&lab, &tar, None).map(|report| report.verdict);
+    archive(&folder, &tar);
+    append(&tar, "harmless", Symlink, b"", "blobs/sha256");
+    append(&tar, "harmless.txt", Regular, b"text", "");
+    assert_eq!(judge().unwrap(), Verdict::Verified);
+
+    let evil: &[u8] = b"{}";
+    for (name, kind, content, link) in [
+        ("index.json", Symlink, &b""[..], "evil.json"),
+        ("index.json", Link, b"", "evil.json"),
+        ("/index.json", Regular, evil, ""),
+        ("././index.json", Regular, evil, ""),
+        (".//index.json", Regular, evil, ""),
+        ("blobs/../index.json", Regular, evil, ""),
+        ("../index.json", Regular, evil, ""),
+        // What Docker loads instead.
+        ("manifest.json", Symlink, b"", "evil.json"),
+        ("manifest.json", Link, b"", "evil.json"),
+        ("./manifest.json", Symlink, b"", "evil.json"),
+        ("repositories", Regular, br#"{"app":{"v1":"0"}}"#, ""),
+        ("repositories", Symlink, b"", "evil.json"),
+    ] {
+        archive(&folder, &tar);
+        append(&tar, "evil.json", Regular, evil, "");
+        append(&tar, name, kind, content, link);
+        let judged = judge();
+        assert!(!matches!(judged, Ok(Verdict::Verified)), "{name} {kind:?} {judged:?}");
+    }
+}
+
 #[test]
 fn a_layout_that_lists_one_large_manifest_often() {
     let folder = tempfile::tempdir().unwrap();

@@ -22,6 +22,8 @@ const ALL_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The list of images that Docker reads where it does not read layouts.
 const SAVED: &str = "manifest.json";
+/// The older list, which Docker reads where there is none of those.
+const SAVED_FIRST: &str = "repositories";
 
 /// What cosign calls the entries of the layouts it saves.
 const KIND: &str = "dev.cosignproject.cosign/kind";
@@ -196,7 +198,13 @@ impl Source for Layout {
 
     fn loaded(&self) -> Result<Vec<Vec<String>>, OciError> {
         let Some(text) = self.files.read(SAVED, MANIFEST_LIMIT_BYTES)? else {
-            return Ok(Vec::new());
+            return match self.files.read(SAVED_FIRST, MANIFEST_LIMIT_BYTES)? {
+                None => Ok(Vec::new()),
+                Some(_) => {
+                    let problem = "Docker loads what it names, which is not what the index names";
+                    Err(OciError::malformed(format!("the file `{SAVED_FIRST}`"), problem))
+                }
+            };
         };
         saved(&text).map_err(|error| OciError::json(SAVED, &error))
     }

@@ -15,9 +15,11 @@ const ENTRY_LIMIT: usize = 100_000;
 pub(super) struct Archive {
     path: PathBuf,
     file: Mutex<File>,
-    /// Where each file begins, and how long it is.
-    places: HashMap<String, (u64, u64)>,
+    places: Places,
 }
+
+/// Where each file begins, and how long it is; none of what is a link or a device.
+type Places = HashMap<String, Option<(u64, u64)>>;
 
 impl Archive {
     pub(super) fn open(path: &Path) -> Result<Self, OciError> {
@@ -38,7 +40,7 @@ impl Archive {
     }
 }
 
-fn places(file: &File, path: &Path) -> Result<HashMap<String, (u64, u64)>, OciError> {
+fn places(file: &File, path: &Path) -> Result<Places, OciError> {
     let none = |why| OciError::NotAnImage { path: path.to_owned(), why };
     let mut archive = tar::Archive::new(file);
     let mut places = HashMap::new();
@@ -49,13 +51,15 @@ fn places(file: &File, path: &Path) -> Result<HashMap<String, (u64, u64)>, OciEr
             return Err(OciError::TooMany { what, limit: ENTRY_LIMIT });
         }
         let entry = entry.map_err(|_| none("it is not a tar archive, or it is damaged"))?;
-        if !entry.header().entry_type().is_file() {
+        let kind = entry.header().entry_type();
+        if kind.is_dir() {
             continue;
         }
         // Other names are of no interest: layouts have only these.
         let Ok(name) = String::from_utf8(entry.path_bytes().into_owned()) else { continue };
-        let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
-        let place = (entry.raw_file_position(), entry.size());
+        let name = cleaned(&name).ok_or_else(|| none("a name in it leads back by `..`"))?;
+        // Whoever unpacks the archive follows a link to somewhere else.
+        let place = kind.is_file().then(|| (entry.raw_file_position(), entry.size()));
         if places.insert(name, place).is_some_and(|before| before != place) {
             // Unpacked, the last one would count; another reader may take the first.
             return Err(none("it holds two files of one name"));
@@ -64,10 +68,20 @@ fn places(file: &File, path: &Path) -> Result<HashMap<String, (u64, u64)>, OciEr
     Ok(places)
 }
 
+/// A name as whoever unpacks an archive takes it: below one folder, without what means nothing.
+fn cleaned(name: &str) -> Option<String> {
+    let parts: Vec<&str> =
+        name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    (!parts.contains(&"..")).then(|| parts.join("/"))
+}
+
 impl Archive {
     /// What lies at a path, behind the file's own position.
     fn at(&self, path: &str) -> Result<Option<(MutexGuard<'_, File>, u64)>, OciError> {
-        let Some((start, len)) = self.places.get(path).copied() else { return Ok(None) };
+        let Some(place) = self.places.get(path).copied() else { return Ok(None) };
+        let why = "it holds a link where a file has to be";
+        let none = || OciError::NotAnImage { path: self.path.clone(), why };
+        let (start, len) = place.ok_or_else(none)?;
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(start)).map_err(io_error(self.path.clone()))?;
         Ok(Some((file, len)))
