@@ -1,8 +1,10 @@
 //! Images in a registry (OCI distribution specification 1.1).
 
 mod challenge;
+mod link;
 mod login;
 mod push;
+mod text;
 mod token;
 
 use std::net::IpAddr;
@@ -256,7 +258,7 @@ impl<'a> Registry<'a> {
         if media_type(&answer).as_deref() != Some(OCI_INDEX) {
             return Ok(None);
         }
-        let next = answer.header("link").and_then(next_link).map(|link| url.join(&link));
+        let next = answer.headers("link").find_map(link::next).map(|link| url.join(&link));
         let next = next.transpose()?;
         let bytes = answer.bytes(MANIFEST_LIMIT_BYTES)?;
         match Document::read(&bytes, "the list of referrers")? {
@@ -297,7 +299,11 @@ impl Source for Registry<'_> {
         let mut found = Vec::new();
         loop {
             let Some(Page { manifests, next }) = self.page(&url)? else {
-                return self.referrers_by_tag(subject);
+                if seen.is_empty() {
+                    return self.referrers_by_tag(subject);
+                }
+                let problem = "a page that it names is not there";
+                return Err(OciError::malformed("the list of referrers", problem));
             };
             found.extend(manifests);
             if found.len() > REFERRER_LIMIT {
@@ -362,18 +368,6 @@ fn media_type(answer: &Response) -> Option<String> {
     Some(whole.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-/// The target of a link to the next page (RFC 8288).
-fn next_link(header: &str) -> Option<String> {
-    header.split(',').find_map(|link| {
-        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = parameters.split(';').any(|parameter| {
-            let parameter = parameter.trim().to_ascii_lowercase();
-            matches!(parameter.as_str(), "rel=\"next\"" | "rel=next")
-        });
-        is_next.then(|| target.to_owned())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -399,15 +393,6 @@ mod tests {
             ("localhost", "evil.localhost"),
         ] {
             assert!(!is_related(own, other), "{own} {other}");
-        }
-    }
-
-    #[test]
-    fn links() {
-        assert_eq!(next_link(r#"</v2/x?n=1>; rel="next""#).as_deref(), Some("/v2/x?n=1"));
-        assert_eq!(next_link("</a>; rel=prev, </b>;foo=1; rel=next").as_deref(), Some("/b"));
-        for none in ["", "<", "</a>", r#"</a>; rel="prev""#, "/a; rel=next"] {
-            assert_eq!(next_link(none), None, "{none}");
         }
     }
 }

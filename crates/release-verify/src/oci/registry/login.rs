@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding as _};
 use dsops_secure_mem::{SecretBytes, Writer};
 
 use super::super::OciError;
+use super::text::Text;
 
 /// The largest configuration that is read.
 const CONFIG_BYTES: usize = 1024 * 1024;
@@ -18,6 +19,8 @@ const CONFIG_BYTES: usize = 1024 * 1024;
 const HELPER_BYTES: usize = 64 * 1024;
 /// How long a helper may take; some ask their user.
 const HELPER_TIME: Duration = Duration::from_mins(1);
+/// How often it is looked whether a helper that answered has ended.
+const HELPER_POLL: Duration = Duration::from_millis(2);
 /// The user name that means that the password is an identity token.
 const TOKEN_USER: &str = "<token>";
 /// The key under which Docker keeps what is for Docker Hub.
@@ -56,39 +59,39 @@ pub struct DockerConfig {
     text: SecretBytes,
     /// Where helpers are, instead of in the folders of `PATH`.
     helpers: Option<PathBuf>,
+    /// How long each may take.
+    helper_time: Duration,
 }
 
 #[derive(serde::Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Config<'a> {
     #[serde(borrow)]
-    auths: BTreeMap<&'a str, Entry<'a>>,
-    #[serde(borrow)]
-    cred_helpers: BTreeMap<&'a str, &'a str>,
-    #[serde(borrow)]
-    creds_store: Option<&'a str>,
+    auths: BTreeMap<String, Entry<'a>>,
+    cred_helpers: BTreeMap<String, String>,
+    creds_store: Option<String>,
 }
 
 #[derive(serde::Deserialize, Default)]
 #[serde(default)]
 struct Entry<'a> {
     #[serde(borrow)]
-    auth: Option<&'a str>,
+    auth: Option<Text<'a>>,
     #[serde(borrow)]
-    username: Option<&'a str>,
+    username: Option<Text<'a>>,
     #[serde(borrow)]
-    password: Option<&'a str>,
+    password: Option<Text<'a>>,
     #[serde(borrow)]
-    identitytoken: Option<&'a str>,
+    identitytoken: Option<Text<'a>>,
 }
 
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Helped<'a> {
     #[serde(borrow)]
-    username: &'a str,
+    username: Text<'a>,
     #[serde(borrow)]
-    secret: &'a str,
+    secret: Text<'a>,
 }
 
 impl DockerConfig {
@@ -102,7 +105,7 @@ impl DockerConfig {
             return Err(OciError::TooLarge { what, limit_bytes: CONFIG_BYTES as u64 });
         }
         parse::<Config<'_>>(&text.expose()).map(|_| ())?;
-        Ok(Self { text, helpers: None })
+        Ok(Self { text, helpers: None, helper_time: HELPER_TIME })
     }
 
     /// The same, which runs helpers in that folder only and not those in the folders of `PATH`.
@@ -120,14 +123,13 @@ impl Keychain for DockerConfig {
     fn login(&self, registry: &str, repository: &str) -> Result<Option<Login>, OciError> {
         let text = self.text.expose();
         let config: Config<'_> = parse(&text)?;
-        let is_here = |key: &&str| host_of(key) == registry;
-        let helper =
-            config.cred_helpers.iter().find(|(key, _)| is_here(key)).map(|(_, name)| *name);
-        if let Some(helper) = helper.or(config.creds_store).filter(|name| !name.is_empty()) {
-            let key = if registry == "docker.io" { DOCKER_HUB_KEY } else { registry };
-            if let Some(login) = ask_helper(self.helpers.as_deref(), helper, key, registry)? {
-                return Ok(Some(login));
-            }
+        let is_here = |key: &str| host_of(key) == registry;
+        let helper = config.cred_helpers.iter().find(|(key, _)| is_here(key));
+        let helper = helper.map(|(_, name)| name).or(config.creds_store.as_ref());
+        if let Some(helper) = helper.filter(|name| !name.is_empty())
+            && let Some(login) = self.ask_helper(helper, registry)?
+        {
+            return Ok(Some(login));
         }
         let whole = format!("{registry}/{repository}");
         let entry = config
@@ -145,13 +147,13 @@ impl Entry<'_> {
             registry: registry.to_owned(),
             problem: problem.to_owned(),
         };
-        if let Some(token) = self.identitytoken.filter(|token| !token.is_empty()) {
+        if let Some(token) = self.identitytoken.as_ref().filter(|token| !token.is_empty()) {
             return copied(token.as_bytes(), registry)
                 .map(|token| Some(Login::IdentityToken(token)));
         }
-        if let Some(auth) = self.auth.filter(|auth| !auth.is_empty()) {
+        if let Some(auth) = self.auth.as_ref().filter(|auth| !auth.is_empty()) {
             let both = SecretBytes::build(auth.len(), |room| {
-                let decoded = Base64::decode(auth, room).map(<[u8]>::len);
+                let decoded = Base64::decode(auth.as_bytes(), room).map(<[u8]>::len);
                 // Nothing decoded is an empty secret, which has no colon.
                 Ok::<usize, dsops_secure_mem::Error>(decoded.unwrap_or(0))
             })
@@ -165,7 +167,7 @@ impl Entry<'_> {
                 ))
             };
         }
-        match (self.username, self.password) {
+        match (&self.username, &self.password) {
             (Some(user), Some(password)) => joined(user, password, registry).map(Some),
             _ => Ok(None),
         }
@@ -223,62 +225,81 @@ fn joined(user: &str, password: &str, registry: &str) -> Result<Login, OciError>
     })
 }
 
-fn ask_helper(
-    folder: Option<&Path>,
-    name: &str,
-    key: &str,
-    registry: &str,
-) -> Result<Option<Login>, OciError> {
-    let fail = |problem: String| OciError::Credentials { registry: registry.to_owned(), problem };
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if !name.bytes().all(is_plain) {
-        return Err(fail(
-            "the helper's name in the configuration of Docker is not a name".to_owned(),
-        ));
-    }
-    let program = format!("docker-credential-{name}");
-    let path = folder.map_or_else(|| PathBuf::from(&program), |folder| folder.join(&program));
-    let mut child = Command::new(path)
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| fail(format!("`{program}` cannot be run: {error}")))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A helper that does not read its input will not answer either.
-        let _ = stdin.write_all(key.as_bytes());
-    }
-    let Some(mut stdout) = child.stdout.take() else {
-        return Err(fail(format!("`{program}` has no output")));
-    };
-    let (tell, told) = mpsc::sync_channel(1);
-    let reader = std::thread::spawn(move || {
-        let _ = tell.send(SecretBytes::from_reader(&mut stdout, HELPER_BYTES));
-    });
-    let answer = told.recv_timeout(HELPER_TIME);
-    if answer.is_err() {
-        let _ = child.kill();
-    }
-    let status = child.wait().map_err(|error| fail(format!("`{program}`: {error}")))?;
-    let Ok(answer) = answer else {
-        return Err(fail(format!("`{program}` did not answer in time")));
-    };
-    let _ = reader.join();
-    let answer = answer.map_err(|error| fail(format!("`{program}`: {error}")))?;
-    if !status.success() {
-        // This is how helpers say that they have none.
+impl DockerConfig {
+    fn ask_helper(&self, name: &str, registry: &str) -> Result<Option<Login>, OciError> {
+        let fail =
+            |problem: String| OciError::Credentials { registry: registry.to_owned(), problem };
+        let is_plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if !name.bytes().all(is_plain) {
+            return Err(fail(
+                "the helper's name in the configuration of Docker is not a name".to_owned(),
+            ));
+        }
+        let program = format!("docker-credential-{name}");
+        let path = self
+            .helpers
+            .as_ref()
+            .map_or_else(|| PathBuf::from(&program), |folder| folder.join(&program));
+        let mut child = Command::new(path)
+            .arg("get")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| fail(format!("`{program}` cannot be run: {error}")))?;
+        let until = Instant::now() + self.helper_time;
+        if let Some(mut stdin) = child.stdin.take() {
+            let key = if registry == "docker.io" { DOCKER_HUB_KEY } else { registry };
+            // A helper that does not read its input will not answer either.
+            let _ = stdin.write_all(key.as_bytes());
+        }
+        let Some(mut stdout) = child.stdout.take() else {
+            return Err(fail(format!("`{program}` has no output")));
+        };
+        let (tell, told) = mpsc::sync_channel(1);
+        // Not waited for: who has the other end of a pipe may be somebody that outlives the helper.
+        std::thread::spawn(move || {
+            let _ = tell.send(SecretBytes::from_reader(&mut stdout, HELPER_BYTES));
+        });
+        let answer = told.recv_timeout(self.helper_time);
+        // One that said too much is not waited for.
+        let until = if matches!(answer, Ok(Ok(_))) { until } else { Instant::now() };
+        let status =
+            wait(&mut child, until).map_err(|error| fail(format!("`{program}`: {error}")))?;
+        let late = || fail(format!("`{program}` did not answer in time"));
+        let answer = answer.map_err(|_| late())?;
+        let answer = answer.map_err(|error| fail(format!("`{program}`: {error}")))?;
+        let status = status.ok_or_else(late)?;
         let text = answer.expose();
-        let missing = text.windows(9).any(|part| part.eq_ignore_ascii_case(b"not found"));
-        return if missing { Ok(None) } else { Err(fail(format!("`{program}` failed: {status}"))) };
+        if !status.success() {
+            // This is how helpers say that they have none.
+            let missing = text.windows(9).any(|part| part.eq_ignore_ascii_case(b"not found"));
+            let failed = || Err(fail(format!("`{program}` failed: {status}")));
+            return if missing { Ok(None) } else { failed() };
+        }
+        let helped: Helped<'_> = serde_json::from_slice(&text)
+            .map_err(|_| fail(format!("`{program}` did not answer in its protocol's JSON")))?;
+        if helped.secret.is_empty() {
+            return Ok(None);
+        }
+        joined(&helped.username, &helped.secret, registry).map(Some)
     }
-    let text = answer.expose();
-    let helped: Helped<'_> = serde_json::from_slice(&text)
-        .map_err(|_| fail(format!("`{program}` did not answer in its protocol's JSON")))?;
-    if helped.secret.is_empty() {
-        return Ok(None);
+}
+
+/// The status of a child that ends until then; none of one that has to be ended.
+fn wait(child: &mut Child, until: Instant) -> std::io::Result<Option<ExitStatus>> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            child.kill()?;
+            return child.wait().map(|_| None);
+        }
+        std::thread::sleep(left.min(HELPER_POLL));
     }
-    joined(helped.username, helped.secret, registry).map(Some)
 }
 
 #[cfg(test)]
@@ -325,6 +346,10 @@ mod tests {
             );
         }
         assert_eq!(login("{}", "ghcr.io", "a").unwrap(), None);
+        let escaped = r#"{"auths":{"https:\/\/ghcr.io\/v1\/":{"username":"a\u0026b","password":"\u003cc\u003e"},
+            "quay.io":{"auth":"YT\u0070i"}},"credsStore":"","credHelpers":{"x\/y":"z"}}"#;
+        assert_eq!(login(escaped, "ghcr.io", "a").unwrap().as_deref(), Some("a&b:<c>"));
+        assert_eq!(login(escaped, "quay.io", "a").unwrap().as_deref(), Some("a:b"));
     }
 
     #[test]
@@ -362,6 +387,15 @@ mod tests {
             "token",
             r#"cat >/dev/null; echo '{"ServerURL":"","Username":"<token>","Secret":"refresh"}'"#,
         );
+        // As programs in Go write it.
+        script(
+            "escaped",
+            r#"cat >/dev/null; printf '%s\n' '{"ServerURL":"","Username":"a\u0026b","Secret":"\u003chunter2\u003e\"\\"}'"#,
+        );
+        script(
+            "escaped-token",
+            r#"cat >/dev/null; printf '%s\n' '{"ServerURL":"","Username":"\u003ctoken\u003e","Secret":"refresh"}'"#,
+        );
         script("empty", "echo credentials not found in native keychain; exit 1");
         script("broken", "echo 'hunter2 is not JSON'");
         script("failing", "echo hunter2; exit 3");
@@ -383,11 +417,28 @@ mod tests {
         let hub = "me@https://index.docker.io/v1/:hunter2";
         assert_eq!(ask(r#"{"credsStore":"good"}"#, "docker.io"), some(hub));
         assert_eq!(ask(r#"{"credHelpers":{"ghcr.io":"token"}}"#, "ghcr.io"), some("token refresh"));
+        assert_eq!(ask(r#"{"credsStore":"escaped"}"#, "ghcr.io"), some(r#"a&b:<hunter2>"\"#));
+        assert_eq!(ask(r#"{"credsStore":"escaped-token"}"#, "ghcr.io"), some("token refresh"));
         // Only for the registry it is named for.
         assert_eq!(ask(r#"{"credHelpers":{"ghcr.io":"token"}}"#, "quay.io"), Ok(None));
         assert_eq!(ask(r#"{"credsStore":"empty"}"#, "ghcr.io"), Ok(None));
         let both = r#"{"credsStore":"empty","auths":{"ghcr.io":{"auth":"YTpi"}}}"#;
         assert_eq!(ask(both, "ghcr.io"), some("a:b"));
+        // They say what they have to say, or not, and stay.
+        script(
+            "lasting",
+            r#"cat >/dev/null; echo '{"Username":"a","Secret":"hunter2"}'; exec >&-; exec sleep 900"#,
+        );
+        script("silent", "exec sleep 900");
+        script("stubborn", "trap '' PIPE; while :; do echo hunter2 hunter2; done 2>/dev/null");
+        for bad in ["lasting", "silent", "stubborn"] {
+            let text = format!(r#"{{"credsStore":"{bad}"}}"#);
+            let text = SecretBytes::copy_from(text.as_bytes()).unwrap();
+            let mut config = DockerConfig::read(text).unwrap().helpers_in(dir.path());
+            config.helper_time = Duration::from_millis(500);
+            let shown = config.login("ghcr.io", "a/b").unwrap_err().to_string();
+            assert!(shown.contains(bad) && !shown.contains("hunter2"), "{shown}");
+        }
         for bad in ["broken", "failing", "endless", "absent"] {
             let shown = ask(&format!(r#"{{"credsStore":"{bad}"}}"#), "ghcr.io").unwrap_err();
             assert!(shown.contains(bad) && !shown.contains("hunter2"), "{shown}");

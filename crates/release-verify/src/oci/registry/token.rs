@@ -6,6 +6,7 @@ use dsops_secure_mem::{SecretBytes, Writer};
 use dsops_transport::{Client, Url};
 
 use super::super::OciError;
+use super::text::Text;
 use super::{Challenge, Login};
 
 /// The largest answer that is read.
@@ -15,9 +16,9 @@ const ANSWER_BYTES: usize = 64 * 1024;
 #[derive(serde::Deserialize)]
 struct Answer<'a> {
     #[serde(borrow)]
-    token: Option<&'a str>,
+    token: Option<Text<'a>>,
     #[serde(borrow)]
-    access_token: Option<&'a str>,
+    access_token: Option<Text<'a>>,
 }
 
 /// Asks the token server that a challenge names for a token of that scope, and nothing else, whatever
@@ -57,14 +58,19 @@ pub(super) fn fetch(
     };
     let body = answer.require_success()?.secret(ANSWER_BYTES)?;
     let text = body.expose();
+    token_of(&text)
+}
+
+/// The token in an answer, by either of its names.
+fn token_of(answer: &[u8]) -> Result<SecretBytes, OciError> {
     // The error would quote the text.
-    let answer: Answer<'_> = serde_json::from_slice(&text).map_err(|_| {
+    let answer: Answer<'_> = serde_json::from_slice(answer).map_err(|_| {
         OciError::malformed("the token server's answer", "not the JSON it should be")
     })?;
-    let token = answer
-        .token
-        .or(answer.access_token)
-        .filter(|token| !token.is_empty())
+    let token = [answer.token, answer.access_token]
+        .into_iter()
+        .flatten()
+        .find(|token| !token.is_empty())
         .ok_or_else(|| OciError::malformed("the token server's answer", "no token"))?;
     copied(token.as_bytes())
 }
@@ -138,6 +144,27 @@ fn escaped(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens() {
+        let read = |answer: &str| {
+            token_of(answer.as_bytes()).map(|token| token.expose().to_vec()).map_err(|error| {
+                let shown = format!("{error} {error:?}");
+                assert!(!shown.contains("hunter2"), "{shown}");
+            })
+        };
+        for (answer, token) in [
+            (r#"{"token":"a","access_token":"b","expires_in":300}"#, "a"),
+            (r#"{"token":"","access_token":"b"}"#, "b"),
+            (r#"{"token":null,"access_token":"b"}"#, "b"),
+            (r#"{"token":"a\/b\u002B\u003d"}"#, "a/b+="),
+        ] {
+            assert_eq!(read(answer).unwrap(), token.as_bytes(), "{answer}");
+        }
+        for none in ["", "[]", "{}", r#"{"token":""}"#, r#"{"token":1}"#, r#"{"token":"hunter2"#] {
+            assert!(read(none).is_err(), "{none}");
+        }
+    }
 
     #[test]
     fn a_registry_elsewhere_sends_us_to_no_server_of_this_machine() {
