@@ -198,13 +198,11 @@ impl Source for Layout {
 
     fn loaded(&self) -> Result<Vec<Vec<String>>, OciError> {
         let Some(text) = self.files.read(SAVED, MANIFEST_LIMIT_BYTES)? else {
-            return match self.files.read(SAVED_FIRST, MANIFEST_LIMIT_BYTES)? {
-                None => Ok(Vec::new()),
-                Some(_) => {
-                    let problem = "Docker loads what it names, which is not what the index names";
-                    Err(OciError::malformed(format!("the file `{SAVED_FIRST}`"), problem))
-                }
-            };
+            if self.files.read(SAVED_FIRST, MANIFEST_LIMIT_BYTES)?.is_some() {
+                let problem = "Docker loads what it names, which is not what the index names";
+                return Err(OciError::malformed(format!("the file `{SAVED_FIRST}`"), problem));
+            }
+            return Ok(Vec::new());
         };
         saved(&text).map_err(|error| OciError::json(SAVED, &error))
     }
