@@ -5,7 +5,9 @@ mod error;
 mod file;
 mod pbes2;
 
-use aws_lc_rs::digest::{Context, Digest, SHA256};
+use std::cell::Cell;
+
+use aws_lc_rs::digest::Digest;
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -30,8 +32,9 @@ pub enum Algorithm {
 /// A private key.
 ///
 /// # Security
-/// The key lies in protected memory. For each signature aws-lc is given a copy, in ordinary memory,
-/// which it wipes when it frees it, right after the signature.
+/// The key lies in protected memory. When it is read and for each signature aws-lc is given a copy, in
+/// ordinary memory, which it wipes when it frees it, right afterwards. No system call is made by that
+/// thread in between; others may make some.
 pub struct SigningKey {
     algorithm: Algorithm,
     /// PKCS#8, or for ECDSA also `ECPrivateKey` (RFC 5915).
@@ -52,16 +55,9 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError::Generate`], [`KeyError::Memory`].
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
+        warm_up(algorithm);
         let private = in_own_frame(|| {
-            // The document is wiped when it is dropped.
-            let document = match algorithm {
-                Algorithm::EcdsaP256 => EcdsaKeyPair::generate_pkcs8(
-                    &ECDSA_P256_SHA256_ASN1_SIGNING,
-                    &SystemRandom::new(),
-                ),
-                Algorithm::Ed25519 => Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()),
-            };
-            let document = document.map_err(|_| KeyError::Generate)?;
+            let document = document(algorithm)?;
             Ok::<_, KeyError>(SecretBytes::copy_from(document.as_ref())?)
         })?;
         Self::from_der(private)
@@ -73,6 +69,7 @@ impl SigningKey {
     /// [`KeyError::Kind`] when it is neither of the two kinds.
     pub(crate) fn from_der(private: SecretBytes) -> Result<Self, KeyError> {
         for algorithm in [Algorithm::EcdsaP256, Algorithm::Ed25519] {
+            warm_up(algorithm);
             let public = in_own_frame(|| {
                 let pair = Pair::open(algorithm, &private.try_expose()?);
                 Ok::<_, KeyError>(pair.and_then(|pair| pair.public()))
@@ -124,15 +121,7 @@ impl SigningKey {
 
     /// Signs a message.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let digest = || {
-            let mut context = Context::new(&SHA256);
-            context.update(message);
-            context.finish()
-        };
-        self.with_pair(|pair| match pair {
-            Pair::EcdsaP256(pair) => Ok(pair.sign_digest(&digest())?.as_ref().to_vec()),
-            Pair::Ed25519(pair) => Ok(pair.try_sign(message)?.as_ref().to_vec()),
-        })
+        self.with_pair(|pair| pair.sign(message))
     }
 
     /// Signs what has that SHA-256: [`KeyError::Sign`] for a key that signs no digests.
@@ -147,8 +136,7 @@ impl SigningKey {
         &self,
         sign: impl FnOnce(&Pair) -> Result<R, aws_lc_rs::error::Unspecified>,
     ) -> Result<R, KeyError> {
-        // aws-lc asks the system for random bytes when they are first needed: not while the key is open.
-        aws_lc_rs::rand::fill(&mut [0]).map_err(|_| KeyError::Sign)?;
+        warm_up(self.algorithm);
         in_own_frame(|| {
             let pair = Pair::open(self.algorithm, &self.private.try_expose()?);
             pair.and_then(|pair| sign(&pair).ok()).ok_or(KeyError::Sign)
@@ -179,6 +167,13 @@ impl Pair {
         }
     }
 
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, aws_lc_rs::error::Unspecified> {
+        Ok(match self {
+            Self::EcdsaP256(pair) => pair.sign_digest(&sha256(message))?.as_ref().to_vec(),
+            Self::Ed25519(pair) => pair.try_sign(message)?.as_ref().to_vec(),
+        })
+    }
+
     fn public(&self) -> Option<Vec<u8>> {
         let der = match self {
             Self::EcdsaP256(pair) => pair.public_key().as_der().ok()?.as_ref().to_vec(),
@@ -186,6 +181,39 @@ impl Pair {
         };
         Some(der)
     }
+}
+
+/// Uses a key that is nobody's, once in each thread. What aws-lc sets up when it is first used, for the
+/// process and for the thread, is set up by that: it takes system calls, and at a system call memory can
+/// be read, which shall not be while a key is open.
+fn warm_up(algorithm: Algorithm) {
+    thread_local! {
+        static IS_WARM: Cell<[bool; 2]> = const { Cell::new([false; 2]) };
+    }
+    let mut is_warm = IS_WARM.get();
+    if std::mem::replace(&mut is_warm[algorithm as usize], true) {
+        return;
+    }
+    IS_WARM.set(is_warm);
+    // What fails here fails again with the key, where it is told. What is no key fails on purpose:
+    // errors have a memory of their own.
+    let _ = Pair::open(algorithm, &[]);
+    if let Ok(document) = document(algorithm)
+        && let Some(pair) = Pair::open(algorithm, document.as_ref())
+    {
+        let _ = (pair.public(), pair.sign(b""));
+    }
+}
+
+/// A new key in PKCS#8; it is wiped when it is dropped.
+fn document(algorithm: Algorithm) -> Result<aws_lc_rs::pkcs8::Document, KeyError> {
+    match algorithm {
+        Algorithm::EcdsaP256 => {
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new())
+        }
+        Algorithm::Ed25519 => Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()),
+    }
+    .map_err(|_| KeyError::Generate)
 }
 
 /// Runs what handles a key in plain, and clears the stack it used.

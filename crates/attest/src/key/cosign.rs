@@ -20,10 +20,10 @@ const LOG_N: u8 = 16;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
-/// How much memory a file may make scrypt take.
-const WORK_LIMIT_BYTES: u64 = 256 * 1024 * 1024;
-/// How often it may be gone through.
-const PASSES_LIMIT: u64 = 4;
+/// How much memory a file may make scrypt take: what cosign and we write. OpenSSL writes 16 MiB.
+const WORK_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
+/// How often it may be gone through: once, as all of them do.
+const PASSES_LIMIT: u64 = 1;
 
 /// Opens a file.
 pub(super) fn open(json: &[u8], passphrase: &SecretBytes) -> Result<SecretBytes, KeyError> {
@@ -114,9 +114,13 @@ pub(super) fn scrypt_key<const LENGTH: usize>(
     r: u64,
     p: u64,
 ) -> Result<SecretBytes, KeyError> {
-    let unsupported = KeyError::Unsupported { what: "scrypt with such parameters" };
+    let unsupported = KeyError::Unsupported { what: "scrypt with parameters that make no sense" };
+    // A file must not say how much memory and time we spend on it.
     let work = n.checked_mul(r).and_then(|blocks| blocks.checked_mul(128));
-    if !n.is_power_of_two() || work.is_none_or(|work| work > WORK_LIMIT_BYTES) || p > PASSES_LIMIT {
+    if work.is_none_or(|work| work > WORK_LIMIT_BYTES) || p > PASSES_LIMIT {
+        return Err(KeyError::TooCostly { n, r, p });
+    }
+    if !n.is_power_of_two() {
         return Err(unsupported);
     }
     let log_n = u8::try_from(n.trailing_zeros()).expect("at most 64");
@@ -176,16 +180,28 @@ mod tests {
 
     #[test]
     fn parameters_have_limits() {
-        for (n, r, p) in
-            [(0, 8, 1), (3, 8, 1), (1 << 30, 8, 1), (2, u64::MAX, 1), (2, 8, 5), (2, 0, 0)]
-        {
+        // The largest that is worked on is the one that is written; then 65 MiB, 1 GiB, two passes.
+        for (n, r, p, is_costly) in [
+            (0, 8, 1, false),
+            (3, 8, 1, false),
+            (2, 0, 0, false),
+            (1 << 16, 9, 1, true),
+            (1 << 20, 8, 1, true),
+            (1 << 16, 8, 2, true),
+            (2, u64::MAX, 1, true),
+            (2, 8, u64::MAX, true),
+        ] {
             let json = json!({
                 "kdf": { "name": "scrypt", "params": { "N": n, "r": r, "p": p }, "salt": "AA==" },
                 "cipher": { "name": "nacl/secretbox", "nonce": base64(&[0; 24]) },
                 "ciphertext": base64(&[0; 40]),
             });
             let result = open(json.to_string().as_bytes(), &secret("x"));
-            assert!(matches!(result, Err(KeyError::Unsupported { .. })), "{n} {r} {p}");
+            match result.unwrap_err() {
+                KeyError::TooCostly { .. } => assert!(is_costly, "{n} {r} {p}"),
+                KeyError::Unsupported { .. } => assert!(!is_costly, "{n} {r} {p}"),
+                other => panic!("{n} {r} {p}: {other}"),
+            }
         }
     }
 }

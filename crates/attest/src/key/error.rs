@@ -19,6 +19,18 @@ pub enum KeyError {
         /// What of it.
         what: &'static str,
     },
+    /// To open it would take more memory or time than a file may ask for.
+    #[error(
+        "it asks scrypt for N={n}, r={r}, p={p}, which is more than 64 MiB of memory or more than one pass"
+    )]
+    TooCostly {
+        /// How many blocks.
+        n: u64,
+        /// How large a block is, in 128 bytes.
+        r: u64,
+        /// How often.
+        p: u64,
+    },
     /// It is encrypted, and there is no passphrase.
     #[error("it is encrypted, and there is no passphrase")]
     PassphraseNeeded,
@@ -47,7 +59,7 @@ impl KeyError {
                 "make one with `dsops sign keygen`, `cosign generate-key-pair`, or \
                  `openssl genpkey -algorithm ed25519`"
             }
-            Self::Unsupported { .. } => {
+            Self::Unsupported { .. } | Self::TooCostly { .. } => {
                 "convert it: `openssl pkcs8 -topk8 -v2 aes-256-cbc -in OLD -out NEW`"
             }
             _ => return None,
