@@ -7,13 +7,15 @@
 //! by gdb and by the kernel, a reader of the same user, every command and every failing path, each
 //! transform, document format and kind of key, all output, all files, and on request a swap file. A
 //! control that takes no care of its secret runs in the same conditions and must be caught, or the
-//! search proves nothing. `--part` runs one of memory, dumps, readers, commands and features alone.
+//! search proves nothing. `--part` runs one of memory, dumps, readers, commands, features and signing
+//! alone.
 //!
 //! One place has no secret an observer could read and is not searched: at the stop of `execve` the
 //! environment lies in hidden memory, and the kernel's own copy of it is not the program's.
 
 pub(crate) mod binaries;
 mod cases;
+mod cosign_key;
 mod dumps;
 mod edit;
 mod features;
@@ -26,6 +28,7 @@ pub(crate) mod project;
 mod readers;
 mod report;
 mod scanner;
+mod signing;
 mod stages;
 mod swap;
 pub(crate) mod tracer;
@@ -120,6 +123,13 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
             outputs::check_features(marked, &control, &mut report)?;
         }
     }
+    if wanted(Part::Signing)
+        && let Some(marked) = marked.last()
+    {
+        let user = stages::user_name(marked.project.user());
+        report::section(&format!("Keys that sign, {user}"));
+        outputs::check_signing(marked, &control, &mut report)?;
+    }
     report::section("Swap");
     match marked.first() {
         Some(marked) if with_swap => swap::check(marked, &control, &mut report)?,
@@ -136,6 +146,7 @@ enum Part {
     Readers,
     Commands,
     Features,
+    Signing,
 }
 
 impl Part {
@@ -146,7 +157,8 @@ impl Part {
             "readers" => Self::Readers,
             "commands" => Self::Commands,
             "features" => Self::Features,
-            _ => bail!("`{name}` is none of memory, dumps, readers, commands, features"),
+            "signing" => Self::Signing,
+            _ => bail!("`{name}` is none of memory, dumps, readers, commands, features, signing"),
         })
     }
 }

@@ -20,7 +20,7 @@ mod push;
 pub mod repro;
 pub mod sbom;
 mod scan;
-mod services;
+pub mod services;
 pub mod sign;
 mod tag;
 mod tamper;
@@ -68,7 +68,8 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
 
     let signer = Signer::of_version(&version);
     let services = Services::start(&scratch.path().join("services"), &signer, &commit.id)?;
-    sign::sign(&release, sign::With::StandIn(&services, &signer, &commit.id))?;
+    let with = sign::StandIn { services: &services, signer: &signer, commit: &commit.id };
+    sign::sign(&release, &with)?;
     let root = services.trusted_root();
     // From here on it is as for anybody: only the root of trust is left of the services.
     drop(services);

@@ -98,7 +98,7 @@ impl Case {
         Self { secret, ..self }
     }
 
-    fn in_hand(self) -> Self {
+    pub(super) fn in_hand(self) -> Self {
         Self { secret: Place::InHand, ..self }
     }
 }

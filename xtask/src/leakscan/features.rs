@@ -7,17 +7,16 @@ mod commands;
 use std::{
     fs,
     os::unix::fs::chown,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
 use anyhow::Context as _;
 
 use super::{
-    binaries::publish,
     cases::{Case, make_home, with_home},
     keys::{self, Key},
-    needles::{Secret, base64_text, hex},
+    needles::{Secret, base64_text},
     observe::Search,
     project::{Project, run},
     report::Report,
@@ -238,41 +237,6 @@ impl Features {
             cases.push(case(&name, launch));
         }
         cases
-    }
-
-    /// The control with all secrets in its hands, in hexadecimal: each must be seen, or the search
-    /// for it proves nothing.
-    ///
-    /// # Errors
-    /// It cannot be started or traced.
-    pub fn control(&self, control: &Path, report: &mut Report) -> anyhow::Result<()> {
-        let program = publish(control, self.project.folder())?;
-        let file = self.project.folder().join("secret.txt");
-        let words: Vec<Vec<u8>> = self
-            .search
-            .secrets()
-            .iter()
-            .map(|secret| hex(&secret.bytes, b"0123456789abcdef"))
-            .collect();
-        fs::write(&file, words.join(&b' '))?;
-        let words = [program.into(), file.into(), "SECRET".into(), "/bin/true".into()];
-        let observed = self.search.observe_given(&self.project.launch_program(words), &[])?;
-        let unseen: Vec<&str> = self
-            .search
-            .secrets()
-            .iter()
-            .map(|secret| secret.name.as_str())
-            .filter(|name| {
-                let quoted = format!("`{name}`");
-                !observed.details.iter().any(|detail| detail.contains(&quoted))
-            })
-            .collect();
-        report.check(
-            unseen.is_empty(),
-            "control: the search sees every secret of these runs",
-            &format!("{} secrets, not seen: {unseen:?}", self.search.secrets().len()),
-        );
-        Ok(())
     }
 }
 

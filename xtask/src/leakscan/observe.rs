@@ -26,7 +26,7 @@ pub enum Stage {
     Identity,
     /// The store's file is open or read.
     Store,
-    /// The child is about to be made: every secret is there.
+    /// The child is about to be made, or what is to be signed is read: every secret is there.
     Resolved,
     /// The child runs.
     Running,
@@ -223,7 +223,7 @@ impl<'a> Look<'a> {
             Event::Exit(call, 0) if call.number == libc::SYS_waitid => self.enter(Stage::After),
             Event::Exit(call, result) if result >= 0 => {
                 if let Some(path) = opened_path(call, stop.memory) {
-                    self.enter(stage_of_file(&path).unwrap_or(self.stage));
+                    self.enter(stage_of_file(&path, self.stage).unwrap_or(self.stage));
                 }
             }
             _ => {}
@@ -362,14 +362,17 @@ pub fn makes_a_child(call: Call) -> bool {
     }
 }
 
-/// The stage that begins when this file is open.
-fn stage_of_file(path: &str) -> Option<Stage> {
+/// The stage that begins when this file is open, after what there was before.
+fn stage_of_file(path: &str, before: Stage) -> Option<Stage> {
     let name = path.rsplit('/').next()?;
     match name {
         "dsops.yaml" => Some(Stage::Config),
         // The second is the file the control reads.
         "secrets.sops.yaml" | "secret.txt" => Some(Stage::Store),
         "keys.txt" => Some(Stage::Identity),
+        name if name.ends_with(".key") => Some(Stage::Identity),
+        // What is signed is looked at before the key is read, and read afterwards.
+        "artifact" if before >= Stage::Identity => Some(Stage::Resolved),
         _ => None,
     }
 }

@@ -10,12 +10,14 @@ use anyhow::Context as _;
 use nix::sys::wait::WaitStatus;
 
 use super::{
+    binaries::publish,
     cases::{self, Case, Place, Wanted, with_home},
     features::Features,
-    needles::identity_secrets,
+    needles::{hex, identity_secrets},
     observe::Search,
     project::{Project, run},
     report::{self, Report},
+    signing::Signing,
     stages::Marked,
     tracer::{End, Launch},
 };
@@ -38,11 +40,56 @@ pub fn check(marked: &Marked, report: &mut Report) -> anyhow::Result<()> {
 /// A case cannot be prepared or started.
 pub fn check_features(marked: &Marked, control: &Path, report: &mut Report) -> anyhow::Result<()> {
     let features = Features::create(marked)?;
-    features.control(control, report)?;
+    see_all(&features.project, &features.search, control, report)?;
     for case in features.cases(report)? {
         judge(&features.project, &features.search, &case, report)?;
     }
     files(&features.project, &features.search, report)
+}
+
+/// Runs what signs, in a project of its own.
+///
+/// # Errors
+/// A case cannot be prepared or started.
+pub fn check_signing(marked: &Marked, control: &Path, report: &mut Report) -> anyhow::Result<()> {
+    let signing = Signing::create(marked)?;
+    see_all(&signing.project, &signing.search, control, report)?;
+    for case in signing.cases(report)? {
+        judge(&signing.project, &signing.search, &case, report)?;
+    }
+    files(&signing.project, &signing.search, report)
+}
+
+/// The control with all secrets in its hands, in hexadecimal: each must be seen, or the search
+/// for it proves nothing.
+fn see_all(
+    project: &Project,
+    search: &Search,
+    control: &Path,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let program = publish(control, project.folder())?;
+    let file = project.folder().join("secret.txt");
+    let words: Vec<Vec<u8>> =
+        search.secrets().iter().map(|secret| hex(&secret.bytes, b"0123456789abcdef")).collect();
+    fs::write(&file, words.join(&b' '))?;
+    let words = [program.into(), file.into(), "SECRET".into(), "/bin/true".into()];
+    let observed = search.observe_given(&project.launch_program(words), &[])?;
+    let unseen: Vec<&str> = search
+        .secrets()
+        .iter()
+        .map(|secret| secret.name.as_str())
+        .filter(|name| {
+            let quoted = format!("`{name}`");
+            !observed.details.iter().any(|detail| detail.contains(&quoted))
+        })
+        .collect();
+    report.check(
+        unseen.is_empty(),
+        "control: the search sees every secret of these runs",
+        &format!("{} secrets, not seen: {unseen:?}", search.secrets().len()),
+    );
+    Ok(())
 }
 
 /// What `init` says and writes, apart from the identity file itself.
