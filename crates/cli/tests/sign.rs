@@ -128,6 +128,12 @@ fn keys_have_passphrases() {
     // Never overwritten, and no key without a passphrase by accident.
     assert_eq!(code(&keygen("locked", &[])), 2);
     assert_eq!(project.read("locked.key"), text);
+    // Both or none: a public key without its private one is no reason to make a private one.
+    project.write("half.pub", "another's");
+    let half = keygen("half", &[]);
+    assert_eq!(code(&half), 2);
+    assert!(stderr(&half).contains("there is no half.key"), "{}", stderr(&half));
+    assert!(!project.path("half.key").exists() && project.read("half.pub") == "another's");
     let asked = project.run(&["sign", "keygen", "--output", "none"]);
     assert_eq!(code(&asked), 2, "{}", stderr(&asked));
     assert!(!project.path("none.key").exists() && !project.path("none.pub").exists());

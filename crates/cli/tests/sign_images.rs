@@ -161,6 +161,46 @@ fn uploads_go_nowhere_else() {
 }
 
 #[test]
+fn what_was_signed_before_a_failure_is_told_and_signed_again_without_harm() {
+    let lab = Lab::new(Referrers::Api, Door::Open);
+    let name = |digest: &str| format!("{}@{digest}", lab.registry.repository("app"));
+    let push = |content: &str| name(&lab.registry.push_image("app", None, content.as_bytes()));
+    let all = [lab.name(), push("second"), push("third")];
+    let sign = |more: &[&str]| {
+        let words = ["sign", &all[0], &all[1], &all[2], "--key", "k.key"];
+        lab.project.run(&[&words, more].concat())
+    };
+    let is_signed = || all.each_ref().map(|name| code(&lab.verify(name, &["--online"])) == 0);
+    // One that is not there: nothing is signed.
+    let missing = name(&format!("sha256:{}", "0".repeat(64)));
+    let output = lab.project.run(&["sign", &all[0], &missing, "--key", "k.key"]);
+    assert_eq!(code(&output), 4, "{}", shown(&output));
+    assert_eq!(is_signed(), [false; 3]);
+
+    // The registry takes the manifest of the first, and then no more.
+    let taken = std::sync::atomic::AtomicUsize::new(0);
+    lab.registry.lie(move |request| {
+        let is_manifest = request.method == "PUT" && request.path().contains("/manifests/");
+        let count = || taken.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        (is_manifest && count() > 0).then(|| HttpAnswer::new(507, ""))
+    });
+    let output = sign(&["--json"]);
+    assert_eq!(code(&output), 4, "{}", shown(&output));
+    let told = stderr(&output);
+    let expected = format!("signed: {}; not signed: {}, {}", all[0], all[1], all[2]);
+    assert!(told.contains(&expected), "{told}");
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(list["signed"].as_array().unwrap().len(), 1, "{list}");
+    assert_eq!(list["signed"][0]["image"], all[0]);
+    assert_eq!(is_signed(), [true, false, false]);
+
+    lab.registry.lie(|_| None);
+    let output = sign(&[]);
+    assert_eq!(code(&output), 0, "{}", shown(&output));
+    assert_eq!(is_signed(), [true; 3]);
+}
+
+#[test]
 fn layouts() {
     let lab = Lab::new(Referrers::Api, Door::Open);
     let layout = lab.project.path("layout");

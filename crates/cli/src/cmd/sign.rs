@@ -113,23 +113,45 @@ fn sign_images(cx: &Context, args: &Args, places: &[Where]) -> Result<Exit, Fail
             "leave `--output` out",
         ));
     }
-    let prepared = args.by.prepare(cx)?;
-    let mut list = Vec::new();
+    let network = args.by.network();
+    // All are there and all bundles are good before the first is kept: what can fail then is the keeping.
+    let mut names = Vec::new();
+    let mut about = Vec::new();
     for place in places {
-        with_image(cx, place, &args.by.network(), |target| {
-            let statement = target.signature()?;
-            let subjects = [(target.name.clone(), target.image.sha256)];
-            let (bundle, by) = prepared.sign_statement(&statement, &subjects)?;
-            target.attach(&bundle)?;
-            cx.ui.note(format!("signed {} {}", target.shown(), by.text()));
-            list.push(json!({ "image": target.shown(), "signer": by.json() }));
+        with_image(cx, place, &network, |target| {
+            names.push(target.shown());
+            about.push((target.signature()?, vec![(target.name.clone(), target.image.sha256)]));
             Ok(())
         })?;
     }
-    if cx.ui.json {
+    let signed = args.by.prepare(cx)?.sign_statements(&about)?;
+    let mut list = Vec::new();
+    let mut kept = Ok(());
+    for (at, (place, (bundle, by))) in places.iter().zip(signed).enumerate() {
+        kept = with_image(cx, place, &network, |target| target.attach(&bundle));
+        if let Err(failure) = &mut kept {
+            if places.len() > 1 {
+                failure.reports.push(unfinished(&names, at));
+            }
+            break;
+        }
+        cx.ui.note(format!("signed {} {}", names[at], by.text()));
+        list.push(json!({ "image": names[at], "signer": by.json() }));
+    }
+    // Also when not all were: programs have to know which.
+    if cx.ui.json && (kept.is_ok() || !list.is_empty()) {
         print_json("signed", &list)?;
     }
-    Ok(Exit::Ok)
+    kept.map(|()| Exit::Ok)
+}
+
+/// What was signed before one could not be, and what was not.
+fn unfinished(names: &[String], at: usize) -> Report {
+    let list = |names: &[String]| names.join(", ");
+    let (done, left) = names.split_at(at);
+    let done = if done.is_empty() { "none".to_owned() } else { list(done) };
+    Report::warning(format!("signed: {done}; not signed: {}", list(left)))
+        .help("run it again, for all or for these: a second signature by the same key does no harm")
 }
 
 fn mixed() -> Failure {

@@ -5,6 +5,7 @@ mod images;
 mod output;
 mod own_check;
 
+use std::borrow::Borrow;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
@@ -109,13 +110,25 @@ impl Prepared {
         statement: &Statement,
         subjects: &[(String, [u8; 32])],
     ) -> Result<(Bundle, SignedBy), Failure> {
-        own_check::readable(statement.payload())?;
-        let mut signed = self.sign(
-            &[statement],
-            |signer, statement| signer.sign_statement(statement),
-            |check, _, bundle| check.of_statement(subjects, bundle),
-        )?;
+        let mut signed = self.sign_statements(&[(statement, subjects)])?;
         Ok(signed.pop().expect("one statement was signed"))
+    }
+
+    /// Signs statements, each about what stands beside it, and verifies them. All are signed, or none is
+    /// handed out.
+    ///
+    /// # Errors
+    /// One cannot be read or signed, or does not verify.
+    pub fn sign_statements(
+        &self,
+        all: &[(impl Borrow<Statement> + Sync, impl AsRef<[(String, [u8; 32])]> + Sync)],
+    ) -> Result<Vec<(Bundle, SignedBy)>, Failure> {
+        all.iter().try_for_each(|(one, _)| own_check::readable(one.borrow().payload()))?;
+        self.sign(
+            all,
+            |signer, (statement, _)| signer.sign_statement(statement.borrow()),
+            |check, (_, subjects), bundle| check.of_statement(subjects.as_ref(), bundle),
+        )
     }
 
     /// Whether the content itself is signed, and not its digest.

@@ -1,13 +1,13 @@
 //! `dsops sign keygen`: a key pair, the private one under a passphrase.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ValueEnum, ValueHint};
 use dsops_attest::{Algorithm, SigningKey};
 use dsops_resolver::Environment as _;
 use dsops_secure_mem::SecretBytes;
-use dsops_stores::file;
+use dsops_stores::file::{self, New};
 
 use crate::cmd::signing::beside;
 use crate::context::Context;
@@ -21,7 +21,7 @@ Examples:
   dsops sign keygen --output release
   dsops sign keygen --output ci --algorithm ed25519 --no-passphrase
 
-Writes NAME.key, for its owner alone and in cosign's format, and NAME.pub for everybody.";
+Writes NAME.key, for its owner alone and in cosign's format, and NAME.pub for everybody: both or none.";
 
 // What `dsops sign keygen` takes.
 #[derive(Debug, clap::Args)]
@@ -54,12 +54,18 @@ pub enum Kind {
 pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let name = PathBuf::from(&args.output);
     let [private, public] = [".key", ".pub"].map(|ending| beside(&name, ending));
-    for path in [&private, &public] {
-        if path.symlink_metadata().is_ok() {
-            return Err(Failure::usage(
-                format!("{} is there already", path.display()),
-                "a key is never overwritten; name another file",
-            ));
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    for (path, other) in [(&private, &public), (&public, &private)] {
+        if is_there(path) {
+            let help = if is_there(other) || path == &private {
+                "a key is never overwritten; name another file".to_owned()
+            } else {
+                let other = other.display();
+                format!(
+                    "there is no {other}: remove it if a run that was cut short left it, or name another file"
+                )
+            };
+            return Err(Failure::usage(format!("{} is there already", path.display()), help));
         }
     }
     let failed = |error: dsops_attest::KeyError| {
@@ -71,16 +77,17 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     };
     let passphrase = if args.no_passphrase { None } else { Some(passphrase(cx)?) };
     let key = SigningKey::generate(algorithm).map_err(failed)?;
-    let written = if let Some(passphrase) = &passphrase {
-        let text = key.to_encrypted_pem(passphrase).map_err(failed)?;
-        file::publish_new(&private, text.as_bytes(), 0o600)
-    } else {
-        let text = key.to_plain_pem().map_err(failed)?;
-        file::publish_new(&private, &text.expose(), 0o600)
+    let pem = key.public_pem();
+    let for_all = New { path: &public, content: pem.as_bytes(), mode: 0o644 };
+    // A private key that signed before its public one was written could not be verified.
+    let publish = |content: &[u8]| {
+        file::publish_new_pair(for_all, New { path: &private, content, mode: 0o600 })
     };
-    written
-        .and_then(|()| file::publish_new(&public, key.public_pem().as_bytes(), 0o644))
-        .map_err(|error| Failure::new(Exit::Store, Report::from_error(&error)))?;
+    let written = match &passphrase {
+        Some(passphrase) => publish(key.to_encrypted_pem(passphrase).map_err(failed)?.as_bytes()),
+        None => publish(&key.to_plain_pem().map_err(failed)?.expose()),
+    };
+    written.map_err(|error| Failure::new(Exit::Store, Report::from_error(&error)))?;
     cx.ui.note(format!("wrote {} and {}", private.display(), public.display()));
     Ok(Exit::Ok)
 }
