@@ -3,7 +3,8 @@
 //! The text lies in a file that only its owner may open, in a fresh folder on a file system that
 //! lives in memory. Editors leave copies elsewhere: swap files, backups, histories. Those that are
 //! known get the flags that stop this; with others nothing is opened unless the user says so.
-//! The memory of the editor itself is the editor's.
+//! The memory of the editor itself is the editor's. Who is killed by SIGKILL removes nothing: the next edit does,
+//! and `doctor` tells.
 
 mod folder;
 mod known;
@@ -23,6 +24,7 @@ use crate::exit::Exit;
 use crate::report::{Failure, Report};
 
 use folder::PrivateFolder;
+pub use folder::leftovers;
 
 /// What the user said about traces.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +54,7 @@ impl Session {
         allowed: Allowed,
     ) -> Result<Self, Failure> {
         let command = command(cx, allowed.any_editor)?;
+        remove_leftovers(cx);
         let folder = PrivateFolder::make(&cx.environment, name, allowed.disk)?;
         folder.write(text)?;
         Ok(Self { folder, command })
@@ -89,6 +92,22 @@ impl Session {
             return Err(Failure::new(Exit::Store, report));
         }
         self.folder.read(limit_bytes)
+    }
+}
+
+/// Removes the plaintext of editors whose `dsops` was killed.
+fn remove_leftovers(cx: &Context) {
+    for left in leftovers(&cx.environment) {
+        let path = left.path.display().to_string();
+        match left.remove() {
+            Ok(()) => {
+                cx.ui.note(format!("removed {path}: an edit that was killed left its plaintext"))
+            }
+            Err(error) => {
+                let message = format!("an edit that was killed left its plaintext in {path}");
+                cx.ui.report(&Report::warning(message).because(&error).help("remove it yourself"));
+            }
+        }
     }
 }
 

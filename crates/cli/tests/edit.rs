@@ -64,6 +64,51 @@ fn the_plaintext_is_in_memory_private_and_gone() {
 }
 
 #[test]
+fn what_a_killed_edit_left_is_told_and_removed() {
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let left = || -> Vec<_> {
+        std::fs::read_dir(memory.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    // While one edits, another project's edit leaves that alone.
+    let killed = project("touch open; exec sleep 60");
+    let with_memory = |project: &Project, args: &[&str]| {
+        let mut command = project.command();
+        command.args(args).env("EDITOR", project.path("editor.sh"));
+        command.env("XDG_RUNTIME_DIR", memory.path());
+        command
+    };
+    let edit = ["edit", "--allow-traces"];
+    let mut running = with_memory(&killed, &edit).spawn().unwrap();
+    while !killed.path("open").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let other = project(":");
+    let output = with_memory(&other, &edit).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(!stderr(&output).contains("was killed"), "{}", stderr(&output));
+    let [folder] = &left()[..] else { panic!("{:?}", left()) };
+    let doctor = || {
+        let output = with_memory(&other, &["doctor"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(!doctor().contains("was killed"));
+
+    // SIGKILL.
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let text = std::fs::read_to_string(folder.join("secrets.sops.yaml")).unwrap();
+    assert!(text.contains("first"), "the plaintext is left");
+    let told = doctor();
+    assert!(told.contains("was killed") && told.contains(&*folder.to_string_lossy()), "{told}");
+    assert!(folder.exists(), "doctor changes nothing");
+    let output = with_memory(&other, &edit).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stderr(&output).contains(&*folder.to_string_lossy()), "{}", stderr(&output));
+    assert!(left().is_empty(), "{:?}", left());
+    assert!(!doctor().contains("was killed"));
+}
+
+#[test]
 fn an_editor_that_nobody_knows_opens_nothing() {
     let project = project("touch opened");
     let output = edit(&project, &[]);

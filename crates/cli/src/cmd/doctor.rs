@@ -1,6 +1,7 @@
 //! `dsops doctor`: what protects secrets here, and whether configuration and stores would work.
 
 mod cache;
+mod edits;
 mod git;
 mod project;
 mod system;
@@ -115,6 +116,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         findings.push(Finding::from_report("memory", Report::from_error(error)));
     }
     findings.extend(system::settings());
+    findings.extend(edits::findings(cx));
     findings.extend(project::findings(cx));
     drop(probe);
     let verdict = verdict(&protection, &findings, args.require_protection);
