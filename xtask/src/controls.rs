@@ -5,7 +5,7 @@
 
 mod evidence;
 mod linters;
-mod rules;
+pub mod rules;
 mod scorecard;
 mod table;
 mod yaml;

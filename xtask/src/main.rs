@@ -61,7 +61,11 @@ const COMMANDS: &[Command] = &[
     ),
     ("image", "make an image of the program, or push it", release::image::run),
     ("sbom", "list the components of each file of the release", release::sbom::run),
-    ("sign", "sign each file of the release, in a job that has an identity", release::sign::run),
+    (
+        "sign",
+        "sign each file of the release as the workflow does, with a stand-in",
+        release::sign::run,
+    ),
     ("repro", "build twice in different places and compare", release::repro::run),
     ("verify", "verify a release with the program in it, and tamper with it", release::verify::run),
     ("release", "the whole way of a release; publishes nothing", release::run),

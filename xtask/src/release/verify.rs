@@ -28,7 +28,7 @@ const GOAL: Duration = Duration::from_millis(50);
 const REPOSITORY: &str = "systmms/dsops";
 
 /// The workflow that releases, in the repository that a policy names.
-const WORKFLOW: &str = ".github/workflows/release.yml";
+pub const WORKFLOW: &str = ".github/workflows/release.yml";
 
 /// Runs the command.
 ///

@@ -170,6 +170,53 @@ fn a_weakened_release_is_refused() {
 }
 
 #[test]
+fn who_can_sign_builds_and_loads_nothing() {
+    let files = "          files=(SHA256SUMS dsops-*)\n";
+    let with = |line: &str| format!("          {line}\n{files}");
+    let image = "image=$(echo *.oci.json)";
+    let hash = "a".repeat(40);
+    let (attest, other) = (
+        "uses: actions/attest@",
+        format!("uses: octo/attest@{hash} # v1.2.3\n      - uses: actions/attest@"),
+    );
+    refused(&[
+        ("release.yml", files, &with("cargo xtask sign"), "can sign, and runs `cargo`"),
+        ("release.yml", files, &with("echo | sh"), "can sign, and runs `sh`"),
+        ("release.yml", files, &with("true && npm ci"), "can sign, and runs `npm`"),
+        ("release.yml", files, &with("FLAGS=-O2 make"), "can sign, and runs `make`"),
+        ("release.yml", files, &with("x=(a); make x=(b)"), "can sign, and runs `make`"),
+        ("release.yml", image, "image=$(make image)", "can sign, and runs `make`"),
+        ("release.yml", image, "image=`make image`", "can sign, and runs `make`"),
+        ("release.yml", attest, &other, "can sign, and uses `octo/attest`"),
+        (
+            "release.yml",
+            "    environment: release\n    permissions:\n      id-token",
+            "    environment: release\n    container: octo/image\n    permissions:\n      id-token",
+            "can sign, and has `container`",
+        ),
+        (
+            "release.yml",
+            "sha256sum --check --strict SHA256SUMS",
+            "echo",
+            "does not check what it runs",
+        ),
+        (
+            "release.yml",
+            "sha256sum --check --strict \"${RUNNER_TEMP}/sums\"",
+            "sha256sum --check \"${RUNNER_TEMP}/sums\"",
+            "does not check what it runs",
+        ),
+        (
+            "release.yml",
+            "${{ needs.compare.outputs.sums }}",
+            "${{ github.sha }}",
+            "does not check what it runs",
+        ),
+        ("scorecard.yml", "ossf/scorecard-action@", "octo/scorecard-action@", "can sign, and uses"),
+    ]);
+}
+
+#[test]
 fn rights_in_a_release_need_a_person() {
     let file = Path::new(".github/workflows/release.yml");
     let text = std::fs::read_to_string(workspace::root().join(file)).unwrap();
