@@ -5,65 +5,12 @@
 
 mod common;
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output};
 
 use common::{Project, code, stderr};
 use dsops_testkit::sigstore::{World, hex, sha256};
-use dsops_testkit::{Door, ImageRegistry, Referrers};
+use dsops_testkit::{DockerRegistry, Door, ImageRegistry, Referrers, named_program};
 use serde_json::json;
-
-/// A program that whoever runs these tests named; without it they are not run.
-fn program(variable: &str) -> Option<PathBuf> {
-    let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_file());
-    if named.is_none() {
-        println!("not run: {variable} names no program");
-    }
-    named
-}
-
-/// Their registry, for as long as the test runs.
-struct Theirs {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Theirs {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Theirs {
-    fn start(program: &PathBuf, project: &Project) -> Self {
-        // Free a moment ago.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        project.write(
-            "registry.yml",
-            &format!(
-                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
-                 http: {{addr: \"{address}\"}}\n",
-                project.path("data").display()
-            ),
-        );
-        let child = Command::new(program)
-            .args(["serve", "registry.yml"])
-            .current_dir(project.folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let start = Instant::now();
-        while std::net::TcpStream::connect(address).is_err() {
-            assert!(start.elapsed() < Duration::from_mins(1), "the registry does not start");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Self { child, address: address.to_string() }
-    }
-}
 
 fn shown(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr(output))
@@ -72,7 +19,7 @@ fn shown(output: &Output) -> String {
 #[test]
 fn an_image_that_skopeo_pushed() {
     let (Some(registry), Some(skopeo)) =
-        (program("DSOPS_TEST_REGISTRY"), program("DSOPS_TEST_SKOPEO"))
+        (named_program("DSOPS_TEST_REGISTRY"), named_program("DSOPS_TEST_SKOPEO"))
     else {
         return;
     };
@@ -87,7 +34,7 @@ fn an_image_that_skopeo_pushed() {
     let tag = |name: &str| json!({ "org.opencontainers.image.ref.name": name });
     ours.save("app", &[("v1", tag("v1")), (&sig, tag(&sig))], &project.path("layout")).unwrap();
 
-    let theirs = Theirs::start(&registry, &project);
+    let theirs = DockerRegistry::start(&registry, project.folder.path());
     let copy = |from: &str, to: &str| {
         let output = Command::new(&skopeo)
             .args(["--insecure-policy", "copy", "--quiet", "--preserve-digests"])
@@ -97,7 +44,7 @@ fn an_image_that_skopeo_pushed() {
             .unwrap();
         assert!(output.status.success(), "skopeo {from} {to}: {}", stderr(&output));
     };
-    let name = format!("{}/app", theirs.address);
+    let name = format!("{}/app", theirs.address());
     for tag in ["v1", &sig] {
         copy(&format!("oci:layout:{tag}"), &format!("docker://{name}:{tag}"));
     }
@@ -140,7 +87,7 @@ fn an_image_that_skopeo_pushed() {
 #[cfg(feature = "sign")]
 fn what_we_attach_to_an_image_in_their_registry() {
     let (Some(registry), Some(skopeo)) =
-        (program("DSOPS_TEST_REGISTRY"), program("DSOPS_TEST_SKOPEO"))
+        (named_program("DSOPS_TEST_REGISTRY"), named_program("DSOPS_TEST_SKOPEO"))
     else {
         return;
     };
@@ -149,12 +96,12 @@ fn what_we_attach_to_an_image_in_their_registry() {
     let image = ours.push_image("app", Some("v1"), b"the program");
     let tag = json!({ "org.opencontainers.image.ref.name": "v1" });
     ours.save("app", &[("v1", tag)], &project.path("layout")).unwrap();
-    let theirs = Theirs::start(&registry, &project);
-    let name = format!("{}/app@{image}", theirs.address);
+    let theirs = DockerRegistry::start(&registry, project.folder.path());
+    let name = format!("{}/app@{image}", theirs.address());
     let output = Command::new(&skopeo)
         .args(["--insecure-policy", "copy", "--quiet", "--preserve-digests"])
         .args(["--dest-tls-verify=false", "oci:layout:v1"])
-        .arg(format!("docker://{}/app:v1", theirs.address))
+        .arg(format!("docker://{}/app:v1", theirs.address()))
         .current_dir(project.folder.path())
         .output()
         .unwrap();

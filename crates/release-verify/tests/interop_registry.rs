@@ -9,14 +9,14 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
 
 use common::{Folder, demands, engine};
 use dsops_release_verify::Verdict;
 use dsops_release_verify::oci::{Image, Layout, OciError, Reference, Registry};
 use dsops_testkit::sigstore::{World, hex, sha256};
+use dsops_testkit::{DockerRegistry, named_program};
 use dsops_transport::{Client, Url};
 use serde_json::{Value, json};
 
@@ -24,63 +24,25 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
-/// The program that a variable names.
-fn program(variable: &str) -> Option<PathBuf> {
-    let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_file());
-    if named.is_none() {
-        println!("not run: {variable} names no program");
-    }
-    named
-}
-
 /// The other registry, for as long as the test runs.
 struct Theirs {
-    child: Child,
-    address: String,
+    registry: DockerRegistry,
     client: Client,
     _dir: tempfile::TempDir,
-}
-
-impl Drop for Theirs {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Theirs {
     fn start(program: &Path) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // Free a moment ago.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let config = dir.path().join("config.yml");
-        let root = dir.path().join("data");
-        let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{address}\"}}\n",
-            root.display()
-        );
-        std::fs::write(&config, text).unwrap();
-        let child = Command::new(program)
-            .arg("serve")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let registry = DockerRegistry::start(program, dir.path());
         let client = Client::builder().allow_loopback_http().build().unwrap();
-        let theirs = Self { child, address: address.to_string(), client, _dir: dir };
-        let start = Instant::now();
-        let up = theirs.url("/v2/");
-        while theirs.client.get(&up).send().is_err() {
-            assert!(start.elapsed() < Duration::from_mins(1), "the registry does not start");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let theirs = Self { registry, client, _dir: dir };
+        theirs.client.get(&theirs.url("/v2/")).send().unwrap();
         theirs
     }
 
     fn url(&self, path: &str) -> Url {
-        Url::parse(&format!("http://{}{path}", self.address)).unwrap()
+        Url::parse(&format!("http://{}{path}", self.registry.address())).unwrap()
     }
 
     fn push_blob(&self, media_type: &str, bytes: &[u8]) -> Value {
@@ -124,7 +86,8 @@ impl Theirs {
     }
 
     fn verdict(&self, folder: &Folder, tag: &str) -> Result<Verdict, OciError> {
-        let reference: Reference = format!("{}/app:{tag}", self.address).parse().unwrap();
+        let reference: Reference =
+            format!("{}/app:{tag}", self.registry.address()).parse().unwrap();
         let registry = Registry::new(&self.client, &(), &reference)?;
         let image = Image::new(&registry, registry.resolve()?, None)?;
         let report = engine(folder, demands(&World::identity())).verify_image(&image, &[]);
@@ -135,7 +98,7 @@ impl Theirs {
 
 #[test]
 fn images_in_a_registry_of_others() {
-    let Some(program) = program("DSOPS_TEST_REGISTRY") else { return };
+    let Some(program) = named_program("DSOPS_TEST_REGISTRY") else { return };
     let theirs = Theirs::start(&program);
     let folder = Folder::new("interop");
 
@@ -182,7 +145,7 @@ fn images_in_a_registry_of_others() {
 
 /// skopeo copies an image and its signature; the copies are the same image, and verify.
 fn copies(theirs: &Theirs, folder: &Folder, digest: &str) {
-    let Some(skopeo) = program("DSOPS_TEST_SKOPEO") else { return };
+    let Some(skopeo) = named_program("DSOPS_TEST_SKOPEO") else { return };
     let dir = tempfile::tempdir().unwrap();
     let sig = format!("{}.sig", digest.replace(':', "-"));
     let layout = dir.path().join("layout");
@@ -196,7 +159,7 @@ fn copies(theirs: &Theirs, folder: &Folder, digest: &str) {
                 "--preserve-digests",
                 "--src-tls-verify=false",
             ])
-            .arg(format!("docker://{}/app:{tag}", theirs.address))
+            .arg(format!("docker://{}/app:{tag}", theirs.registry.address()))
             .arg(to)
             .status()
             .unwrap();

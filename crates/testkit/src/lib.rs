@@ -4,6 +4,7 @@
 //! For tests only; no crate may depend on it otherwise.
 
 pub mod binaries;
+mod docker_registry;
 mod faulty;
 mod http;
 #[cfg(feature = "sigstore")]
@@ -14,6 +15,7 @@ mod image_registry;
 pub mod sigstore;
 mod virtual_time;
 
+pub use docker_registry::{DockerRegistry, named_program};
 pub use faulty::{Behaviour, Faulty, Log, Open, Script};
 pub use http::{HttpAnswer, HttpHandler, HttpRequest, HttpServer, serve};
 #[cfg(feature = "sigstore")]
