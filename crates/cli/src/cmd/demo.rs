@@ -25,6 +25,7 @@ use crate::declare;
 use crate::exit::Exit;
 use crate::observer::{self, Sight};
 use crate::report::{Failure, Report};
+use crate::trust::hex;
 use crate::ui;
 
 const NAMES: [&str; 2] = ["API_TOKEN", "DATABASE_URL"];
@@ -319,11 +320,6 @@ fn random_text() -> Result<SecretBytes, Box<dyn Error>> {
 
 fn nibble(value: u8) -> u8 {
     b"0123456789abcdef"[usize::from(value & 0xf)]
-}
-
-/// A digest as text. Not for secrets: it makes a `String`.
-fn hex(digest: &[u8]) -> String {
-    digest.iter().flat_map(|byte| [nibble(byte >> 4), nibble(byte & 0xf)]).map(char::from).collect()
 }
 
 /// This program, to be run on the project in `folder` whatever the caller's environment says.
