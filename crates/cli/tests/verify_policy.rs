@@ -161,6 +161,72 @@ fn a_policy_is_written_from_what_is_good_only() {
     assert_eq!((code(&output), output.stdout.len()), (7, 0), "{}", stderr(&output));
 }
 
+/// Several signed: a policy that takes any one of them would be weaker than what was seen.
+#[test]
+fn of_several_signers_one_or_all_are_chosen() {
+    let (project, release) = release();
+    let content = std::fs::read(project.path(LINUX)).unwrap();
+    let sign = |identity: Identity| release.world.sign(&content).identity(identity).bundle();
+    let ann = sign(Identity::email("ann@example.org", "https://accounts.example.org"));
+    project.write("ann.json", &ann.to_string());
+    let from = |more: &[&str]| {
+        let fixed = ["--bundle", "ann.json", "--trusted-root", TRUSTED_ROOT];
+        project.run(&[&["verify", "policy", "from", LINUX], &fixed[..], more].concat())
+    };
+    let workflow = "https://github.com/octo/demo/**";
+    for (more, said) in [
+        (&[][..], "2 signers signed"),
+        (&["--identity", "bob@example.org"][..], "`bob@example.org` did not sign"),
+        (&["--identity", "**@**"], "2 of those who signed"),
+    ] {
+        let output = from(more);
+        assert_eq!((code(&output), output.stdout.len()), (2, 0), "{}", stderr(&output));
+        let text = stderr(&output);
+        assert!(text.contains(said), "{text}");
+        assert!(text.contains("ann@example.org by https://accounts.example.org"), "{text}");
+        assert!(text.contains("octo/demo/.github/workflows/release.yml"), "{text}");
+    }
+    let verdict =
+        |more: &[&str]| verdicts(&project, &[&[LINUX, "--policy", "policy.yaml"], more].concat()).0;
+    for (identity, has, without) in [("ann@example.org", 0, 5), (workflow, 0, 0)] {
+        let output = from(&["--identity", identity]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let policy = String::from_utf8(output.stdout).unwrap();
+        assert!(!policy.contains("threshold"), "{policy}");
+        project.write("policy.yaml", &policy);
+        assert_eq!((verdict(&["--bundle", "ann.json"]), verdict(&[])), (has, without), "{policy}");
+    }
+    let output = from(&["--identity", "ann@example.org", "--identity", workflow]);
+    let policy = String::from_utf8(output.stdout).unwrap();
+    assert!(policy.ends_with("artifacts:\n  - threshold: 2\n"), "{policy}");
+    project.write("policy.yaml", &policy);
+    assert_eq!((verdict(&["--bundle", "ann.json"]), verdict(&[])), (0, 5), "{policy}");
+}
+
+#[test]
+fn keys_of_a_policy_are_files_and_not_standard_input() {
+    let (project, _release) = release();
+    let key = project.path("minisign.pub").display().to_string();
+    std::fs::create_dir(project.path("policies")).unwrap();
+    for (file, exit) in [("-", 3), ("../minisign.pub", 0), (key.as_str(), 0), ("minisign.pub", 3)] {
+        let text = format!("version: 1\nsigners: {{ lead: {{ key: '{file}' }} }}\n");
+        project.write("policies/p.yaml", &text);
+        let args = ["verify", "dist/SHA256SUMS", "--policy", "policies/p.yaml"];
+        let output = project.run(&args);
+        assert_eq!(code(&output), exit, "{file}: {}", stderr(&output));
+        if file == "-" {
+            assert!(stderr(&output).contains("standard input is none"), "{}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn the_schema_of_policies_is_the_one_in_the_repository() {
+    let project = Project::empty();
+    let checked_in = include_str!("../../../schema/dsops-verify-policy.schema.json");
+    assert_eq!(project.ok(&["verify", "policy", "schema"]), checked_in);
+}
+
 const TARBALL: &[u8] = b"the package\n";
 
 /// A package of npm in the folder: the tarball, the registry's document about it, its keys.

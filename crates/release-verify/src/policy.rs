@@ -9,6 +9,7 @@ mod lint;
 mod pattern;
 mod read;
 mod rule;
+mod schema;
 mod short;
 mod signers;
 mod yaml;
@@ -17,7 +18,7 @@ use std::fmt;
 
 use crate::github::GithubNameError;
 use crate::registry::RegistryError;
-use crate::{Authenticated, Finding, Signer};
+use crate::{Authenticated, Finding, Signer, SubjectName};
 
 pub use claim::Claim;
 pub use file::{ArtifactRule, POLICY_LIMIT_BYTES, PolicyFile, PolicyFileError};
@@ -197,13 +198,17 @@ impl SignerPolicy {
             );
         } else {
             findings.extend(refused);
-            findings.push(
-                Finding::failed(
-                    "policy/threshold",
-                    "not signed by enough of whom the policy names",
+            let message = "not signed by enough of whom the policy names";
+            let finding = Finding::failed("policy/threshold", message)
+                .compared(format!("{} of: {self}", self.threshold), count.to_string());
+            let good = accepted.iter().filter(|signers| !signers.is_empty()).count();
+            findings.push(if good >= self.threshold {
+                finding.help(
+                    "one signer counts once, with however many keys, runs and names in the policy",
                 )
-                .compared(format!("{} of: {self}", self.threshold), count.to_string()),
-            );
+            } else {
+                finding
+            });
         }
         Judgement { accepted, findings }
     }
@@ -251,14 +256,28 @@ fn place(
 }
 
 /// Whether two signatures are by one signer: the same key, or the same names by the same issuer.
-/// Two runs of one workflow are one signer, whatever else their certificates claim.
+/// Two runs of one workflow are one signer, at whatever reference, and whatever else their
+/// certificates claim.
 fn same_signer(one: &Signer, other: &Signer) -> bool {
     match (one, other) {
         (Signer::Certificate(one), Signer::Certificate(other)) => {
-            one.names == other.names && one.issuer == other.issuer
+            one.issuer == other.issuer
+                && one
+                    .names
+                    .iter()
+                    .map(of_any_reference)
+                    .eq(other.names.iter().map(of_any_reference))
         }
         (Signer::Key { id: one, .. }, Signer::Key { id: other, .. }) => one == other,
         _ => false,
+    }
+}
+
+/// The name of a workflow without the reference that it was started at; any other as it is.
+fn of_any_reference(name: &SubjectName) -> &str {
+    match name {
+        SubjectName::Uri(uri) => uri.split_once("@refs/").map_or(uri, |(workflow, _)| workflow),
+        other => other.as_str(),
     }
 }
 
@@ -278,7 +297,7 @@ impl fmt::Display for SignerPolicy {
 mod tests {
     use super::*;
     use crate::{CertificateIdentity, github};
-    use crate::{Content, Digest, Origin, State, SubjectName};
+    use crate::{Content, Digest, Origin, State};
 
     const ISSUER: &str = github::ISSUER;
     const WORKFLOW: &str =
@@ -354,6 +373,24 @@ mod tests {
             .remove(0);
         assert_eq!(finding.found.as_deref(), Some("https://evil.example"));
         assert!(finding.expected.unwrap().starts_with("https://github.com/octo/demo/"));
+    }
+
+    #[test]
+    fn what_was_written_a_little_wrong_is_said() {
+        let help = |rule: &str| {
+            let rule = SignerRule::Certificate(IdentityRule::github(rule).unwrap());
+            let findings = rule.differences(&Signer::Certificate(identity(WORKFLOW, ISSUER)));
+            let all: Vec<String> = findings.into_iter().filter_map(|one| one.help).collect();
+            all.join("; ")
+        };
+        assert!(help("Octo/demo").contains("case"));
+        assert_eq!(help("octo/other"), "");
+        let rule = SignerRule::Certificate(IdentityRule::github("octo/demo@main").unwrap());
+        let mut branch = identity(WORKFLOW, ISSUER);
+        branch.claims.retain(|(arc, _)| *arc != 14);
+        branch.claims.push((14, "refs/heads/main".to_owned()));
+        let finding = rule.differences(&Signer::Certificate(branch)).remove(0);
+        assert!(finding.help.unwrap().contains("@refs/heads/main"));
     }
 
     #[test]
@@ -436,6 +473,14 @@ mod tests {
         let mixed = SignerPolicy::new(any).or(exact(a)).at_least(2).unwrap();
         assert!(passes(&mixed, &[by(a), by(b)]));
         assert!(!passes(&mixed, &[by(b), by(c)]));
+        // One workflow at two tags is one signer, though its names differ.
+        let at = |reference: &str| by(&WORKFLOW.replace("refs/tags/v1.2.3", reference));
+        let github = |text: &str| SignerRule::Certificate(IdentityRule::github(text).unwrap());
+        let wide = SignerPolicy::new(github("octo/demo")).or(github("octo")).at_least(2).unwrap();
+        let twice = [at("refs/tags/v1.2.3"), at("refs/heads/main")];
+        assert!(!passes(&wide, &twice));
+        let last = wide.judge(&twice).findings.pop().unwrap();
+        assert!(last.help.unwrap().contains("counts once"));
         assert!(SignerPolicy::new(exact(a)).at_least(2).is_err());
         assert!(SignerPolicy::new(exact(a)).at_least(0).is_err());
     }

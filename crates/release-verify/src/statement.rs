@@ -14,6 +14,7 @@ mod vsa;
 
 pub use builder::BuilderId;
 pub use provenance::{Provenance, ProvenanceVersion};
+pub(crate) use rules::check_by_signer;
 pub use rules::{ProvenanceRules, RuleError};
 pub use source::{GitRef, Repository};
 pub use subject::{Subject, SubjectMatch};

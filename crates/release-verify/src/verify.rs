@@ -157,7 +157,8 @@ impl ReleaseVerifier {
     /// policy brings its own.
     ///
     /// The name is the one by which the artifact was asked for, or its path below the folder that
-    /// was: see [`PolicyFile::rule_for`]. The first rule that matches holds.
+    /// was: see [`PolicyFile::rule_for`] and, for images in registries,
+    /// [`PolicyFile::rule_for_image`]. The first rule that matches holds.
     pub fn of_policy(policy: PolicyFile, sigstore: Verifier, options: Options) -> Self {
         let PolicyFile { trusted_roots, keys, trusted_keys, rules, .. } = policy;
         let sigstore = match trusted_roots {
@@ -190,6 +191,12 @@ impl ReleaseVerifier {
 
     fn rule_for(&self, name: &str) -> Option<usize> {
         self.rules.iter().position(|rule| ArtifactRule::takes(&rule.names, name))
+    }
+
+    /// The engine for an image in that repository of a registry.
+    pub(crate) fn engine_for_image(&self, repository: &str) -> Option<&Engine> {
+        let takes = |rule: &&Rule| ArtifactRule::takes_image(&rule.names, repository);
+        self.rules.iter().find(takes).map(|rule| &rule.engine)
     }
 
     /// The engine for an artifact of that name; `None` when no rule is for it.
@@ -348,11 +355,23 @@ impl ReleaseVerifier {
 
 /// The verdict on an artifact that no rule of the policy is for.
 pub(crate) fn no_rule(artifact: Artifact) -> Report {
-    let finding = Finding::undecided("policy/no-rule", "the policy has no rule for this artifact")
-        .help(
-            "add one to `artifacts` of the policy file; a rule without `match` is for all others",
-        );
-    Report::conclude(artifact, vec![finding], Vec::new())
+    let help =
+        "add one to `artifacts` of the policy file; a rule without `match` is for all others";
+    without(artifact, help.to_owned())
+}
+
+/// The same of an image in a registry.
+pub(crate) fn no_rule_for_image(artifact: Artifact, repository: &str) -> Report {
+    let help = format!(
+        "a rule for an image names all of its repository: `match: {}`",
+        repository.escape_debug()
+    );
+    without(artifact, help)
+}
+
+fn without(artifact: Artifact, help: String) -> Report {
+    let finding = Finding::undecided("policy/no-rule", "the policy has no rule for this artifact");
+    Report::conclude(artifact, vec![finding.help(help)], Vec::new())
 }
 
 /// The folder that a file lies in, and its name there.

@@ -872,3 +872,35 @@ fn archives_that_are_none() {
     assert!(matches!(Layout::open(&file), Err(OciError::NotAnImage { .. })));
     assert!(matches!(Layout::open(Path::new("/dev/null")), Err(OciError::NotAnImage { .. })));
 }
+
+/// A rule for files by their name alone is no rule for an image that somebody called so.
+#[test]
+fn a_rule_for_an_image_names_its_repository() {
+    use dsops_release_verify::{Options, Origin, PolicyFile, ReleaseVerifier};
+    let lab = Lab::open();
+    lab.sign_v2(&lab.image, &lab.image, &World::identity());
+    let repository = lab.registry.repository("app");
+    let verify = |rule: &str| {
+        let text = format!(
+            "version: 1\nsigners: {{ ci: {{ github: octo/demo }} }}\nartifacts: [{{ {rule} }}]\n"
+        );
+        let nothing = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+        let policy = PolicyFile::read(text.as_bytes(), &Origin::new("policy"), nothing).unwrap();
+        let sigstore = common::sigstore(&lab.folder);
+        let engine = ReleaseVerifier::of_policy(policy, sigstore, Options::default());
+        let client = client();
+        let registry = Registry::new(&client, &(), &lab.reference(":v1")).unwrap();
+        let image = Image::new(&registry, registry.resolve().unwrap(), None).unwrap();
+        engine.verify_image(&image, &[])
+    };
+    for rule in ["match: app", "match: 'ap*'", "match: ['*.gz', other/app]"] {
+        let report = verify(rule);
+        assert_eq!(report.verdict, Verdict::Undecided, "{rule}: {}", shown(&report));
+        let finding = report.findings.iter().find(|one| one.code == "policy/no-rule").unwrap();
+        assert!(finding.help.as_ref().unwrap().contains(&repository), "{finding:?}");
+    }
+    for rule in [format!("match: '{repository}'"), "match: '*/app'".into(), "threshold: 1".into()] {
+        let report = verify(&rule);
+        assert_eq!(report.verdict, Verdict::Verified, "{rule}: {}", shown(&report));
+    }
+}

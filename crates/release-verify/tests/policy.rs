@@ -6,10 +6,13 @@ mod common;
 use std::io;
 
 use common::{Folder, code, sigstore};
+use dsops_release_verify::registry::npm::RegistryKeys;
 use dsops_release_verify::{
-    Judged, Options, Origin, PolicyFile, ReleaseVerifier, Report, State, Verdict,
+    Demands, IdentityRule, Judged, Options, Origin, Pattern, PolicyFile, ReleaseVerifier, Report,
+    Requirement, SignerPolicy, SignerRule, State, Verdict,
 };
-use dsops_testkit::sigstore::{Identity, San};
+use dsops_testkit::sigstore::{Identity, San, World};
+use serde_json::{Value, json};
 
 const TOOL: &[u8] = b"the tool";
 
@@ -157,4 +160,139 @@ fn evidence_of_another_release_does_not_count() {
             }
         }
     }
+}
+
+/// The verdict of a short form on a file with that provenance and nothing else, and the checks of
+/// what it says.
+fn built(
+    folder: &Folder,
+    statement: &Value,
+    identity: &Identity,
+    asked: bool,
+) -> (Verdict, Vec<(&'static str, State, String, String)>) {
+    let signed = folder.world.attest(statement).identity(identity.clone()).bundle();
+    folder.write("tool.intoto.jsonl", signed.to_string().as_bytes());
+    let mut policy = PolicyFile::short("github:octo/demo", &RegistryKeys::npm()).unwrap();
+    for rule in &mut policy.rules {
+        if asked {
+            rule.demands = rule.demands.clone().require(Requirement::Provenance);
+        }
+    }
+    let engine = ReleaseVerifier::of_policy(policy, sigstore(folder), Options::default());
+    let report = engine.verify_file(&folder.path("tool")).unwrap();
+    let own = report.findings.into_iter().filter(|one| one.code.starts_with("provenance/"));
+    let shown = own.filter(|one| one.state > State::Passed).map(|one| {
+        let (expected, found) = (one.expected.unwrap_or_default(), one.found.unwrap_or_default());
+        (one.code, one.state, expected, found)
+    });
+    (report.verdict, shown.collect())
+}
+
+/// Provenance that is asked for by its kind only is held against the certificate that signed it.
+#[test]
+fn provenance_is_held_against_its_signer() {
+    let folder = Folder::new("held");
+    folder.write("tool", TOOL);
+    let good = common::github_provenance("tool", TOOL);
+    let own = World::identity();
+    let (verdict, found) = built(&folder, &good, &own, true);
+    assert_eq!((verdict, found), (Verdict::Verified, Vec::new()));
+    let definition = "/predicate/buildDefinition";
+    let source = format!("{definition}/resolvedDependencies/0/uri");
+    let commit = format!("{definition}/resolvedDependencies/0/digest/gitCommit");
+    let workflow = format!("{definition}/externalParameters/workflow");
+    let workflow_of_demo = "https://github.com/octo/demo/.github/workflows/release.yml";
+    let signer = format!("{workflow_of_demo}@refs/tags/v1.2.3");
+    let repository = "https://github.com/octo/demo";
+    let cases = [
+        // Another builder: another workflow, at another reference, of another repository, a service.
+        (
+            "/predicate/runDetails/builder/id".to_owned(),
+            format!("{repository}/.github/workflows/other.yml@refs/tags/v1.2.3"),
+            ("provenance/builder", signer.clone()),
+        ),
+        (
+            "/predicate/runDetails/builder/id".to_owned(),
+            format!("{workflow_of_demo}@refs/heads/main"),
+            ("provenance/builder", signer.clone()),
+        ),
+        (
+            "/predicate/runDetails/builder/id".to_owned(),
+            "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/generator_generic_slsa3.yml@refs/tags/v2.0.0".to_owned(),
+            ("provenance/builder", signer.clone()),
+        ),
+        (
+            "/predicate/runDetails/builder/id".to_owned(),
+            "https://cloudbuild.example/GoogleHostedWorker".to_owned(),
+            ("provenance/builder", signer),
+        ),
+        // Another repository: what was built, what asked for it.
+        (
+            source.clone(),
+            "git+https://github.com/octo/other@refs/tags/v1.2.3".to_owned(),
+            ("provenance/source", repository.to_owned()),
+        ),
+        (
+            format!("{workflow}/repository"),
+            "https://github.com/octo/demo-evil".to_owned(),
+            ("provenance/source", repository.to_owned()),
+        ),
+        // Another reference.
+        (
+            format!("{workflow}/ref"),
+            "refs/heads/main".to_owned(),
+            ("provenance/certificate", "refs/tags/v1.2.3".to_owned()),
+        ),
+        // Another commit.
+        (commit, "b".repeat(40), ("provenance/certificate", "a".repeat(40))),
+    ];
+    for (pointer, forged, (code, expected)) in cases {
+        let mut statement = good.clone();
+        *statement.pointer_mut(&pointer).unwrap() = json!(forged);
+        if pointer.ends_with("/ref") {
+            *statement.pointer_mut(&source).unwrap() =
+                json!("git+https://github.com/octo/demo@refs/heads/main");
+        }
+        let (verdict, found) = built(&folder, &statement, &own, true);
+        assert_eq!(verdict, Verdict::Failed, "{pointer}: {found:?}");
+        let first = found.iter().find(|one| one.0 == code).unwrap_or_else(|| panic!("{found:?}"));
+        assert_eq!((first.1, &first.2), (State::Failed, &expected), "{pointer}: {found:?}");
+        assert!(first.3.contains(&forged), "{pointer}: {found:?}");
+        // Where nobody asks for provenance it decides nothing, and is told.
+        let (verdict, found) = built(&folder, &statement, &own, false);
+        assert_eq!(verdict, Verdict::Verified, "{pointer}: {found:?}");
+        assert!(found.iter().any(|one| one.0 == code && one.1 == State::Warning), "{found:?}");
+    }
+    // A certificate that does not say what was built proves no provenance.
+    let bare = own.without_claim(12).without_claim(5);
+    folder.remove("tool.intoto.jsonl");
+    let rule = IdentityRule::new(
+        Pattern::glob("https://github.com/octo/demo/**").unwrap(),
+        Pattern::exact(common::ISSUER).unwrap(),
+    );
+    let demands = Demands::new(SignerPolicy::new(SignerRule::Certificate(rule)));
+    let signed = folder.world.attest(&good).identity(bare).bundle();
+    folder.write("tool.intoto.jsonl", signed.to_string().as_bytes());
+    let report = folder.verify(demands.require(Requirement::Provenance), "tool");
+    assert_eq!(report.verdict, Verdict::Failed, "{:#?}", report.findings);
+    assert_eq!(code(&report, "provenance/source"), Some(State::Failed));
+}
+
+/// A person's certificate proves no build: the provenance counts as that person's word.
+#[test]
+fn provenance_by_a_person_is_their_word() {
+    let folder = Folder::new("word");
+    folder.write("tool", TOOL);
+    let ann = Identity::email("ann@example.org", "https://accounts.example.org");
+    let rule = IdentityRule::new(
+        Pattern::exact("ann@example.org").unwrap(),
+        Pattern::exact("https://accounts.example.org").unwrap(),
+    );
+    let demands = Demands::new(SignerPolicy::new(SignerRule::Certificate(rule)));
+    let statement = common::github_provenance("tool", TOOL);
+    let signed = folder.world.attest(&statement).identity(ann).bundle();
+    folder.write("tool.intoto.jsonl", signed.to_string().as_bytes());
+    let report = folder.verify(demands.require(Requirement::Provenance), "tool");
+    assert_eq!(report.verdict, Verdict::Verified, "{:#?}", report.findings);
+    assert_eq!(code(&report, "provenance/builder"), Some(State::Warning));
 }

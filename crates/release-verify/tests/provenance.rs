@@ -412,6 +412,21 @@ fn provenance_that_a_build_forged_about_itself() {
     }
 }
 
+/// What an isolated builder says counts, and still has to be what its certificate says.
+#[test]
+fn isolated_builders_and_their_certificates() {
+    let other = "0000000000000000000000000000000000000000";
+    for rules in [rules(), rules().isolated_builders()] {
+        let value = generic_builder(TAG);
+        assert_eq!(check(&rules, &value, &generated(TAG)), NONE);
+        let moved = generated(MAIN);
+        assert_eq!(check(&rules, &value, &moved), ["provenance/reference"]);
+        let sha = "/predicate/materials/0/digest/sha1";
+        let forged = edit(value, sha, Some(json!(other)));
+        assert_eq!(check(&rules, &forged, &generated(TAG)), ["provenance/commit"]);
+    }
+}
+
 #[test]
 fn a_build_type_that_nobody_knows_proves_only_its_source() {
     let value = edit(
@@ -425,6 +440,13 @@ fn a_build_type_that_nobody_knows_proves_only_its_source() {
     assert_eq!(problems(&findings), NONE);
     let held = findings.iter().find(|f| f.code == "provenance/certificate").unwrap();
     assert_eq!(held.state, State::Warning);
+    // The commit of the repository itself is one of the certificate's facts.
+    let forged = edit(
+        value.clone(),
+        "/predicate/buildDefinition/resolvedDependencies/0/digest/gitCommit",
+        Some(json!("0000000000000000000000000000000000000000")),
+    );
+    assert_eq!(check(&rules, &forged, &Certificate::new(TAG)), ["provenance/certificate"]);
     let moved = Certificate::new(MAIN).signed_by(&Certificate::new(TAG).workflow);
     assert!(check(&rules, &value, &moved).contains(&"provenance/reference"));
 }

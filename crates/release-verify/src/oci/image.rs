@@ -7,7 +7,7 @@ use super::evidence::{Piece, find};
 use super::layout::Layout;
 use super::manifest::{Descriptor, Document, MANIFEST_LIMIT_BYTES, Manifest, Platform};
 use super::source::{Fetch, Fetched, Presence, Source};
-use crate::verify::{Engine, no_rule};
+use crate::verify::{Engine, no_rule, no_rule_for_image};
 use crate::{Artifact, Digest, Evidence, Finding, Origin, ReleaseVerifier, Report, State, Verdict};
 
 /// How many bytes the manifests that an index lists may have together; each is read.
@@ -240,14 +240,22 @@ impl ReleaseVerifier {
     /// for fails the image, whatever else is in order. Of an image in a layout the config and
     /// layers are compared with their digests too.
     ///
-    /// The rule of a policy file for an image is found by the name of its source: the repository,
-    /// the path of the folder or file.
+    /// The rule of a policy file for an image is found by the name of its source: the whole
+    /// repository in a registry, the path of the folder or file as for any file.
     #[expect(clippy::missing_panics_doc, reason = "the digest is a SHA-256")]
     pub fn verify_image(&self, image: &Image<'_>, more: &[Evidence]) -> Report {
         let artifact = Artifact::from_digest(image.name(), image.manifest.sha256.clone())
             .expect("it is a SHA-256");
-        let Some(engine) = self.engine(&image.source.name()) else {
-            return no_rule(artifact);
+        let source = image.source.name();
+        let is_registry = image.source.is_registry();
+        let engine =
+            if is_registry { self.engine_for_image(&source) } else { self.engine(&source) };
+        let Some(engine) = engine else {
+            return if is_registry {
+                no_rule_for_image(artifact, &source)
+            } else {
+                no_rule(artifact)
+            };
         };
         let mut reports: Vec<Report> = image
             .levels()

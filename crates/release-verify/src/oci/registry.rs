@@ -275,6 +275,10 @@ impl Source for Registry<'_> {
         format!("{}/{}", self.reference.registry(), self.reference.repository())
     }
 
+    fn is_registry(&self) -> bool {
+        true
+    }
+
     fn manifest(&self, digest: &Digest, limit_bytes: u64) -> Result<Option<Vec<u8>>, OciError> {
         self.manifest_by(&digest.to_string(), limit_bytes)
     }

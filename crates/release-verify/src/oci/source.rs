@@ -12,6 +12,12 @@ pub trait Source {
     /// What it is called, for people: `ghcr.io/owner/app`, `./image.tar`.
     fn name(&self) -> String;
 
+    /// Whether that name is a repository of a registry, `HOST/NAME`, and no path. A rule of a policy
+    /// is for an image there by all of its name only.
+    fn is_registry(&self) -> bool {
+        false
+    }
+
     /// The manifest of that digest; `None` when there is none.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ use std::fmt;
 use std::io;
 
 use super::read::{Section, Text, Trouble};
-use super::signers::{Found, NamedSigner, signer};
+use super::signers::{Found, KeyUse, NamedSigner, signer};
 use super::{Pattern, SignerPolicy, SignerRule, yaml};
 use crate::evidence::Key;
 use crate::registry::npm::RegistryKeys;
@@ -121,10 +121,16 @@ impl PolicyFile {
         })
     }
 
-    /// What is asked of the artifact of that name: its path as the user gave it, or below the
-    /// folder of the release. `None` when no rule is for it: then nothing can be decided.
+    /// What is asked of the file of that name: its path as the user gave it, or below the folder
+    /// of the release. `None` when no rule is for it: then nothing can be decided.
     pub fn rule_for(&self, name: &str) -> Option<&ArtifactRule> {
         self.rules.iter().find(|rule| ArtifactRule::takes(&rule.names, name))
+    }
+
+    /// The same of an image in that repository of a registry, `HOST/NAME`: a rule that names less
+    /// than all of it is for files.
+    pub fn rule_for_image(&self, repository: &str) -> Option<&ArtifactRule> {
+        self.rules.iter().find(|rule| ArtifactRule::takes_image(&rule.names, repository))
     }
 
     /// A policy of one rule for everything.
@@ -151,7 +157,12 @@ impl PolicyFile {
 }
 
 impl ArtifactRule {
-    /// Whether a rule for these names is for an artifact of that name: by all of it, or by what
+    /// Whether a rule for these names is for an image in that repository: by all of its name.
+    pub(crate) fn takes_image(names: &[Pattern], repository: &str) -> bool {
+        names.is_empty() || names.iter().any(|own| own.matches(repository))
+    }
+
+    /// Whether a rule for these names is for a file of that name: by all of it, or by what
     /// stands behind the last `/`.
     pub(crate) fn takes(names: &[Pattern], name: &str) -> bool {
         let name = &*plain(name);
@@ -201,7 +212,7 @@ fn read(content: &[u8], open: Open<'_>) -> Result<PolicyFile, Trouble> {
     }
     let mut file = PolicyFile::empty();
     for path in top.texts("trusted-roots")? {
-        let content = open(path.text).map_err(|error| path.trouble(&error))?;
+        let content = open(path.path()?).map_err(|error| path.trouble(&error))?;
         let roots = TrustRoots::load(&content, &Origin::new(path.text), None)
             .map_err(|error| path.trouble(&error))?;
         file.trusted_roots = Some(match file.trusted_roots.take() {
@@ -209,8 +220,16 @@ fn read(content: &[u8], open: Open<'_>) -> Result<PolicyFile, Trouble> {
             None => roots,
         });
     }
+    let mut known: Vec<KeyUse> = Vec::new();
     for (name, field) in top.required("signers")?.entries()? {
-        let Found { signer, keys, trusted } = signer(name, &field, open)?;
+        let Found { signer, uses, keys, trusted } = signer(name, &field, open)?;
+        for key in uses {
+            if known.iter().any(|other| other.contradicts(&key)) {
+                let problem = "the same key is there with other times: it would be good at both";
+                return Err(Trouble::at(key.place, problem));
+            }
+            known.push(key);
+        }
         file.signers.push(signer);
         file.keys.extend(keys);
         file.trusted_keys.extend(trusted);
@@ -253,11 +272,7 @@ fn artifact_rule(
     let names = section
         .texts("match")?
         .into_iter()
-        .map(|text| match text.text {
-            // Everything is what a rule without names is for.
-            "*" | "**" => Err(text.wrong("leave `match` out for everything")),
-            glob => Pattern::glob(glob).map_err(|error| text.trouble(&error)),
-        })
+        .map(|text| name_pattern(&text))
         .collect::<Result<Vec<_>, _>>()?;
     let (mut wanted, mut signed_by) = (Vec::new(), Vec::new());
     for name in section.texts("signed-by")? {
@@ -302,6 +317,32 @@ fn artifact_rule(
     Ok(ArtifactRule { names, demands, thresholds, place, signed_by })
 }
 
+/// A pattern for names, spelt as names are: another would fit none, and a later rule would hold.
+fn name_pattern(text: &Text<'_>) -> Result<Pattern, Trouble> {
+    // Everything is what a rule without names is for.
+    if matches!(text.text, "*" | "**") {
+        return Err(text.wrong("leave `match` out for everything"));
+    }
+    let pattern = Pattern::glob(text.text).map_err(|error| text.trouble(&error))?;
+    let mut before = "..";
+    for (index, part) in text.text.split('/').enumerate() {
+        let is_odd = match part {
+            "" => index > 0,
+            "." => true,
+            ".." => before != "..",
+            _ => false,
+        };
+        if is_odd {
+            let mut trouble = text.wrong("no name is spelt so");
+            let help = "write a path without `./`, `//`, `x/..` and a `/` at its end";
+            trouble.help = Some(help.to_owned());
+            return Err(trouble);
+        }
+        before = part;
+    }
+    Ok(pattern)
+}
+
 fn publication(text: &Text<'_>, wanted: &[&NamedSigner]) -> Result<Publication, Trouble> {
     let keys = RegistryKeys::of(wanted.iter().flat_map(|signer| &signer.registry_keys).cloned());
     let is_npm = !keys.keys().is_empty();
@@ -342,10 +383,14 @@ fn bound(
 fn provenance(mut section: Section<'_>) -> Result<ProvenanceRules, Trouble> {
     let source = section.text("source")?;
     let mut rules = ProvenanceRules::new(source.text).map_err(|error| source.trouble(&error))?;
-    for builder in section.texts("builder")? {
+    let builders = section.texts("builder")?;
+    for builder in &builders {
         rules = rules.builder(builder.text).map_err(|error| builder.trouble(&error))?;
     }
     if section.flag("isolated-builders")? {
+        if let Some(builder) = builders.first() {
+            return Err(builder.wrong("name builders, or say `isolated-builders`: not both"));
+        }
         rules = rules.isolated_builders();
     }
     if section.flag("hosted-runners-only")? {
@@ -372,7 +417,7 @@ fn provenance(mut section: Section<'_>) -> Result<ProvenanceRules, Trouble> {
         rules = rules.workflow(text.text);
     }
     if let Some(inputs) = section.optional("inputs") {
-        for (name, value) in inputs.entries()? {
+        for (name, value) in inputs.filled()? {
             rules = rules.input(name.text, value.text()?.text);
         }
     }
@@ -418,12 +463,22 @@ mod tests {
         MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
         -----END PUBLIC KEY-----\n";
 
+    const OLD_KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
+        -----END PUBLIC KEY-----\n";
+
     fn file(text: &str) -> Result<PolicyFile, PolicyFileError> {
-        PolicyFile::read(text.as_bytes(), &Origin::new("p.yaml"), |name| match name {
+        let read = PolicyFile::read(text.as_bytes(), &Origin::new("p.yaml"), |name| match name {
             "keys/release.pub" => Ok(KEY.into()),
+            "keys/old.pub" => Ok(OLD_KEY.into()),
             "roots/public.json" => Ok(sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT.into()),
             _ => Err(io::ErrorKind::NotFound.into()),
-        })
+        });
+        if read.is_ok() {
+            let faults = super::super::schema::tests::faults(text);
+            assert!(faults.is_empty(), "the schema refuses what is read: {faults:?}");
+        }
+        read
     }
 
     const FULL: &str = r#"
@@ -437,7 +492,7 @@ signers:
     identity: lead@example.org
     issuer-glob: https://*.example.org
   offline: { key: keys/release.pub }
-  old: { key: keys/release.pub, hint: old, valid-until: 2025-01-01T00:00:00Z }
+  old: { key: keys/old.pub, hint: old, valid-until: 2025-01-01T00:00:00Z }
 artifacts:
   - match: ["*.tar.gz", "bin/**"]
     signed-by: [ci, lead]
@@ -473,10 +528,39 @@ artifacts:
     }
 
     #[test]
+    fn an_image_has_a_rule_by_all_of_its_repository() {
+        let policy = file(
+            "version: 1\nsigners: { ci: { github: octo/demo } }\nartifacts:\n  \
+             - { match: [app, '*.gz'], require: sbom }\n  \
+             - { match: ['ghcr.io/octo/app', 'ghcr.io/team/*'], threshold: 1 }\n  \
+             - { match: '**/loose' }\n",
+        )
+        .unwrap();
+        let place = |rule: Option<&ArtifactRule>| rule.map(|rule| rule.place.line);
+        let image = |name: &str| place(policy.rule_for_image(name));
+        assert_eq!(image("ghcr.io/octo/app"), Some(5));
+        assert_eq!(image("ghcr.io/team/any"), Some(5));
+        assert_eq!(image("ghcr.io/a/b/loose"), Some(6));
+        for other in ["ghcr.io/evil/app", "app", "evil.example/x.gz", "ghcr.io/team/a/b"] {
+            let by_name = ["app"].contains(&other).then_some(4);
+            assert_eq!(image(other), by_name, "{other}");
+        }
+        // A file, and an archive or folder with an image in it, by its name alone too.
+        assert_eq!(place(policy.rule_for("downloads/app")), Some(4));
+        let all = file("version: 1\nsigners: { ci: { github: octo/demo } }\n").unwrap();
+        assert!(all.rule_for_image("ghcr.io/octo/app").is_some());
+    }
+
+    #[test]
     fn two_keys_of_one_signer_are_not_two_signers() {
         let text = |signers: &str| {
             format!("version: 1\nsigners: {{ {signers} }}\nartifacts:\n  - threshold: 2\n")
         };
+        // The same key at other times would be good at the times of both.
+        let times = "[{ key: keys/release.pub, valid-until: 2025-01-01T00:00:00Z }]";
+        let twice = file(&text(&format!("old: {times}, new: {{ key: keys/release.pub }}")));
+        assert!(twice.unwrap_err().problem.contains("other times"));
+        assert!(file(&text(&format!("old: {times}, new: {times}"))).is_ok());
         let keys = "[{ key: keys/release.pub }, { key: keys/release.pub, hint: spare }]";
         assert!(file(&text(&format!("ann: {keys}"))).is_err());
         let policy = file(&text(&format!("ann: {keys}, bob: {{ github: o/a }}"))).unwrap();
@@ -566,6 +650,55 @@ artifacts:
             (&format!("{ok}artifacts:\n  - match: '**'\n"), "5:12", "leave"),
             (&format!("{ok}artifacts:\n  - provenance: {{ tag: v1 }}\n"), "5:17", "source"),
             (&format!("{ok}artifacts:\n  - keys-without-log: yes\n"), "5:23", "true or false"),
+            // What reads as nobody or nothing, and would be everybody and everything.
+            (&format!("{ok}artifacts:\n  - signed-by: []\n"), "5:16", "leave it out"),
+            (&format!("{ok}artifacts:\n  - match: []\n"), "5:12", "leave it out"),
+            (&format!("{ok}artifacts:\n  - require: []\n"), "5:14", "leave it out"),
+            (&format!("{ok}trusted-roots: []\n"), "4:16", "leave it out"),
+            ("version: 1\nsigners:\n  a: { github: o/a, claims: {} }\n", "3:29", "leave it out"),
+            (
+                &format!("{ok}artifacts:\n  - provenance: {{ source: a.b/c/d, builder: [] }}\n"),
+                "5:44",
+                "leave it out",
+            ),
+            (
+                &format!(
+                    "{ok}artifacts:\n  - provenance: {{ source: a.b/c/d, builder: 'https://x', isolated-builders: true }}\n"
+                ),
+                "5:44",
+                "not both",
+            ),
+            // Patterns that fit no name, so that a later rule would hold.
+            (&format!("{ok}artifacts:\n  - match: ./dist/x\n"), "5:12", "without `./`"),
+            (&format!("{ok}artifacts:\n  - match: dist/\n"), "5:12", "without `./`"),
+            (&format!("{ok}artifacts:\n  - match: [a, x/../b]\n"), "5:16", "without `./`"),
+            (&format!("{ok}artifacts:\n  - match: '*.{{gz,zip}}'\n"), "5:12", "brace"),
+            (&format!("{ok}artifacts:\n  - match: \u{430}pp\n"), "5:12", "\\u0430"),
+            (&format!("{ok}artifacts:\n  - match: *.gz\n"), "5:12", "quotes"),
+            (&format!("{ok}artifacts:\n  - threshold: 010\n"), "5:16", "number"),
+            (&format!("{ok}artifacts:\n  - threshold: +1\n"), "5:16", "number"),
+            (
+                "version: 1\nsigners:\n  a: { identity: https://x/*, issuer: x }\n",
+                "3:18",
+                "identity-glob",
+            ),
+            (
+                "version: 1\nsigners:\n  a: { github: o/a, claims: { ref: refs/tags/v* } }\n",
+                "3:36",
+                "glob",
+            ),
+            // Files only.
+            ("version: 1\nsigners:\n  a: { key: '-' }\n", "3:13", "standard input"),
+            ("version: 1\nsigners:\n  a: { registry-keys: '-' }\n", "3:23", "standard input"),
+            (&format!("{ok}trusted-roots: ['-']\n"), "4:17", "standard input"),
+            ("version: 1\nsigners:\n  a: { key: '' }\n", "3:13", "file"),
+            ("version: 1\nsigners:\n  a: { key: 'https://x/k' }\n", "3:13", "fetched"),
+            (
+                "version: 1\nsigners:\n  a: { key: keys/release.pub, valid-from: 2025-01-01T00:00:00Z, valid-until: 2024-01-01T00:00:00Z }\n",
+                "3:13",
+                "at no time",
+            ),
+            ("version: 1\nsigners: { <<: { a: { github: o/a } } }\n", "2:12", "merge"),
             ("version: 1\nsigners: &x {}\n", "2:13", "anchors"),
             ("version: 1\nversion: 1\n", "2:1", "twice"),
         ] {

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use super::signers::NamedSigner;
 use super::yaml::Place;
 use super::{IdentityRule, Pattern, PolicyFile, SignerRule};
 
@@ -35,7 +36,8 @@ impl PolicyFile {
         for (index, rule) in self.rules.iter().enumerate() {
             let covers = |name: &Pattern| {
                 let mut earlier = self.rules[..index].iter().flat_map(|rule| &rule.names);
-                earlier.any(|own| own.covers(name))
+                // An image is reached by all of its name only.
+                earlier.any(|own| own.covers(name, !may_be_image(name)))
             };
             let is_reached = if self.rules[..index].iter().any(|rule| rule.names.is_empty()) {
                 false
@@ -52,6 +54,16 @@ impl PolicyFile {
         }
     }
 
+    /// Whether a rule counts signatures by both.
+    fn counts_both(&self, one: &NamedSigner, other: &NamedSigner) -> bool {
+        self.rules.iter().any(|rule| {
+            let names = |signer: &NamedSigner| {
+                rule.signed_by.is_empty() || rule.signed_by.contains(&signer.name)
+            };
+            rule.demands.signers().threshold() > 1 && names(one) && names(other)
+        })
+    }
+
     fn signers_of_file(&self, now: SystemTime, found: &mut Found) {
         let names_all = self.rules.iter().any(|rule| rule.signed_by.is_empty());
         for (index, signer) in self.signers.iter().enumerate() {
@@ -64,16 +76,17 @@ impl PolicyFile {
                 let problem = format!("what `{name}` signs from now on is not accepted");
                 found.add(signer.place, problem, "every key of it is past its `valid-until`");
             }
-            let twin = self.signers[..index]
-                .iter()
-                .find(|other| other.rules.iter().any(|rule| signer.rules.contains(rule)));
+            let twin = self.signers[..index].iter().find(|other| {
+                other.rules.iter().any(|rule| signer.rules.contains(rule))
+                    || (self.counts_both(signer, other) && can_be_one(signer, other))
+            });
             if let Some(twin) = twin {
                 let problem =
                     format!("`{name}` and `{}` can be the same", twin.name.escape_debug());
                 found.add(
                     signer.place,
                     problem,
-                    "several keys of one signer are a list under one name",
+                    "one signer counts once: several keys of one are a list under one name",
                 );
             }
             for rule in &signer.rules {
@@ -87,6 +100,31 @@ impl PolicyFile {
             }
         }
     }
+}
+
+/// Whether it can be for images in a registry: its first part can be a host.
+fn may_be_image(name: &Pattern) -> bool {
+    let is_host = |host: &str| host.contains(['.', ':', '*', '?']) || host == "localhost";
+    name.as_str().split_once('/').is_some_and(|(host, _)| is_host(host))
+}
+
+/// Whether one identity can be either signer: all that one accepts is accepted by the other.
+fn can_be_one(one: &NamedSigner, other: &NamedSigner) -> bool {
+    let identities = |signer: &NamedSigner| -> Vec<IdentityRule> {
+        let rules = signer.rules.iter().filter_map(|rule| match rule {
+            SignerRule::Certificate(rule) => Some(rule.clone()),
+            _ => None,
+        });
+        rules.collect()
+    };
+    let (one, other) = (identities(one), identities(other));
+    one.iter().any(|one| {
+        other.iter().any(|other| {
+            one.issuer == other.issuer
+                && (one.identity.covers(&other.identity, false)
+                    || other.identity.covers(&one.identity, false))
+        })
+    })
 }
 
 #[derive(Default)]
@@ -141,15 +179,75 @@ fn open(fixed: &str, whole: &str) -> Option<(&'static str, &'static str)> {
     (is_shared && !path.contains('/')).then_some(OWNER)
 }
 
-/// The same for each alternative of a regular expression. A group is not looked into.
+/// The same for each alternative of a regular expression. What begins with a group leaves open what
+/// it begins with.
 fn loose_regex(text: &str) -> Option<(&'static str, &'static str)> {
     let body = text.strip_prefix(r"\A").or(text.strip_prefix('^')).unwrap_or(text);
+    let body = body.strip_suffix('$').filter(|body| !body.ends_with('\\')).unwrap_or(body);
+    let all = alternatives(body);
+    if let ([only], Some(inner)) = (all.as_slice(), body.strip_prefix('(')) {
+        let inner = inner.strip_prefix("?:").unwrap_or(inner);
+        let whole = inner.strip_suffix(')').filter(|inner| is_closed(inner));
+        return whole.map_or_else(|| loose_alternative(only), loose_regex);
+    }
+    all.into_iter().find_map(loose_alternative)
+}
+
+/// The parts between `|`, where those are in no group and no class.
+fn alternatives(text: &str) -> Vec<&str> {
+    let (mut parts, mut from, mut depth, mut class, mut escaped) = (Vec::new(), 0, 0, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            ']' => class = false,
+            '[' => class = true,
+            '(' if !class => depth += 1,
+            ')' if !class => depth -= 1,
+            '|' if !class && depth == 0 => {
+                parts.push(&text[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[from..]);
+    parts
+}
+
+/// Whether every group in it ends in it: what is around it is one group then.
+fn is_closed(text: &str) -> bool {
+    let (mut depth, mut escaped) = (0, false);
+    for c in text.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth < 0 {
+            return false;
+        }
+    }
+    depth == 0 && !escaped
+}
+
+fn loose_alternative(text: &str) -> Option<(&'static str, &'static str)> {
+    let body = text.strip_prefix('^').unwrap_or(text);
+    let body = body.strip_suffix('$').filter(|body| !body.ends_with('\\')).unwrap_or(body);
+    let plain = body.replace('\\', "");
+    if !plain.contains("://") {
+        let domain = body.rsplit_once('@').map_or("", |(_, domain)| domain);
+        if domain.replace("\\.", "").contains('.') && !domain.contains(['*', '+', '?']) {
+            return Some(DOT);
+        }
+    }
     let (mut fixed, mut rest) = (String::new(), body.chars().peekable());
     loop {
         // Without a wildcard nobody else fits.
         let c = rest.next()?;
         match c {
-            '$' if rest.peek().is_none() => return None,
             '\\' => match rest.next() {
                 Some(c) if c.is_ascii_alphanumeric() => break,
                 Some(c) => fixed.push(c),
@@ -165,12 +263,11 @@ fn loose_regex(text: &str) -> Option<(&'static str, &'static str)> {
             }
             // `https?://` is as good as either.
             '?' if fixed == "https" => {}
-            '(' if fixed.is_empty() => return None,
-            '|' | '(' | '[' | '{' | '*' | '+' | '?' | '$' => break,
+            '(' | '[' | '{' | '*' | '+' | '?' => break,
             c => fixed.push(c),
         }
     }
-    open(&fixed, &body.replace('\\', ""))
+    open(&fixed, &plain)
 }
 
 #[cfg(test)]
@@ -205,18 +302,37 @@ mod tests {
         let found = rules("{ match: '*.gz' }, { match: ['*.tar.gz', 'a.gz'] }, {}, { match: x }");
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].starts_with("3:32 no artifact reaches"), "{found:?}");
+        assert!(rules("{ match: app }, { match: ghcr.io/octo/app }").is_empty());
+        assert_eq!(rules("{ match: app }, { match: dist/app }").len(), 1);
+        assert_eq!(rules("{ match: 'ghcr.io/**' }, { match: ghcr.io/octo/app }").len(), 1);
     }
 
     #[test]
     fn signers_that_are_odd() {
         let found = warnings(
             "signers:\n  ci: { github: octo/demo }\n  old: { key: a.pub, valid-until: 2025-01-01T00:00:00Z }\n  \
-             new: { key: a.pub }\nartifacts:\n  - signed-by: [ci, new]\n",
+             new: { key: a.pub, valid-until: 2025-01-01T00:00:00Z }\nartifacts:\n  - signed-by: [ci, new]\n",
         );
-        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(found.len(), 4, "{found:?}");
         assert!(found[0].contains("no rule names the signer `old`"), "{found:?}");
         assert!(found[1].contains("what `old` signs from now on"), "{found:?}");
-        assert!(found[2].contains("`new` and `old` can be the same"), "{found:?}");
+        assert!(found[2].contains("what `new` signs from now on"), "{found:?}");
+        assert!(found[3].contains("`new` and `old` can be the same"), "{found:?}");
+    }
+
+    #[test]
+    fn signers_that_one_workflow_can_be() {
+        let found = |rules: &str| {
+            warnings(&format!(
+                "signers: {{ demo: {{ github: octo/demo@v1 }}, all: {{ github: octo }}, lead: {{ identity: 'l@example.org', issuer: 'https://x' }} }}\n\
+                 artifacts: [{rules}]\n"
+            ))
+        };
+        assert!(found("{ threshold: 1 }").is_empty());
+        assert!(found("{ signed-by: [demo, lead], threshold: 2 }, { signed-by: all }").is_empty());
+        let found = found("{ signed-by: [demo, all], threshold: 2 }, { signed-by: lead }");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("`all` and `demo` can be the same"), "{found:?}");
     }
 
     #[test]
@@ -237,6 +353,13 @@ mod tests {
             ("identity-regex", "https://github.com/octo/demo/.*", "`.` in the host"),
             ("identity-regex", ".*://github/octo", "host"),
             ("identity-regex", r".*example\.org", "domains"),
+            ("identity-regex", "lead@example.org", "`.` in the host"),
+            // Behind the first alternative too, and where a group comes first.
+            ("identity-regex", r"https://github\.com/octo/demo/.*|.*@evil\.example|.*x", "domains"),
+            ("identity-regex", r"https://github\.com/octo/a|https://[^/]*/octo/.*", "host"),
+            ("identity-regex", r"(https://github\.com/octo.*)", "owners"),
+            ("identity-regex", r"^(?:a@example\.org|.*)$x", "domains"),
+            ("identity-regex", r"(https://a\.example|.*)/x(y)", "host"),
         ] {
             let found = problem(form, text);
             assert!(found.contains(word), "{text}: {found:?}");
@@ -249,6 +372,9 @@ mod tests {
             ("identity-regex", r"^https?://ci\.example\.org/.*$"),
             ("identity-regex", r"https://github\.com/octo/demo/.*@refs/tags/v\d+"),
             ("identity-regex", r"https://ci\.example\.org$"),
+            ("identity-regex", r"(a|b)@example\.org"),
+            ("identity-regex", r"^(https://github\.com/octo/demo/.*|lead@example\.org)$"),
+            ("identity-regex", r"https://github\.com/octo/(demo|app)/[a|b].*"),
         ] {
             assert_eq!(problem(form, text), "", "{text}");
         }

@@ -56,6 +56,11 @@ pub enum PatternError {
     /// It accepts every text, so it checks nothing.
     #[error("the pattern `{0}` accepts anything")]
     AcceptsAnything(String),
+    /// What other tools take for a wildcard.
+    #[error(
+        "the pattern `{0}` has a bracket or a brace: only `*`, `**` and `?` are wildcards here"
+    )]
+    Wildcard(String),
     /// A `\` at the end of a glob.
     #[error("the pattern `{0}` ends in a backslash")]
     Backslash(String),
@@ -80,10 +85,10 @@ impl Pattern {
 
     /// Text with wildcards: `*` for anything but `/`, `**` for anything, `?` for one character but
     /// `/`; a backslash takes a wildcard's meaning away. No wildcard stands for a control
-    /// character.
+    /// character. Brackets and braces, which are wildcards elsewhere, need a backslash.
     ///
     /// # Errors
-    /// When it is empty, too long, ends in a backslash or accepts anything.
+    /// When it is empty, too long, ends in a backslash, accepts anything, or has a bracket or brace.
     pub fn glob(text: impl Into<String>) -> Result<Self, PatternError> {
         Self::of(text.into(), |text| {
             let mut pieces = Vec::new();
@@ -93,6 +98,9 @@ impl Pattern {
                     '\\' => pieces.push(Piece::Text(
                         chars.next().ok_or_else(|| PatternError::Backslash(text.to_owned()))?,
                     )),
+                    '[' | ']' | '{' | '}' => {
+                        return Err(PatternError::Wildcard(text.to_owned()));
+                    }
                     '?' => pieces.push(Piece::One),
                     '*' if pieces.last() == Some(&Piece::Some) => {
                         pieces.pop();
@@ -111,7 +119,7 @@ impl Pattern {
     }
 
     /// A regular expression (syntax of the `regex-lite` crate). It has to match the whole text,
-    /// with or without `^` and `$` in it.
+    /// with or without `^` and `$` in it. No text with a control character matches.
     ///
     /// # Errors
     /// When it is empty, too long, no regular expression or accepts anything.
@@ -151,14 +159,26 @@ impl Pattern {
         match &self.kind {
             Kind::Exact => self.text == text,
             Kind::Glob(pieces) => glob(pieces, text),
-            Kind::Regex(regex) => regex.is_match(text),
+            Kind::Regex(regex) => !text.chars().any(char::is_control) && regex.is_match(text),
         }
     }
 
-    /// Whether every name that `other` is for, by all of it or by what is behind its last `/`, is
-    /// one that this is for. `false` also where that takes too long to find out, and for regular
-    /// expressions.
-    pub(super) fn covers(&self, other: &Self) -> bool {
+    /// Whether `text` is not accepted, and would be if the case of its letters did not count. Not
+    /// found out for regular expressions.
+    pub(super) fn differs_in_case(&self, text: &str) -> bool {
+        let lower = |text: &str| text.to_ascii_lowercase();
+        let folded = match &self.kind {
+            Kind::Exact => Self::exact(lower(&self.text)),
+            Kind::Glob(_) => Self::glob(lower(&self.text)),
+            Kind::Regex(_) => return false,
+        };
+        !self.matches(text) && folded.is_ok_and(|folded| folded.matches(&lower(text)))
+    }
+
+    /// Whether every name that `other` is for is one that this is for: by all of it or, with
+    /// `by_last`, by what is behind its last `/`. `false` also where that takes too long to find out,
+    /// and for regular expressions.
+    pub(super) fn covers(&self, other: &Self, by_last: bool) -> bool {
         const STATES: usize = 4096;
         let (Some(own), Some(other)) = (self.pieces(), other.pieces()) else { return false };
         // One character for all that neither names.
@@ -171,7 +191,7 @@ impl Pattern {
         let mut seen = BTreeSet::from([first.clone()]);
         let mut open = vec![first];
         while let Some((theirs, whole, last)) = open.pop() {
-            if theirs[other.len()] && !whole[own.len()] && !last[own.len()] {
+            if theirs[other.len()] && !whole[own.len()] && !(by_last && last[own.len()]) {
                 return false;
             }
             for &c in &alphabet {
@@ -354,12 +374,32 @@ mod tests {
         }
         assert!(!Pattern::regex("a|b").unwrap().matches("ab"));
         assert!(!Pattern::regex("(?m)^a$").unwrap().matches("b\na"));
+        for text in ["ab\rc", "ab\u{9b}c", "ab\n"] {
+            assert!(!Pattern::regex("(?s)a.*").unwrap().matches(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn wildcards_of_other_tools_are_none() {
+        for bad in ["*.{tar.gz,zip}", "app-[0-9]", "a]", "}"] {
+            assert!(matches!(Pattern::glob(bad), Err(PatternError::Wildcard(_))), "{bad}");
+        }
+        assert!(Pattern::glob(r"a\[1\]*").unwrap().matches("a[1].zip"));
+    }
+
+    #[test]
+    fn names_that_differ_in_case_only() {
+        let glob = Pattern::glob("https://github.com/Octo/*").unwrap();
+        assert!(glob.differs_in_case("https://github.com/octo/x"));
+        assert!(!glob.differs_in_case("https://github.com/Octo/x"));
+        assert!(!glob.differs_in_case("https://github.com/octo2/x"));
+        assert!(Pattern::exact("A").unwrap().differs_in_case("a"));
     }
 
     #[test]
     fn what_one_pattern_leaves_for_another() {
         let covers = |one: &str, other: &str| {
-            Pattern::glob(one).unwrap().covers(&Pattern::glob(other).unwrap())
+            Pattern::glob(one).unwrap().covers(&Pattern::glob(other).unwrap(), true)
         };
         for (one, other) in [
             ("*.gz", "*.tar.gz"),
@@ -384,6 +424,8 @@ mod tests {
             assert!(!covers(one, other), "{one} {other}");
         }
         let regex = Pattern::regex("a.*").unwrap();
-        assert!(!regex.covers(&Pattern::exact("a").unwrap()));
+        assert!(!regex.covers(&Pattern::exact("a").unwrap(), true));
+        let (file, image) = (Pattern::glob("app"), Pattern::glob("ghcr.io/octo/app").unwrap());
+        assert!(!file.unwrap().covers(&image, false));
     }
 }

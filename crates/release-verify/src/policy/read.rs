@@ -6,6 +6,9 @@ use std::time::SystemTime;
 
 use super::yaml::{Node, Place, Value};
 
+/// Nothing could be meant by it, or everything.
+const EMPTY: &str = "nothing is named here: name something, or leave it out";
+
 /// What is wrong, and where.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -30,6 +33,17 @@ pub(super) struct Text<'a> {
 impl Text<'_> {
     pub(super) fn wrong(&self, problem: impl Into<String>) -> Trouble {
         Trouble::at(self.place, problem)
+    }
+
+    /// It as the name of a file that is to be read.
+    pub(super) fn path(&self) -> Result<&str, Trouble> {
+        let problem = match self.text {
+            "" => "the name of a file belongs here",
+            "-" => "a policy names files: standard input is none",
+            text if text.contains("://") => "a policy names files: nothing is fetched",
+            text => return Ok(text),
+        };
+        Err(self.wrong(problem))
     }
 
     /// What came of using it.
@@ -90,6 +104,15 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// The names and values of a mapping that says something.
+    pub(super) fn filled(&self) -> Result<Vec<(Text<'a>, Field<'a>)>, Trouble> {
+        let entries = self.entries()?;
+        if entries.is_empty() {
+            return Err(Trouble::at(self.place, EMPTY));
+        }
+        Ok(entries)
+    }
+
     /// The names and values of a mapping.
     pub(super) fn entries(&self) -> Result<Vec<(Text<'a>, Field<'a>)>, Trouble> {
         let Value::Mapping(entries) = &self.node.value else {
@@ -146,10 +169,11 @@ impl<'a> Section<'a> {
         self.required(name)?.text()
     }
 
-    /// A list of texts, or one text.
+    /// A list of texts with something in it, or one text.
     pub(super) fn texts(&mut self, name: &'static str) -> Result<Vec<Text<'a>>, Trouble> {
         let Some(field) = self.optional(name) else { return Ok(Vec::new()) };
         match &field.node.value {
+            Value::List(items) if items.is_empty() => Err(Trouble::at(field.place, EMPTY)),
             Value::List(items) => {
                 items.iter().map(|item| Field { place: item.place, node: item }.text()).collect()
             }
@@ -160,10 +184,12 @@ impl<'a> Section<'a> {
     pub(super) fn number(&mut self, name: &'static str) -> Result<Option<usize>, Trouble> {
         self.optional_text(name)?
             .map(|text| {
+                // A number with a zero before it is another one in some readers of YAML.
+                let plain = text.text == "0" || !text.text.starts_with(['0', '+']);
                 text.text
                     .parse()
                     .ok()
-                    .filter(|number| *number <= 1000)
+                    .filter(|number| plain && *number <= 1000)
                     .ok_or_else(|| text.wrong("a small number belongs here"))
             })
             .transpose()

@@ -7,6 +7,8 @@ use super::{Claim, Pattern, PatternError, PolicyError};
 use crate::github::{self, GithubRules};
 use crate::{CertificateIdentity, Finding, Signer};
 
+const CASE: &str = "only the case differs: write the name as the certificate has it";
+
 /// A signer that is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -122,10 +124,11 @@ impl IdentityRule {
         let names: Vec<_> = identity.names.iter().map(crate::SubjectName::as_str).collect();
         // With several names, one that matches does not make up for one that does not.
         if names.is_empty() || !names.iter().all(|name| self.identity.matches(name)) {
-            findings.push(
-                Finding::failed("policy/identity", "signed by somebody else")
-                    .compared(self.identity.to_string(), names.join(", ")),
-            );
+            let finding = Finding::failed("policy/identity", "signed by somebody else")
+                .compared(self.identity.to_string(), names.join(", "));
+            let is_case =
+                names.iter().all(|name| self.identity.differs_in_case(name)) && !names.is_empty();
+            findings.push(if is_case { finding.help(CASE) } else { finding });
         }
         match &identity.issuer {
             Some(issuer) if self.issuer.matches(issuer) => {}
@@ -150,10 +153,20 @@ impl IdentityRule {
                     (None, 0) => "the certificate does not claim it",
                     (None, _) => "the certificate claims it twice",
                 };
-                findings.push(
+                let finding =
                     Finding::failed("policy/claim", format!("{}: {message}", claim.name()))
-                        .compared(pattern.to_string(), found.unwrap_or_default()),
-                );
+                        .compared(pattern.to_string(), found.unwrap_or_default());
+                let tag = pattern.as_str().strip_prefix("refs/tags/");
+                let branch = found.and_then(|found| found.strip_prefix("refs/heads/"));
+                findings.push(match (found, tag, branch) {
+                    (Some(found), ..) if pattern.differs_in_case(found) => finding.help(CASE),
+                    (_, Some(tag), Some(branch)) if *claim == Claim::Ref && tag == branch => {
+                        finding.help(
+                            "`@NAME` is a tag; a branch is named whole, as `@refs/heads/main`",
+                        )
+                    }
+                    _ => finding,
+                });
             }
         }
         findings

@@ -1,5 +1,7 @@
 //! The signers of a policy file: each has a name, and one or several ways to sign.
 
+use std::time::SystemTime;
+
 use super::file::Open;
 use super::read::{Field, Section, Text, Trouble};
 use super::yaml::Place;
@@ -17,12 +19,29 @@ pub(super) struct NamedSigner {
     /// Keys of a registry that are among them.
     pub(super) registry_keys: Vec<RegistryKey>,
     /// When the last of its keys runs out, when all of them do.
-    pub(super) ends: Option<std::time::SystemTime>,
+    pub(super) ends: Option<SystemTime>,
+}
+
+/// A key of a signer, and when it was in use.
+pub(super) struct KeyUse {
+    rule: SignerRule,
+    from: Option<SystemTime>,
+    until: Option<SystemTime>,
+    pub(super) place: Place,
+}
+
+impl KeyUse {
+    /// Whether it is the same key with other times: then it would be good at the times of both, for
+    /// either signer.
+    pub(super) fn contradicts(&self, other: &Self) -> bool {
+        self.rule == other.rule && (self.from, self.until) != (other.from, other.until)
+    }
 }
 
 /// A signer, and the keys that make its signatures good.
 pub(super) struct Found {
     pub(super) signer: NamedSigner,
+    pub(super) uses: Vec<KeyUse>,
     pub(super) keys: Vec<Key>,
     pub(super) trusted: Vec<TrustedKey>,
 }
@@ -36,7 +55,7 @@ pub(super) fn signer(name: Text<'_>, field: &Field<'_>, open: Open<'_>) -> Resul
         registry_keys: Vec::new(),
         ends: None,
     };
-    let mut found = Found { signer, keys: Vec::new(), trusted: Vec::new() };
+    let mut found = Found { signer, uses: Vec::new(), keys: Vec::new(), trusted: Vec::new() };
     let ways = if field.is_list() { field.items()? } else { vec![field.section()?] };
     let mut ends = Vec::new();
     for way in ways {
@@ -56,7 +75,7 @@ impl Found {
         &mut self,
         mut section: Section<'_>,
         open: Open<'_>,
-    ) -> Result<Option<std::time::SystemTime>, Trouble> {
+    ) -> Result<Option<SystemTime>, Trouble> {
         if let Some(path) = section.optional_text("key")? {
             return self.key(section, &path, open);
         }
@@ -69,7 +88,7 @@ impl Found {
             return section.end().map(|()| None);
         }
         if let Some(path) = section.optional_text("registry-keys")? {
-            let content = open(path.text).map_err(|error| path.trouble(&error))?;
+            let content = open(path.path()?).map_err(|error| path.trouble(&error))?;
             let keys = RegistryKeys::read(&content).map_err(|error| path.trouble(&error))?;
             if keys.keys().is_empty() {
                 return Err(path.wrong("it has no key for attestations"));
@@ -94,14 +113,19 @@ impl Found {
         mut section: Section<'_>,
         path: &Text<'_>,
         open: Open<'_>,
-    ) -> Result<Option<std::time::SystemTime>, Trouble> {
-        let content = open(path.text).map_err(|error| path.trouble(&error))?;
+    ) -> Result<Option<SystemTime>, Trouble> {
+        let content = open(path.path()?).map_err(|error| path.trouble(&error))?;
         let key = Key::parse(&content).map_err(|error| path.trouble(&error))?;
         self.signer.rules.extend(key.rules());
         let hint = section.optional_text("hint")?;
         let from = section.time("valid-from")?;
         let until = section.time("valid-until")?;
         section.end()?;
+        if from.zip(until).is_some_and(|(from, until)| from >= until) {
+            return Err(path.wrong("it is valid at no time: `valid-until` is before `valid-from`"));
+        }
+        let place = path.place;
+        self.uses.extend(key.rules().into_iter().map(|rule| KeyUse { rule, from, until, place }));
         if hint.is_none() && from.is_none() && until.is_none() {
             self.keys.push(key);
             return Ok(None);
@@ -146,7 +170,7 @@ fn identity(section: &mut Section<'_>) -> Result<IdentityRule, Trouble> {
         }
     };
     if let Some(claims) = section.optional("claims") {
-        for (name, value) in claims.entries()? {
+        for (name, value) in claims.filled()? {
             let claim = Claim::from_name(name.text)
                 .ok_or_else(|| name.unknown("claim", Claim::all().map(Claim::name)))?;
             rule = rule.with_claim(claim, claim_pattern(&value)?);
@@ -158,8 +182,8 @@ fn identity(section: &mut Section<'_>) -> Result<IdentityRule, Trouble> {
 fn trusted(
     key: &ManagedKey,
     hint: Option<&str>,
-    from: Option<std::time::SystemTime>,
-    until: Option<std::time::SystemTime>,
+    from: Option<SystemTime>,
+    until: Option<SystemTime>,
 ) -> Result<TrustedKey, crate::KeyKindError> {
     let key = TrustedKey::new(key)?.valid(from, until);
     Ok(match hint {
@@ -183,6 +207,11 @@ fn pattern(
             if found.is_some() {
                 return Err(text.wrong("one of the three forms is enough"));
             }
+            if name == exact && exact != "exact" && text.text.contains('*') {
+                let mut trouble = text.wrong("a `*` is no part of any name");
+                trouble.help = Some(format!("`{glob}` takes wildcards"));
+                return Err(trouble);
+            }
             found = Some(kind(text.text.to_owned()).map_err(|error| text.trouble(&error))?);
         }
     }
@@ -192,6 +221,11 @@ fn pattern(
 /// A text, or `{glob: …}` or `{regex: …}`.
 fn claim_pattern(value: &Field<'_>) -> Result<Pattern, Trouble> {
     if let Ok(text) = value.text() {
+        if text.text.contains('*') {
+            let mut trouble = text.wrong("a `*` is no part of what a certificate claims");
+            trouble.help = Some("`{ glob: … }` takes wildcards".to_owned());
+            return Err(trouble);
+        }
         return Pattern::exact(text.text).map_err(|error| text.trouble(&error));
     }
     let mut section = value.section()?;

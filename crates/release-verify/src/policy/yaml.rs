@@ -1,9 +1,10 @@
 //! The little of YAML that a policy file needs: mappings, lists and texts, each with its place.
 //!
-//! Anchors, aliases, tags, merge keys and second documents are refused: a policy has to mean what
-//! it looks like.
+//! Anchors, aliases, tags, merge keys and second documents are refused, characters that are not
+//! seen, and outside comments letters that only look like others: a policy has to mean what it
+//! looks like.
 
-use granit_parser::{Event, Parser, Span};
+use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 /// A place in the text, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +33,9 @@ const DEPTH: usize = 16;
 
 /// Reads the one document of a text; `None` when it has none.
 pub(super) fn parse(text: &str) -> Result<Option<Node>, (Place, String)> {
-    if let Some(offset) = text.bytes().position(|b| b < 0x20 && !b"\t\n\r".contains(&b)) {
-        let before = &text[..offset];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-        return Err((Place { line, column }, "a control character".to_owned()));
+    if let Some((offset, c)) = text.char_indices().find(|(_, c)| is_hidden(*c)) {
+        let problem = format!("a character that is not seen, U+{:04X}", u32::from(c));
+        return Err((place_of(text, offset), problem));
     }
     let options = granit_parser::options! {
         emit_comments: false,
@@ -65,10 +64,15 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, (Place, String)> {
                 }
                 continue;
             }
-            Event::Alias(..) => return Err((place, "aliases are not allowed here".to_owned())),
-            Event::Scalar(text, _, anchor, tag) => {
+            Event::Alias(..) => {
+                let problem = "`*` begins an alias, which is not allowed here: a text that begins \
+                               with it needs quotes";
+                return Err((place, problem.to_owned()));
+            }
+            Event::Scalar(value, style, anchor, tag) => {
                 plain(place, anchor, tag.is_some())?;
-                Node { place, value: Value::Text(text.into_owned()) }
+                as_it_looks(&value, style, text, &span).map_err(|problem| (place, problem))?;
+                Node { place, value: Value::Text(value.into_owned()) }
             }
             Event::SequenceStart(_, anchor, tag) => {
                 plain(place, anchor, tag.is_some())?;
@@ -122,6 +126,9 @@ impl Content {
                 let Value::Text(name) = &node.value else {
                     return Err((node.place, "a key is one line of text".to_owned()));
                 };
+                if name == "<<" {
+                    return Err((node.place, "merge keys are not allowed here".to_owned()));
+                }
                 let same = |(other, _): &&(Node, Node)| matches!(&other.value, Value::Text(other) if other == name);
                 if let Some((first, _)) = entries.iter().find(same) {
                     let problem = format!(
@@ -148,6 +155,48 @@ fn plain(place: Place, anchor: usize, tagged: bool) -> Result<(), (Place, String
         return Err((place, "anchors and tags are not allowed here".to_owned()));
     }
     Ok(())
+}
+
+/// Letters of other alphabets look like those of English, so another file or signer than the one
+/// that is read could be meant. Written as an escape, everybody sees which it is.
+fn as_it_looks(value: &str, style: ScalarStyle, text: &str, span: &Span) -> Result<(), String> {
+    let Some(c) = value.chars().find(|c| !c.is_ascii()) else { return Ok(()) };
+    let written = || {
+        let length = span.end.index().saturating_sub(span.start.index());
+        text.chars().skip(span.start.index()).take(length)
+    };
+    // In other styles nothing can be escaped.
+    if style == ScalarStyle::DoubleQuoted && written().all(|c| c.is_ascii()) {
+        return Ok(());
+    }
+    let number = u32::from(c);
+    let escape =
+        if number > 0xffff { format!("\\U{number:08x}") } else { format!("\\u{number:04x}") };
+    Err(format!("`{}` can be mistaken for another: write it as \"{escape}\"", c.escape_debug()))
+}
+
+/// What no editor shows, or what changes the order in which the rest is shown.
+fn is_hidden(c: char) -> bool {
+    let odd = matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    );
+    odd || (c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
+}
+
+fn place_of(text: &str, offset: usize) -> Place {
+    let before = &text[..offset];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+    Place { line, column }
 }
 
 fn start(span: &Span) -> Place {
@@ -178,11 +227,27 @@ mod tests {
             ("a: 1\n---\nb: 2\n", 2, 1),
             ("a: 1\na: 2\n", 2, 1),
             ("? [a]\n: 1\n", 1, 3),
+            ("a: { <<: { b: c } }\n", 1, 6),
             ("a: \u{1}\n", 1, 4),
+            ("a: \u{9b}2J\n", 1, 4),
+            ("# \u{202e}\na: b\n", 1, 3),
+            ("a: b\u{200b}\n", 1, 5),
+            ("a: *.gz\n", 1, 4),
+            // Letters that look like those of English.
+            ("a: c\u{456}\n", 1, 4),
+            ("c\u{456}: a\n", 1, 1),
+            ("a: 'c\u{456}'\n", 1, 4),
+            ("a: \"c\u{456}\\u0456\"\n", 1, 4),
+            ("a: |\n  c\u{456}\n", 1, 4),
+            ("a: b\nc: [x, \"\u{456}\"]\n", 2, 8),
         ] {
             let (place, problem) = parse(bad).unwrap_err();
             assert_eq!((place.line, place.column), (line, column), "{bad:?}: {problem}");
         }
         assert!(parse(&"[".repeat(100)).is_err());
+        // As an escape it is seen, and a comment decides nothing.
+        let root = parse("# \u{e4}\u{456} # \na: \"c\\u0456\"  # \u{456}\n").unwrap().unwrap();
+        let Value::Mapping(entries) = root.value else { panic!() };
+        assert!(matches!(&entries[0].1.value, Value::Text(text) if text == "c\u{456}"));
     }
 }

@@ -59,6 +59,16 @@ fn unknown(provenance: &Provenance, claims: &BuildClaims<'_>) -> Finding {
         let message = "the reference of the source is not the one of the certificate";
         return Finding::failed(CODE, message).compared(proven, said);
     }
+    // The first of what went into the build is its source when it is the repository.
+    let source = provenance.source.as_ref().and_then(|source| source.repository.as_ref());
+    let proven = claims.repository();
+    if source.is_some_and(|source| proven.as_deref() == Some(source.as_str()))
+        && let (Some(said), Some(proven)) = (provenance.commit(), claims.commit())
+        && said != proven
+    {
+        let message = "the commit of the source is not the one of the certificate";
+        return Finding::failed(CODE, message).compared(proven, said);
+    }
     Finding::new(
         CODE,
         State::Warning,

@@ -203,7 +203,10 @@ impl<'a> Checks<'a> {
 
     fn reference(&mut self) {
         let rules = self.rules;
-        if rules.branch.is_none() && rules.tag.is_none() && rules.versioned_tag.is_none() {
+        let is_asked =
+            rules.branch.is_some() || rules.tag.is_some() || rules.versioned_tag.is_some();
+        // What a build says of itself is held against its certificate field by field anyway.
+        if !is_asked && self.author != Author::Isolated {
             return;
         }
         let said = self.provenance.reference();
@@ -214,6 +217,9 @@ impl<'a> Checks<'a> {
         {
             let message = "provenance and certificate name different references";
             self.add(false, "provenance/reference", message, proven, said);
+            return;
+        }
+        if !is_asked {
             return;
         }
         let reference = if delegated { said } else { proven.or(said) }.unwrap_or_default();
@@ -279,10 +285,17 @@ impl<'a> Checks<'a> {
     }
 
     fn commit(&mut self) {
-        let Some(wanted) = self.rules.commit.as_deref() else { return };
         let said = self.provenance.commit.clone();
         let proven = self.claims.as_ref().and_then(BuildClaims::commit).map(ToOwned::to_owned);
         let delegated = self.provenance.build_type == DELEGATOR_BUILD;
+        if let (Some(said), Some(proven), Author::Isolated, false) =
+            (&said, &proven, self.author, delegated)
+            && said != proven
+        {
+            let message = "provenance and certificate name different commits";
+            return self.add(false, "provenance/commit", message, proven, said);
+        }
+        let Some(wanted) = self.rules.commit.as_deref() else { return };
         let found = match (proven, said, self.author) {
             // A delegated build may commit first: what was built is what its builder says.
             (_, Some(said), Author::Isolated) if delegated => Some(said),

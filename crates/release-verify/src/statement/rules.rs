@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::checks::Checks;
 use super::source::{Version, is_reference_name};
 use super::{BuilderId, Provenance, Repository, Statement};
-use crate::{Artifact, Finding, Origin, Signer};
+use crate::claims::{BuildClaims, check_claims};
+use crate::{Artifact, Finding, Origin, Signer, State};
 
 /// Why a rule is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,8 +80,13 @@ impl ProvenanceRules {
     /// # Errors
     /// When it is no repository.
     pub fn new(source: &str) -> Result<Self, RuleError> {
-        Ok(Self {
-            source: Repository::parse(source)?,
+        Repository::parse(source).map(Self::of)
+    }
+
+    /// Built from that repository.
+    fn of(source: Repository) -> Self {
+        Self {
+            source,
             builders: Builders::Signer,
             build_type: None,
             branch: None,
@@ -91,7 +97,7 @@ impl ProvenanceRules {
             workflow: None,
             commit: None,
             hosted_runners_only: false,
-        })
+        }
     }
 
     /// The repository that has to be the source.
@@ -218,6 +224,46 @@ impl ProvenanceRules {
         }
         findings.into_iter().map(|finding| finding.at(origin)).collect()
     }
+}
+
+/// Holds provenance that was found well signed by `signer` against that signer alone, for whoever has
+/// no rules: as [`ProvenanceRules::new`] does with the repository that the certificate proves. The
+/// builder it names has to be the one that signed, and repository, reference and commit have to be
+/// those of the certificate.
+///
+/// A certificate of a person and a key prove no build: what they say of one is their word, and a
+/// warning tells so.
+pub(crate) fn check_by_signer(
+    statement: &Statement,
+    signer: &Signer,
+    artifact: &Artifact,
+    origin: &Origin,
+) -> Vec<Finding> {
+    let mut findings = vec![statement.check_subject(artifact)];
+    if let Signer::Certificate(identity) = signer {
+        let claims = BuildClaims::of(identity);
+        let proven = claims.repository();
+        if let Some(source) = proven.as_deref().and_then(Repository::from_url) {
+            return ProvenanceRules::of(source).check(statement, signer, artifact, origin);
+        }
+        findings.extend(check_claims(identity));
+        if proven.is_some() || claims.is_github() {
+            let problem = "the signer's certificate proves no source repository";
+            let finding = Finding::failed("provenance/source", problem);
+            findings.push(finding.compared("a repository", proven.unwrap_or_default()));
+        }
+    }
+    match Provenance::read(statement) {
+        Err(error) => findings.push(error.finding(origin)),
+        Ok(provenance) => {
+            let message = "only the word of who signed says who built it, and from what";
+            findings.push(
+                Finding::new("provenance/builder", State::Warning, message)
+                    .compared("a certificate of a build", provenance.builder().to_string()),
+            );
+        }
+    }
+    findings.into_iter().map(|finding| finding.at(origin)).collect()
 }
 
 fn plain_name(rule: &'static str, name: &str) -> Result<String, RuleError> {

@@ -179,7 +179,7 @@ fn requirement(word: &str) -> Result<Requirement, String> {
 }
 
 /// A star is no part of any name that signs, so whoever types one means a wildcard.
-fn exact_or_glob(text: &str) -> Result<Pattern, dsops_release_verify::PatternError> {
+pub fn exact_or_glob(text: &str) -> Result<Pattern, dsops_release_verify::PatternError> {
     if text.contains('*') { Pattern::glob(text) } else { Pattern::exact(text) }
 }
 

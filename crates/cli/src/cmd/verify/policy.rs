@@ -1,4 +1,5 @@
-//! `dsops verify policy`: policy files looked through, and written from what was verified.
+//! `dsops verify policy`: policy files looked through, written from what was verified, and their
+//! schema.
 
 mod from;
 
@@ -27,6 +28,14 @@ Examples:
 A policy that cannot be used is an error. What is odd in one that can is a warning: rules that no
 artifact reaches, names that strangers can have, signers that no rule names, keys that ran out.";
 
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  dsops verify policy schema
+  dsops verify policy schema > dsops-verify-policy.schema.json
+
+With `# yaml-language-server: $schema=dsops-verify-policy.schema.json` as its first line, editors check
+a policy file by that file while you type.";
+
 // What `dsops verify policy` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -42,7 +51,14 @@ pub enum Action {
     Check(CheckArgs),
     /// Write a policy for whoever signed this, when the signature is good
     From(from::Args),
+    /// Print the JSON schema of policy files, for editors
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema(SchemaArgs),
 }
+
+// `dsops verify policy schema`
+#[derive(Debug, clap::Args)]
+pub struct SchemaArgs {}
 
 // What `dsops verify policy check` takes.
 #[derive(Debug, clap::Args)]
@@ -61,6 +77,10 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     match &args.action {
         Action::Check(args) => check(cx, args),
         Action::From(args) => from::run(cx, args),
+        Action::Schema(_) => {
+            ui::print(PolicyFile::schema().as_bytes())?;
+            Ok(Exit::Ok)
+        }
     }
 }
 
@@ -90,11 +110,12 @@ fn check(cx: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
         cx.ui.report(warning);
     }
     let count = policy.map_or(0, |policy| policy.rules.len());
-    let text = format!(
-        "{}: no problem in {}\n",
-        Path::new(&args.file).display(),
-        ui::plural(count, "rule")
-    );
+    let found = match warnings.len() {
+        0 => "no problem".to_owned(),
+        count => ui::plural(count, "warning"),
+    };
+    let rules = ui::plural(count, "rule");
+    let text = format!("{}: {found} in {rules}\n", Path::new(&args.file).display());
     ui::print(text.as_bytes())?;
     Ok(Exit::Ok)
 }

@@ -60,11 +60,13 @@ pub fn file(path: &OsStr) -> Result<PolicyFile, Failure> {
     }
     let content = files::read(path, POLICY_LIMIT_BYTES).map_err(|error| {
         let report = files::unreadable(path, &error);
-        let looks_short = path.to_str().is_some_and(|text| text.split('/').count() == 2);
+        let text = path.to_str().unwrap_or_default();
+        // `GitHub:octo/demo`, `gh:octo/demo` and `octo/demo` are no short forms.
+        let name = text.split_once(':').map_or(text, |(_, name)| name);
+        let looks_short = name.split('/').count() == 2;
         let report = match error.kind() {
             std::io::ErrorKind::NotFound if looks_short => {
-                let help = format!("for a repository on GitHub: `github:{}`", path.display());
-                report.help(help)
+                report.help(format!("for a repository on GitHub: `github:{name}`"))
             }
             _ => report,
         };

@@ -12,24 +12,37 @@ impl Checks<'_> {
     pub(super) fn builder(&mut self) {
         const CODE: &str = "provenance/builder";
         let found = self.provenance.builder.to_string();
-        let wanted = match &self.rules.builders {
-            Builders::Signer => "the signer".to_owned(),
-            Builders::Isolated => format!("{GENERATOR_WORKFLOWS}…"),
-            Builders::Listed(list) => {
+        let problem = self.builder_problem();
+        let signer = self.claims.as_ref().and_then(BuildClaims::workflow);
+        let wanted = match (&self.rules.builders, signer) {
+            (Builders::Signer, Some(signer)) if problem.is_some() => signer.to_owned(),
+            (Builders::Signer, _) => "the signer".to_owned(),
+            (Builders::Isolated, _) => format!("{GENERATOR_WORKFLOWS}…"),
+            (Builders::Listed(list), _) => {
                 list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
             }
         };
-        match self.builder_problem() {
-            Some(problem) => self.add(false, CODE, problem, &wanted, &found),
+        match problem {
+            Some(problem) => {
+                let finding = Finding::failed(CODE, problem).compared(wanted, found);
+                self.findings.push(match self.rules.builders {
+                    Builders::Signer => finding.help(
+                        "a builder's word counts when that builder signed it: the certificate says \
+                         which one did",
+                    ),
+                    _ => finding,
+                });
+            }
             None if self.author == Author::Key && self.rules.builders == Builders::Signer => {
                 let message = "only the holder of the key says who built it";
                 let finding = Finding::new(CODE, State::Warning, message);
                 self.findings.push(finding.compared(wanted, found));
             }
             None => {
-                let message = match self.author {
-                    Author::Isolated => "an isolated builder built it",
-                    Author::Build | Author::Key => "the builder is the one asked for",
+                let message = match (self.author, &self.rules.builders) {
+                    (Author::Isolated, _) => "an isolated builder built it",
+                    (_, Builders::Signer) => "the builder is the one that signed",
+                    _ => "the builder is the one asked for",
                 };
                 self.add(true, CODE, message, &wanted, &found);
             }

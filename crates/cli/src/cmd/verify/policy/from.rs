@@ -7,11 +7,12 @@ use std::path::Path;
 use clap::ValueHint;
 use dsops_release_verify::{
     Algorithm, Artifact, Authenticated, BUNDLE_LIMIT_BYTES, Bundle, CertificateIdentity, Claim,
-    Evidence, Finding, Leniency, Options, Origin, PolicyFile, ReleaseVerifier, Signer, State,
-    Verifier,
+    Evidence, Finding, Leniency, Options, Origin, Pattern, PolicyFile, ReleaseVerifier, Signer,
+    State, Verifier,
 };
 
-use crate::cmd::verify::{files, online, trust};
+use crate::cmd::verify::demands::exact_or_glob;
+use crate::cmd::verify::{files, online, rules, trust};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
@@ -22,9 +23,11 @@ Examples:
   dsops verify policy from app.tar.gz > dsops-verify.yaml
   dsops verify policy from app.tar.gz --bundle app.sigstore.json
   dsops verify policy from app.tar.gz.sigstore.json
+  dsops verify policy from app.tar.gz --identity release@example.org --identity 'https://github.com/acme/app/**'
 
 The policy says who signed this, not who should have: compare it with what the project says
-elsewhere before you keep it.";
+elsewhere before you keep it. When several signed, `--identity` says which of them the policy asks
+for; when that is several times there, it asks for all of them.";
 
 /// Claims that stay the same from release to release, and are pinned.
 const PINNED: [Claim; 5] = [
@@ -42,6 +45,12 @@ pub struct Args {
     /// A file with its evidence beside it, or a Sigstore bundle
     #[arg(value_name = "ARTIFACT", value_hint = ValueHint::FilePath)]
     pub artifact: OsString,
+    /// Of several who signed, the one to ask for: the name in the certificate, with wildcards or
+    /// without; all of them, when several are named
+    #[arg(
+        long, value_name = "NAME", aliases = ["certificate-identity", "cert-identity"]
+    )]
+    pub identity: Vec<String>,
     /// Evidence that does not lie beside the file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub bundle: Vec<OsString>,
@@ -64,25 +73,19 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         Some(bundles) => of_bundles(&sigstore, &bundles),
         None => of_file(sigstore, args)?,
     };
-    let mut identities: Vec<&CertificateIdentity> = Vec::new();
+    let mut written: Vec<Named> = Vec::new();
     for one in &good {
-        match &one.signer {
-            Signer::Certificate(identity) if !identities.contains(&identity) => {
-                identities.push(identity);
-            }
-            _ => {}
-        }
-    }
-    let policies: Vec<String> = identities.iter().filter_map(|own| signer(own)).collect();
-    let mut written: Vec<String> = Vec::new();
-    for policy in policies {
-        if !written.contains(&policy) {
-            written.push(policy);
+        if let Signer::Certificate(identity) = &one.signer
+            && let Some(lines) = signer(identity)
+            && !written.iter().any(|known| known.lines == lines)
+        {
+            written.push(Named { shown: one.signer.to_string(), lines, identity });
         }
     }
     if written.is_empty() {
         return Err(nothing(&name, !good.is_empty(), findings));
     }
+    let written = chosen(written, &args.identity, &name)?;
     let text = policy(&name, &written);
     // What is printed has to be a policy, and has to accept what it was made from.
     let accepts = PolicyFile::read(text.as_bytes(), &Origin::new("policy"), |_| {
@@ -90,7 +93,9 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     })
     .is_ok_and(|policy| {
         policy.rules.iter().any(|rule| {
-            rule.demands.signers().judge(&good).accepted.iter().any(|signers| !signers.is_empty())
+            let judged = rule.demands.signers().judge(&good);
+            judged.accepted.iter().any(|signers| !signers.is_empty())
+                && judged.findings.iter().all(|one| one.state < State::Undecided)
         })
     });
     if !accepts {
@@ -99,6 +104,62 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     }
     ui::print(text.as_bytes())?;
     Ok(Exit::Ok)
+}
+
+/// Somebody who signed, and the lines of a policy that ask for them.
+struct Named<'a> {
+    shown: String,
+    lines: String,
+    identity: &'a CertificateIdentity,
+}
+
+/// Those of them that the policy is to ask for. A policy that takes any of several is weaker than
+/// what was seen, where all of them signed, so which of them count is the user's to say.
+///
+/// # Errors
+/// There are several, and none is chosen; what is chosen is nobody, or several at once.
+fn chosen<'a>(
+    all: Vec<Named<'a>>,
+    wanted: &[String],
+    name: &str,
+) -> Result<Vec<Named<'a>>, Failure> {
+    let listed = |all: &[Named<'_>], mut report: Report| {
+        for one in all {
+            report = report.because_text(ui::one_line(&one.shown));
+        }
+        Failure::new(Exit::Usage, report)
+    };
+    let patterns = wanted
+        .iter()
+        .map(|text| exact_or_glob(text).map_err(|error| rules::refused(&error)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let takes = |pattern: &Pattern, one: &Named<'_>| {
+        let names = &one.identity.names;
+        names.iter().all(|name| pattern.matches(name.as_str()))
+    };
+    for (text, pattern) in wanted.iter().zip(&patterns) {
+        let count = all.iter().filter(|one| takes(pattern, one)).count();
+        let text = text.escape_debug();
+        let report = match count {
+            1 => continue,
+            0 => Report::error(format!("`{text}` did not sign {name}")).help("these did"),
+            count => Report::error(format!("{count} of those who signed {name} are `{text}`"))
+                .help("name one of them; if they differ in their claims only, name one bundle"),
+        };
+        return Err(listed(&all, report));
+    }
+    if patterns.is_empty() && all.len() > 1 {
+        let report = Report::error(format!("{} signed {name}", ui::plural(all.len(), "signer")))
+            .help(
+                "choose with `--identity NAME` whom the policy asks for; several times for all of \
+                 those; or name one bundle",
+            );
+        return Err(listed(&all, report));
+    }
+    let all = all.into_iter();
+    Ok(all
+        .filter(|one| patterns.is_empty() || patterns.iter().any(|own| takes(own, one)))
+        .collect())
 }
 
 /// The bundles in a file that is one, and not an artifact.
@@ -184,7 +245,7 @@ fn nothing(name: &str, has_good: bool, findings: Vec<Finding>) -> Failure {
     Failure::new(exit, report)
 }
 
-fn policy(name: &str, signers: &[String]) -> String {
+fn policy(name: &str, signers: &[Named<'_>]) -> String {
     let mut text = format!(
         "# Written by `dsops verify policy from {}`, which found the signature good.\n\
          # It says who signed that, not who should have: compare it with what the project says\n\
@@ -200,7 +261,10 @@ fn policy(name: &str, signers: &[String]) -> String {
                 let _ = writeln!(text, "  publisher-{}:", index + 1);
             }
         }
-        text.push_str(signer);
+        text.push_str(&signer.lines);
+    }
+    if signers.len() > 1 {
+        let _ = write!(text, "artifacts:\n  - threshold: {}\n", signers.len());
     }
     text
 }
@@ -218,11 +282,18 @@ fn signer(identity: &CertificateIdentity) -> Option<String> {
             let _ = writeln!(text, "    # of this release: {}", quoted(name));
             let _ = writeln!(text, "    identity-glob: {}", quoted(&glob));
         }
+        None if name.contains('*') => {
+            let _ = writeln!(text, "    identity-glob: {}", quoted(&escape(name)));
+        }
         None => {
             let _ = writeln!(text, "    identity: {}", quoted(name));
         }
     }
-    let _ = writeln!(text, "    issuer: {}", quoted(issuer));
+    let _ = if issuer.contains('*') {
+        writeln!(text, "    issuer-glob: {}", quoted(&escape(issuer)))
+    } else {
+        writeln!(text, "    issuer: {}", quoted(issuer))
+    };
     let claims: Vec<(Claim, &str)> = PINNED
         .into_iter()
         .filter_map(|claim| Some((claim, identity.claim(claim.arc())?)))
@@ -231,7 +302,9 @@ fn signer(identity: &CertificateIdentity) -> Option<String> {
         text.push_str("    claims:\n");
     }
     for (claim, value) in claims {
-        let _ = writeln!(text, "      {}: {}", claim.name(), quoted(value));
+        let value = quoted(value);
+        let value = if value.contains('*') { format!("{{ exact: {value} }}") } else { value };
+        let _ = writeln!(text, "      {}: {value}", claim.name());
     }
     Some(text)
 }
@@ -239,7 +312,7 @@ fn signer(identity: &CertificateIdentity) -> Option<String> {
 /// A text that is a wildcard pattern for itself only.
 fn escape(text: &str) -> String {
     text.chars().fold(String::new(), |mut all, c| {
-        if matches!(c, '*' | '?' | '\\') {
+        if matches!(c, '*' | '?' | '\\' | '[' | ']' | '{' | '}') {
             all.push('\\');
         }
         all.push(c);
@@ -286,12 +359,19 @@ mod tests {
         );
         let text = signer(&identity("https://ci.example/w.yml@refs/heads/main")).unwrap();
         assert!(text.starts_with("    identity: \"https://ci.example/w.yml@refs/heads/main\"\n"));
+        let text = signer(&identity("https://ci.example/a*[b]")).unwrap();
+        assert!(
+            text.starts_with("    identity-glob: \"https://ci.example/a\\\\*\\\\[b\\\\]\"\n"),
+            "{text}"
+        );
         // A name cannot add lines of its own.
         let text = signer(&identity("a\"\n  evil:\n    github: o/r")).unwrap();
         assert_eq!(text.lines().count(), 4, "{text}");
         // What is shown drives no terminal, and is still read as the same name.
         let name = "https://ci.example/\u{9b}2J\u{7f}\u{85}\u{202e}\u{1f980}";
-        let text = policy("x", &[signer(&identity(name)).unwrap()]);
+        let own = identity(name);
+        let lines = signer(&own).unwrap();
+        let text = policy("x", &[Named { shown: String::new(), lines, identity: &own }]);
         assert!(text.chars().all(|c| c == '\n' || (' '..='~').contains(&c)), "{text:?}");
         let read = PolicyFile::read(text.as_bytes(), &Origin::new("p"), |_| {
             Err(std::io::ErrorKind::NotFound.into())
