@@ -658,14 +658,14 @@ artifacts:
             ("version: 1\nsigners:\n  a: { github: o/a, claims: {} }\n", "3:29", "leave it out"),
             (
                 &format!("{ok}artifacts:\n  - provenance: {{ source: a.b/c/d, builder: [] }}\n"),
-                "5:44",
+                "5:45",
                 "leave it out",
             ),
             (
                 &format!(
                     "{ok}artifacts:\n  - provenance: {{ source: a.b/c/d, builder: 'https://x', isolated-builders: true }}\n"
                 ),
-                "5:44",
+                "5:45",
                 "not both",
             ),
             // Patterns that fit no name, so that a later rule would hold.
@@ -698,6 +698,8 @@ artifacts:
                 "3:13",
                 "at no time",
             ),
+            (&format!("{ok}artifacts:\n  - match:\n"), "5:10", "missing"),
+            ("version: 1\nsigners:\n  a: { identity: null, issuer: x }\n", "3:18", "missing"),
             ("version: 1\nsigners: { <<: { a: { github: o/a } } }\n", "2:12", "merge"),
             ("version: 1\nsigners: &x {}\n", "2:13", "anchors"),
             ("version: 1\nversion: 1\n", "2:1", "twice"),

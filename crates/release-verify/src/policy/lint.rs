@@ -329,8 +329,12 @@ mod tests {
             ))
         };
         assert!(found("{ threshold: 1 }").is_empty());
-        assert!(found("{ signed-by: [demo, lead], threshold: 2 }, { signed-by: all }").is_empty());
-        let found = found("{ signed-by: [demo, all], threshold: 2 }, { signed-by: lead }");
+        assert!(
+            found("{ match: x, signed-by: [demo, lead], threshold: 2 }, { signed-by: all }")
+                .is_empty()
+        );
+        let found =
+            found("{ match: x, signed-by: [demo, all], threshold: 2 }, { signed-by: lead }");
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains("`all` and `demo` can be the same"), "{found:?}");
     }

@@ -27,6 +27,9 @@ pub(super) enum Value {
     Mapping(Vec<(Node, Node)>),
 }
 
+const ALIAS: &str =
+    "`*` begins an alias, which is not allowed here: a text that begins with it needs quotes";
+
 /// How much a policy may hold.
 const NODES: usize = 20_000;
 const DEPTH: usize = 16;
@@ -49,7 +52,8 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, (Place, String)> {
         let (event, span) = event.map_err(|error| {
             let marker = error.marker();
             let place = Place { line: marker.line(), column: marker.col() + 1 };
-            (place, error.kind().to_string())
+            let problem = error.kind().to_string();
+            (place, if problem.contains("unknown anchor") { ALIAS.to_owned() } else { problem })
         })?;
         let place = start(&span);
         nodes += 1;
@@ -64,11 +68,7 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, (Place, String)> {
                 }
                 continue;
             }
-            Event::Alias(..) => {
-                let problem = "`*` begins an alias, which is not allowed here: a text that begins \
-                               with it needs quotes";
-                return Err((place, problem.to_owned()));
-            }
+            Event::Alias(..) => return Err((place, ALIAS.to_owned())),
             Event::Scalar(value, style, anchor, tag) => {
                 plain(place, anchor, tag.is_some())?;
                 as_it_looks(&value, style, text, &span).map_err(|problem| (place, problem))?;
@@ -157,9 +157,15 @@ fn plain(place: Place, anchor: usize, tagged: bool) -> Result<(), (Place, String
     Ok(())
 }
 
-/// Letters of other alphabets look like those of English, so another file or signer than the one
-/// that is read could be meant. Written as an escape, everybody sees which it is.
+/// Whether a text says what it shows. Letters of other alphabets look like those of English, so
+/// another file or signer than the one that is read could be meant; written as an escape, everybody
+/// sees which it is. And nothing is no text.
 fn as_it_looks(value: &str, style: ScalarStyle, text: &str, span: &Span) -> Result<(), String> {
+    // The parser's word for nothing at all is `~`.
+    let is_nothing = value.is_empty() || value == "~" || value.eq_ignore_ascii_case("null");
+    if style == ScalarStyle::Plain && is_nothing {
+        return Err("a value is missing here".to_owned());
+    }
     let Some(c) = value.chars().find(|c| !c.is_ascii()) else { return Ok(()) };
     let written = || {
         let length = span.end.index().saturating_sub(span.start.index());
@@ -238,7 +244,10 @@ mod tests {
             ("c\u{456}: a\n", 1, 1),
             ("a: 'c\u{456}'\n", 1, 4),
             ("a: \"c\u{456}\\u0456\"\n", 1, 4),
-            ("a: |\n  c\u{456}\n", 1, 4),
+            ("a: |\n  c\u{456}\n", 2, 3),
+            ("a:\n", 1, 2),
+            ("a: ~\n", 1, 4),
+            ("a: [b, Null]\n", 1, 8),
             ("a: b\nc: [x, \"\u{456}\"]\n", 2, 8),
         ] {
             let (place, problem) = parse(bad).unwrap_err();

@@ -24,7 +24,6 @@ pub(in crate::policy) fn faults(text: &str) -> Vec<String> {
 fn json_of(node: &yaml::Node) -> Value {
     match &node.value {
         yaml::Value::Text(text) => match text.as_str() {
-            "" | "~" | "null" => Value::Null,
             "true" => json!(true),
             "false" => json!(false),
             text => text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number)),
@@ -160,7 +159,6 @@ const BAD: &[&str] = &[
     "version: 1\nsigners: { ci: { github: o/a, gitlab: o/a } }\n",
     "version: 1\nsigners: { ci: { github: o/a, issuer: x } }\n",
     "version: 1\nsigners: { ci: { github: o/a, hint: x } }\n",
-    "version: 1\nsigners: { ci: { github: } }\n",
     "version: 1\nsigners: { ci: { identity: x } }\n",
     "version: 1\nsigners: { ci: { issuer: x } }\n",
     "version: 1\nsigners: { ci: { identity: x, identity-glob: y, issuer: z } }\n",
@@ -173,19 +171,16 @@ const BAD: &[&str] = &[
     "version: 1\nsigners: { ci: { github: o/a, claims: { ref: { globb: x } } } }\n",
     "version: 1\nsigners: { ci: { key: '-' } }\n",
     "version: 1\nsigners: { ci: { key: https://x/k.pub } }\n",
-    "version: 1\nsigners: { ci: { key: } }\n",
     "version: 1\nsigners: { ci: { registry: nmp } }\n",
     "version: 1\nsigners: { ci: { registry: npm, claims: { ref: x } } }\n",
     "version: 1\nsigners: { ci: { github: o/a } }\ntrusted-roots: []\n",
     "version: 1\nsigners: { ci: { github: o/a } }\nartefacts: []\n",
     "version: 1\nsigners: { ci: { github: o/a } }\nartifacts: []\n",
     "version: 1\nsigners: { ci: { github: o/a } }\nartifacts: {}\n",
-    "version: 1\nsigners: { ci: { github: o/a } }\nartifacts:\n",
     "version: 1\nsigners: { ci: { github: o/a } }\nartifacts: [x]\n",
     "version: 1\nsigners: { ci: { github: o/a } }\nartifacts: [{ mtach: x }]\n",
     "version: 1\nsigners: { ci: { github: o/a } }\nartifacts: [{ match: [] }]\n",
     "version: 1\nsigners: { ci: { github: o/a } }\nartifacts: [{ match: { a: b } }]\n",
-    "version: 1\nsigners: { ci: { github: o/a } }\nartifacts: [{ match: }]\n",
     "version: 1\nsigners: { ci: { github: o/a } }\nartifacts: [{ signed-by: [] }]\n",
     "version: 1\nsigners: { ci: { github: o/a } }\nartifacts: [{ threshold: 0 }]\n",
     "version: 1\nsigners: { ci: { github: o/a } }\nartifacts: [{ threshold: x }]\n",
@@ -220,7 +215,8 @@ fn there() -> Vec<(PathBuf, String)> {
             if path.is_dir() {
                 folders.push(path);
             } else if ending == "yaml" || ending == "md" {
-                let text = fs::read_to_string(&path).unwrap();
+                // Some cases are of files that cannot be read.
+                let Ok(text) = fs::read_to_string(&path) else { continue };
                 let parts = match ending {
                     "md" => text.split("```yaml\n").skip(1).collect::<Vec<_>>(),
                     _ => vec![text.as_str()],
@@ -260,6 +256,17 @@ fn reader_and_schema_say_the_same_of_structure() {
     for text in BAD {
         assert!(read(text).is_err(), "{text}");
         assert!(!faults(text).is_empty(), "{text}");
+    }
+    // Nothing behind a name, which the reader of YAML refuses already.
+    let root = root();
+    for place in ["/version", "/signers", "/signers/ci", "/signers/ci/github", "/artifacts"] {
+        let mut value = json!({
+            "version": 1, "signers": { "ci": { "github": "o/a" } }, "artifacts": [{ "match": "x" }],
+        });
+        assert_eq!(check(&root, &root, &value, ""), Vec::<String>::new());
+        *value.pointer_mut(place).unwrap() = Value::Null;
+        assert!(!check(&root, &root, &value, "").is_empty(), "{place}");
+        assert!(read(&value.to_string()).is_err(), "{place}");
     }
 }
 
