@@ -54,6 +54,7 @@ pub const PAGES: &[(&str, &str)] = &[
     ("verify-policy", include_str!("dsops-verify-policy.1")),
     ("verify-policy-check", include_str!("dsops-verify-policy-check.1")),
     ("verify-policy-from", include_str!("dsops-verify-policy-from.1")),
+    ("verify-policy-schema", include_str!("dsops-verify-policy-schema.1")),
     ("verify-self", include_str!("dsops-verify-self.1")),
     ("verify-sha256", include_str!("dsops-verify-sha256.1")),
     ("verify-trust", include_str!("dsops-verify-trust.1")),
