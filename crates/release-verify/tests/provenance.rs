@@ -176,7 +176,10 @@ fn sources_that_look_alike() {
         (config, "git+https://github.com/evil/octo-repo@refs/tags/v1.2.3"),
     ] {
         let value = edit(generic_builder(TAG), pointer, Some(json!(uri)));
-        assert_eq!(check(&rules, &value, &generated(TAG)), ["provenance/source"], "{uri}");
+        let mut found = check(&rules, &value, &generated(TAG));
+        // An empty reference is another one than the certificate's, too.
+        found.retain(|code| !(uri.ends_with('@') && *code == "provenance/reference"));
+        assert_eq!(found, ["provenance/source"], "{uri}");
     }
     let value = edit(generic_builder(TAG), "/predicate/materials/0", None);
     assert_eq!(check(&rules, &value, &generated(TAG)), ["provenance/source"]);
