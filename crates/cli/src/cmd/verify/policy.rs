@@ -52,12 +52,12 @@ pub enum Action {
     /// Write a policy for whoever signed this, when the signature is good
     From(from::Args),
     /// Print the JSON schema of policy files, for editors
-    #[command(after_help = SCHEMA_EXAMPLES)]
     Schema(SchemaArgs),
 }
 
 // `dsops verify policy schema`
 #[derive(Debug, clap::Args)]
+#[command(after_help = SCHEMA_EXAMPLES)]
 pub struct SchemaArgs {}
 
 // What `dsops verify policy check` takes.
