@@ -99,6 +99,19 @@ impl Report {
         self
     }
 
+    /// The same with each text on one line: names of files that strangers chose are in them, and a line of its
+    /// own would look like something else that is said.
+    #[cfg(feature = "verify")]
+    pub fn on_single_lines(&self) -> Self {
+        let one = |text: &String| crate::ui::one_line(text);
+        Self {
+            message: one(&self.message),
+            causes: self.causes.iter().map(one).collect(),
+            help: self.help.as_ref().map(one),
+            ..self.clone()
+        }
+    }
+
     fn add_causes(&mut self, mut cause: Option<&(dyn Error + 'static)>) {
         while let Some(error) = cause {
             let text = error.to_string();

@@ -192,13 +192,26 @@ pub fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// How many columns a terminal at stdout has; `None` when it is none, or does not say.
+#[cfg(all(unix, feature = "verify"))]
+pub fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// As on Unix.
+#[cfg(all(not(unix), feature = "verify"))]
+pub fn width() -> Option<usize> {
+    None
+}
+
 /// `1 store`, `2 stores`.
 pub fn plural(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// Untrusted text (a file's line, a key) on one line of a terminal: control characters escaped,
-/// and those that turn the direction of writing, by which text can pose as another.
+/// those that turn the direction of writing, and those that nobody sees, by which text can pose as another.
 pub fn one_line(text: &str) -> String {
     escaped(text, |c| c != '\t')
 }
@@ -211,7 +224,13 @@ fn harmless(text: &str) -> String {
 fn escaped(text: &str, counts: impl Fn(char) -> bool) -> String {
     let drives = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(
+                c,
+                '\u{ad}' | '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}'
+                    ..='\u{2064}' | '\u{feff}'
+            )
+            || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
     };
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -291,6 +310,7 @@ mod tests {
     fn a_terminal_is_not_driven_by_file_content() {
         assert_eq!(one_line("a\x1b[2Jb\tc"), "a\\u{1b}[2Jb\tc");
         assert_eq!(one_line("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(one_line("a\u{200b}b\u{2028}c\nd"), "a\\u{200b}b\\u{2028}c\\nd");
         let ui =
             Ui { quiet: false, verbose: false, json: false, colour: false, colour_data: false };
         let mut report = Report::error("a\x1bb").help("c\x1bd\ne");

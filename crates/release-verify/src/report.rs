@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Artifact, Signer};
+use crate::{Artifact, Signer, codes};
 
 /// How one check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,7 +98,7 @@ pub struct Finding {
     pub expected: Option<String>,
     /// What was there.
     pub found: Option<String>,
-    /// What to do next.
+    /// What to do next, where more can be said than what [`Finding::next`] says of the kind of check.
     pub help: Option<String>,
 }
 
@@ -146,6 +146,14 @@ impl Finding {
         self
     }
 
+    /// What to do next: the finding's own help, else what the check's kind says. Nothing where nothing is to be
+    /// done: of what passed, and of notes and warnings without a word of their own.
+    pub fn next(&self) -> Option<&str> {
+        let wants = matches!(self.state, State::Undecided | State::Failed);
+        let usual = || codes::find(self.code).filter(|_| wants).map(|check| check.next);
+        self.help.as_deref().or_else(usual)
+    }
+
     /// The same, with what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -187,6 +195,21 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_in_order_says_what_to_do() {
+        for check in codes::ALL {
+            for state in [State::Failed, State::Undecided] {
+                assert_eq!(Finding::new(check.code, state, "m").next(), Some(check.next));
+            }
+            for state in [State::Passed, State::Note, State::Warning] {
+                assert_eq!(Finding::new(check.code, state, "m").next(), None);
+            }
+        }
+        let own = Finding::failed("log/twice", "m").help("do this");
+        assert_eq!(own.next(), Some("do this"));
+        assert_eq!(Finding::failed("no/such", "m").next(), None);
+    }
 
     #[test]
     fn the_worst_finding_decides() {

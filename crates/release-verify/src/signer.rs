@@ -105,8 +105,6 @@ pub enum Content {
         /// The signed bytes.
         payload: Vec<u8>,
     },
-    /// Bytes that are themselves evidence: a checksum file, a simple-signing payload.
-    Bytes(Vec<u8>),
 }
 
 /// A signature that is good: made by the signer, over the content, at a proved time. Nothing is

@@ -234,6 +234,7 @@ fn several_platforms() {
     let report = verify(Some("linux/amd64")).unwrap();
     assert_eq!(report.verdict, Verdict::Verified, "{}", shown(&report));
     assert_eq!(report.artifact.sha256().to_string(), amd64);
+    assert_eq!(code(&report, "image/platform"), Some(State::Passed));
     assert!(shown(&report).contains("what is signed is the manifest"));
     assert_eq!(verify(Some("linux/arm64")).unwrap().verdict, Verdict::Undecided);
     assert_eq!(verify(None).unwrap().verdict, Verdict::Undecided);
@@ -406,8 +407,7 @@ fn credentials_go_to_the_registrys_own_hosts() {
 #[derive(Debug, PartialEq)]
 enum Caught {
     AtOnce,
-    Failed(&'static str),
-    NotVerified,
+    Says(&'static str, State),
 }
 
 #[test]
@@ -532,24 +532,41 @@ fn registries_that_lie() {
             "another blob",
             ":v1",
             instead("/blobs/", HttpAnswer::new(200, "x".repeat(300))),
-            Caught::Failed("image/size"),
+            Caught::Says("image/size", State::Failed),
         ),
         (
             "a blob without end",
             ":v1",
             instead("/blobs/", HttpAnswer::new(200, vec![b'x'; 1 << 20])),
-            Caught::NotVerified,
+            Caught::Says("image/unreadable", State::Undecided),
+        ),
+        (
+            "a blob that is gone",
+            ":v1",
+            instead("/blobs/", HttpAnswer::new(404, "")),
+            Caught::Says("image/missing", State::Undecided),
+        ),
+        (
+            "referrers that are none",
+            ":v1",
+            instead("/referrers/", HttpAnswer::new(200, "{}").with("content-type", INDEX)),
+            Caught::Says("image/malformed", State::Failed),
         ),
         (
             "a blob that leads in circles",
             ":v1",
             instead("/blobs/", HttpAnswer::new(302, "").with("location", "x")),
-            Caught::NotVerified,
+            Caught::Says("image/unreadable", State::Undecided),
         ),
-        ("evidence of another image", ":v1", about_another, Caught::Failed("image/referrer")),
-        ("pages in circles", ":v1", circles, Caught::NotVerified),
-        ("pages without end", ":v1", endless, Caught::NotVerified),
-        ("pages elsewhere", ":v1", elsewhere, Caught::NotVerified),
+        (
+            "evidence of another image",
+            ":v1",
+            about_another,
+            Caught::Says("image/referrer", State::Failed),
+        ),
+        ("pages in circles", ":v1", circles, Caught::Says("image/malformed", State::Failed)),
+        ("pages without end", ":v1", endless, Caught::Says("image/limit", State::Failed)),
+        ("pages elsewhere", ":v1", elsewhere, Caught::Says("image/malformed", State::Failed)),
         ("nothing but errors", ":v1", instead("/", HttpAnswer::new(500, "")), Caught::AtOnce),
     ];
     for (name, rest, lie, wanted) in lies {
@@ -569,12 +586,12 @@ fn registries_that_lie() {
             Ok(report) => {
                 assert_ne!(report.verdict, Verdict::Verified, "{name} {}", shown(&report));
                 match wanted {
-                    Caught::Failed(code) if common::code(&report, code) == Some(State::Failed) => {
-                        assert_eq!(report.verdict, Verdict::Failed);
-                        Caught::Failed(code)
+                    Caught::Says(code, state) if common::code(&report, code) == Some(state) => {
+                        let failed = report.verdict == Verdict::Failed;
+                        assert_eq!(failed, state == State::Failed, "{name} {}", shown(&report));
+                        Caught::Says(code, state)
                     }
-                    Caught::Failed(_) => panic!("{name} {}", shown(&report)),
-                    _ => Caught::NotVerified,
+                    _ => panic!("{name} {}", shown(&report)),
                 }
             }
         };

@@ -84,6 +84,19 @@ fn what_builders_write_is_good() {
 }
 
 #[test]
+fn another_commit_trigger_or_workflow() {
+    let failed =
+        |rules: ProvenanceRules| check(&rules, &github_attestation(TAG), &Certificate::new(TAG));
+    assert_eq!(failed(rules().commit(&"0".repeat(40)).unwrap()), ["provenance/commit"]);
+    for event in ["pull_request", "Push", ""] {
+        assert_eq!(failed(rules().trigger(event)), ["provenance/trigger"], "{event}");
+    }
+    for path in ["release.yml", ".github/workflows/release.yaml"] {
+        assert_eq!(failed(rules().workflow(path)), ["provenance/workflow"], "{path}");
+    }
+}
+
+#[test]
 fn certificates_of_before_the_newer_claims() {
     let older: Vec<u32> = (8..=22).collect();
     let certificate = generated(TAG).without(&older);

@@ -65,7 +65,26 @@ fn a_checksum_file_signed_with_minisign() {
     let list = folder.read("tool_1.0_checksums.txt");
     folder.write("tool_1.0_checksums.txt.minisig", minisign.sign(&list).as_bytes());
     let other = Minisign::new(&key("other")).public();
-    holds(&folder, &by_key(&folder, &minisign.public()), &by_key(&folder, &other));
+    let other = by_key(&folder, &other);
+    holds(&folder, &by_key(&folder, &minisign.public()), &other);
+    let refused = other.verify_file(&folder.path("tool_1.0_linux.tar.gz")).unwrap();
+    assert_eq!(code(&refused, "key/other"), Some(State::Failed), "{:#?}", refused.findings);
+}
+
+/// A signature over the file itself needs the file once more; what cannot be read twice is no pass.
+#[test]
+fn what_cannot_be_read_again_is_undecided() {
+    let folder = Folder::new("twice");
+    let minisign = Minisign::new(&key("minisign"));
+    let signature = minisign.sign(TOOL);
+    let evidence = Evidence::read("tool.minisig", signature.as_bytes(), Leniency::default());
+    let engine = by_key(&folder, &minisign.public());
+    folder.write("tool", TOOL);
+    let report = engine.verify_file_with(&folder.path("tool"), &evidence).unwrap();
+    assert_eq!(report.verdict, Verdict::Verified, "{:#?}", report.findings);
+    let report = engine.verify_reader("-", TOOL, &evidence).unwrap();
+    assert_eq!(report.verdict, Verdict::Undecided, "{:#?}", report.findings);
+    assert_eq!(code(&report, "evidence/read"), Some(State::Undecided));
 }
 
 #[test]
@@ -232,6 +251,9 @@ fn evidence_that_the_caller_names() {
         assert_ne!(report.verdict, Verdict::Verified);
         assert!(report.findings.iter().any(|one| one.origin.is_some()));
     }
+    let other_kind = b"-----BEGIN PGP SIGNATURE-----\n\nAA==\n-----END PGP SIGNATURE-----\n";
+    let report = engine.verify_file_with(&path, &evidence("tool.asc", other_kind)).unwrap();
+    assert_eq!(code(&report, "evidence/format"), Some(State::Undecided), "{:#?}", report.findings);
     folder.write("tool", b"changed");
     let report = engine.verify_file_with(&path, &evidence("b.json", &bundle)).unwrap();
     assert_eq!(report.verdict, Verdict::Failed);

@@ -142,32 +142,40 @@ impl LinkedCrates {
     }
 
     /// Holds the list against a document, both ways.
+    ///
+    /// What has no package URL may be a crate: it is held against the list by name and version. What has one of
+    /// another kind, files, and the one thing that the document is about are not.
     pub fn compare(&self, document: &Document) -> Comparison {
-        // What is listed, and whether its package URL says that it is a crate.
-        let mut listed: BTreeMap<(String, String), bool> = BTreeMap::new();
+        let mut listed: BTreeSet<(String, String)> = BTreeSet::new();
+        let mut extra: BTreeSet<String> = BTreeSet::new();
+        let own: BTreeSet<(&str, &str)> =
+            self.0.iter().map(|linked| (linked.name.as_str(), linked.version.as_str())).collect();
         for package in &document.packages {
-            if let Some(named) = package.purl.as_deref().and_then(crate_of_purl) {
-                listed.insert(named, true);
-            } else if let (true, Some(version)) =
-                (package.kind != Some(Kind::File), &package.version)
-            {
-                listed.entry((package.name.clone(), version.clone())).or_insert(false);
+            let purl = package.purl.as_deref();
+            if purl.is_none() && package.kind == Some(Kind::File) {
+                continue;
             }
+            let named = purl.and_then(crate_of_purl);
+            let counts = named.is_some() || (purl.is_none() && may_be_a_crate(document, package));
+            let (name, version) = named.unwrap_or_else(|| {
+                (package.name.clone(), package.version.clone().unwrap_or_default())
+            });
+            if counts && !own.contains(&(name.as_str(), version.as_str())) {
+                extra.insert(format!("{name} {version}").trim_end().to_owned());
+            }
+            listed.insert((name, version));
         }
-        let own: BTreeSet<(String, String)> =
-            self.0.iter().map(|linked| (linked.name.clone(), linked.version.clone())).collect();
         let missing = |build_only: bool| {
             let lacking = self.0.iter().filter(|linked| {
                 linked.build_only == build_only
-                    && !listed.contains_key(&(linked.name.clone(), linked.version.clone()))
+                    && !listed.contains(&(linked.name.clone(), linked.version.clone()))
             });
             lacking.map(|linked| format!("{} {}", linked.name, linked.version)).collect()
         };
-        let extra = listed.iter().filter(|(name, is_crate)| **is_crate && !own.contains(*name));
         Comparison {
             missing: missing(false),
             missing_build: missing(true),
-            extra: extra.map(|((name, version), _)| format!("{name} {version}")).collect(),
+            extra: extra.into_iter().collect(),
         }
     }
 
@@ -213,8 +221,19 @@ pub struct Comparison {
     pub missing: Vec<String>,
     /// Crates that only took part in the build, and are not in the document.
     pub missing_build: Vec<String>,
-    /// Crates that are in the document, by their package URLs, and were neither.
+    /// What the document lists as a crate, or without saying what it is, and was neither.
     pub extra: Vec<String>,
+}
+
+/// Whether a package without a package URL may be a crate: neither a piece of hardware, say, nor the one thing
+/// that the document is about.
+fn may_be_a_crate(document: &Document, package: &Package) -> bool {
+    let is_subject = document.described.as_slice() == [package.id.as_str()];
+    let is_of_the_kind = matches!(
+        package.kind,
+        None | Some(Kind::Application | Kind::Framework | Kind::Library | Kind::Other)
+    );
+    is_of_the_kind && !is_subject
 }
 
 fn linked(package: &mut Fields<'_>, count: usize) -> Result<LinkedCrate, JsonError> {
@@ -319,6 +338,37 @@ mod tests {
         assert_eq!(found.missing, ["time 0.3.1"]);
         assert_eq!(found.missing_build, ["cc 1.0.0"]);
         assert_eq!(found.extra, ["other 1.0.0"]);
+    }
+
+    #[test]
+    fn what_has_no_package_url_is_held_against_the_list_too() {
+        let linked = LinkedCrates::from_list(LIST).unwrap();
+        let mut document = linked.document();
+        for package in &mut document.packages {
+            package.purl = None;
+        }
+        assert_eq!(linked.compare(&document), Comparison::default());
+        let of = |name: &str, version: Option<&str>, kind, purl: Option<&str>| Package {
+            id: format!("more-{name}"),
+            name: name.to_owned(),
+            version: version.map(str::to_owned),
+            kind,
+            purl: purl.map(str::to_owned),
+            ..Package::default()
+        };
+        document.packages.extend([
+            of("time", Some("9.9.9"), Some(Kind::Library), None),
+            of("nameless", None, None, None),
+            of("npm", Some("1.0.0"), Some(Kind::Library), Some("pkg:npm/npm@1.0.0")),
+            of("LICENSE", None, Some(Kind::File), None),
+        ]);
+        assert_eq!(linked.compare(&document).extra, ["nameless", "time 9.9.9"]);
+        // What the document is about is no part of itself; who says that all of it is hides nothing.
+        document.packages.push(of("demo.tar.gz", Some("0.1.0"), None, None));
+        document.described = vec!["more-demo.tar.gz".to_owned()];
+        assert_eq!(linked.compare(&document).extra, ["nameless", "time 9.9.9"]);
+        document.described = document.packages.iter().map(|package| package.id.clone()).collect();
+        assert_eq!(linked.compare(&document).extra.len(), 3);
     }
 
     #[test]

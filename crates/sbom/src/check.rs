@@ -203,7 +203,8 @@ pub fn check_lockfile(document: &Document, lockfile: &crate::cargo::Lockfile) ->
     .collect()
 }
 
-/// Holds a document against the list in a binary, and the binary's SHA-256 against that of what the document is about.
+/// Holds a document against the list in a binary, and the binary's SHA-256 against that of what the document is about or
+/// lists. A document of another file is an error; one that names no checksum is a warning.
 #[cfg(feature = "auditable")]
 pub fn check_binary(
     document: &Document,
@@ -220,18 +221,17 @@ pub fn check_binary(
     .filter(|(.., names)| !names.is_empty())
     .map(|(severity, message, names)| Problem::new("sbom/binary", severity, message).of(names))
     .collect();
-    let mut sums = document
-        .subjects()
-        .flat_map(|package| &package.checksums)
-        .filter(|one| one.algorithm == "SHA256")
-        .peekable();
-    if sums.peek().is_none() {
+    let is_sum = |one: &&crate::Checksum| one.algorithm == "SHA256";
+    let is_this = |one: &crate::Checksum| one.value.eq_ignore_ascii_case(sha256);
+    let sums = |package: &&Package| package.checksums.iter().any(|one| is_sum(&one));
+    if !document.subjects().any(|package| sums(&package)) {
         let message = "the document does not say by a checksum which file it is about";
         problems.push(Problem::new("sbom/artifact", Severity::Warning, message));
-    } else if !sums.any(|one| one.value.eq_ignore_ascii_case(sha256)) {
-        // It may be about an archive with the binary in it.
-        let message = "the document is about another file than the binary, by its checksum";
-        problems.push(Problem::new("sbom/artifact", Severity::Warning, message));
+    } else if !document.packages.iter().any(|one| one.checksums.iter().filter(is_sum).any(is_this))
+    {
+        // One about an archive lists the binary in it, with its checksum.
+        let message = "the document is about another file than the binary, and does not list it, by its checksum";
+        problems.push(Problem::new("sbom/artifact", Severity::Error, message));
     }
     problems
 }

@@ -203,6 +203,31 @@ fn every_mutant_is_refused() {
 }
 
 #[test]
+fn a_document_of_another_file_is_an_error_and_one_that_lists_the_program_is_not() {
+    let of = |document: &Document| -> Vec<(&str, Severity)> {
+        let found = check_binary(document, &linked(), SHA256);
+        found.iter().map(|problem| (problem.code, problem.severity)).collect()
+    };
+    assert_eq!(of(&good()), []);
+    let mut other = good();
+    other.describe_file("other", &"b".repeat(64));
+    assert_eq!(of(&other), [("sbom/artifact", Severity::Error)]);
+    // One about an archive, which lists what is in it.
+    let mut archive = other.clone();
+    archive.packages.push(dsops_sbom::Package {
+        id: "the-program".to_owned(),
+        name: "app".to_owned(),
+        kind: Some(dsops_sbom::Kind::File),
+        checksums: vec![dsops_sbom::Checksum::sha256(SHA256)],
+        ..dsops_sbom::Package::default()
+    });
+    assert_eq!(of(&archive), []);
+    let mut silent = good();
+    silent.packages.iter_mut().for_each(|package| package.checksums.clear());
+    assert_eq!(of(&silent), [("sbom/artifact", Severity::Warning)]);
+}
+
+#[test]
 fn minimum_elements_are_missed() {
     let mutants: [Lack; 6] = [
         ("1 of 3 have no version", |d| d.packages[0].version = None),

@@ -12,6 +12,8 @@ mod image_evidence;
 #[cfg(feature = "sigstore")]
 mod image_registry;
 #[cfg(feature = "sigstore")]
+pub mod json_schema;
+#[cfg(feature = "sigstore")]
 pub mod sigstore;
 mod virtual_time;
 

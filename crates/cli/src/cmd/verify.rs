@@ -14,8 +14,6 @@ mod own;
 mod policy;
 mod rules;
 mod sarif;
-#[cfg(test)]
-mod schema;
 mod stored;
 pub mod text;
 pub mod trust;
@@ -25,12 +23,11 @@ use std::ffi::OsString;
 
 use clap::{Subcommand, ValueHint};
 
-use dsops_release_verify::codes;
 use dsops_release_verify::oci::Platform;
 
 use self::demands::How;
 use self::outcome::{Found, Outcome};
-use self::text::Detail;
+use self::text::{Detail, Page};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, Report as Problem};
@@ -160,20 +157,20 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
 pub fn show(cx: &Context, found: &Found, format: Format) -> Result<Exit, Failure> {
     let text = match format {
         Format::Json => format!("{:#}\n", json::render(found)),
-        Format::Sarif => format!("{:#}\n", sarif::render(found, &codes::meaning)),
+        Format::Sarif => format!("{:#}\n", sarif::render(found)),
         Format::Text => {
             let detail = match (cx.ui.quiet, cx.ui.verbose) {
                 (true, _) => Detail::Quiet,
                 (false, true) => Detail::Full,
                 (false, false) => Detail::Normal,
             };
-            text::render(found, detail, cx.ui.paint_data())
+            text::render(found, Page { detail, paint: cx.ui.paint_data(), width: ui::width() })
         }
     };
     ui::print(text.as_bytes())?;
     if format == Format::Text {
         for problem in found.outcomes.iter().filter_map(problem) {
-            cx.ui.report(problem);
+            cx.ui.report(&problem.on_single_lines());
         }
     }
     Ok(outcome::exit(&found.outcomes))

@@ -88,10 +88,13 @@ pub fn verify_codes() -> String {
          | `warning` | in order, but look: an old root of trust, evidence that was not used |\n\
          | `undecided` | it could not be decided; never a pass |\n\
          | `failed` | made, and not in order |\n\n\
-         | code | what is in order when it passes |\n|---|---|\n"
+         What did not pass says what to do next: under `help` with `--json`, and as the help of the rule with\n\
+         `--sarif`. A finding may know more than what its code says below.\n\n\
+         | code | what is in order when it passes | what to do when it does not |\n|---|---|---|\n"
     );
-    for (code, meaning) in dsops_release_verify::codes::ALL {
-        let _ = writeln!(text, "| `{code}` | {} |", cell(meaning));
+    for check in dsops_release_verify::codes::ALL {
+        let (meaning, next) = (cell(check.meaning), cell(check.next));
+        let _ = writeln!(text, "| `{}` | {meaning} | {next} |", check.code);
     }
     text += "\nThe form of `--json` is [schema/dsops-verify.schema.json](../../schema/dsops-verify.schema.json); how to verify a\n\
              release is in [verify-releases.md](../security/verify-releases.md).\n";

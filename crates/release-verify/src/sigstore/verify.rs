@@ -202,7 +202,7 @@ impl Verifier {
                     Proof::default()
                 }
                 None => {
-                    checks.failed("trust/missing", "no root of trust to check the log entries by");
+                    checks.failed("log/unknown", "no root of trust to check the log entries by");
                     Proof::default()
                 }
             };

@@ -142,12 +142,7 @@ pub(super) fn conclude(
     if any {
         findings.extend(judgement.findings.iter().cloned());
     } else {
-        findings.push(
-            Finding::undecided("evidence/none", "there is no evidence for this file").help(
-                "put the signature, bundle or signed checksum file of the release beside it, or \
-                 name it",
-            ),
-        );
+        findings.push(Finding::undecided("evidence/none", "there is no evidence for this file"));
     }
     if let Some(publication) = &demands.publication {
         let accepted: Vec<&Authenticated> = signatures
@@ -158,8 +153,8 @@ pub(super) fn conclude(
             .collect();
         findings.extend(publication.check(&accepted, &artifact));
     }
-    for requirement in demands.requirements.iter().filter(|one| **one != Requirement::Signature) {
-        let (code, what) = (requirement.code(), requirement.words());
+    for requirement in &demands.requirements {
+        let (Some(code), what) = (requirement.code(), requirement.words()) else { continue };
         findings.push(if met(*requirement) {
             Finding::passed(code, format!("there is {what}"))
         } else {

@@ -40,13 +40,14 @@ impl Requirement {
         Self::ALL.into_iter().find(|requirement| requirement.name() == name)
     }
 
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::Signature => "require/signature",
+    /// The code of the check that it is there. A signature has those of the policy: it is always asked for.
+    pub(super) fn code(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Signature => return None,
             Self::Checksums => "require/checksums",
             Self::Provenance => "require/provenance",
             Self::Sbom => "require/sbom",
-        }
+        })
     }
 
     pub(super) fn words(self) -> &'static str {

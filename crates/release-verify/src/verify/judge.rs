@@ -132,14 +132,6 @@ impl Judge<'_> {
                 judged.said = self.said(statement, &authenticated, target);
                 judged.standing = standing(statement, target.artifact);
             }
-            (Content::Bytes(_), _) => {
-                let finding = Finding::undecided(
-                    "evidence/content",
-                    "what is signed is a document that nothing here reads",
-                )
-                .at(&authenticated.origin);
-                return Judged::new(Standing::Refused, serves, vec![finding]);
-            }
         }
         judged.signatures.push(authenticated);
         judged

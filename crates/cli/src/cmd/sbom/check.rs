@@ -82,11 +82,12 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     } else {
         let paint = cx.ui.paint_data();
         let mut text = format!("{}: {}\n", paint.wrap(tint, word), ui::one_line(&origin.name));
-        for finding in &findings {
-            if !cx.ui.quiet || !matches!(finding.state, State::Passed | State::Note) {
-                text::finding(&mut text, finding, paint);
-            }
-        }
+        let detail = match (cx.ui.quiet, cx.ui.verbose) {
+            (true, _) => text::Detail::Quiet,
+            (false, true) => text::Detail::Full,
+            (false, false) => text::Detail::Normal,
+        };
+        text::findings(&mut text, &findings, detail, paint);
         text
     };
     ui::print(text.as_bytes())?;

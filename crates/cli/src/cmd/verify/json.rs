@@ -65,7 +65,7 @@ pub fn finding(finding: &Finding) -> Value {
         "message": finding.message,
         "expected": finding.expected,
         "found": finding.found,
-        "help": finding.help,
+        "help": finding.next(),
     })
 }
 
@@ -133,4 +133,56 @@ pub fn claim_name(arc: u32) -> Option<&'static str> {
         24 => "token-subject",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use dsops_release_verify::State;
+    use dsops_testkit::json_schema::faults;
+
+    use super::*;
+    use crate::cmd::verify::outcome::tests::samples;
+
+    const SCHEMA: &str = include_str!("../../../../../schema/dsops-verify.schema.json");
+
+    fn all() -> Found {
+        let notes = vec![Finding::new("evidence/ignored", State::Note, "not used")];
+        Found { outcomes: samples(), notes }
+    }
+
+    fn check(value: &Value) -> Vec<String> {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        faults(&schema, "", value)
+    }
+
+    #[test]
+    fn every_kind_of_outcome_fits_the_schema() {
+        assert_eq!(check(&render(&all())), Vec::<String>::new());
+        assert_eq!(check(&render(&Found::default())), Vec::<String>::new());
+        for one in samples() {
+            assert_eq!(check(&render(&Found::of(one))), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn what_differs_is_found() {
+        let good = render(&all());
+        let changed = |pointer: &str, new: Value| {
+            let mut value = good.clone();
+            *value.pointer_mut(pointer).expect("it is there") = new;
+            check(&value).len()
+        };
+        assert_eq!(changed("/version", json!(2)), 1);
+        assert_eq!(changed("/exit_code", json!(1)), 1);
+        assert!(changed("/artifacts/0/verdict", json!("error")) > 0);
+        assert!(changed("/artifacts/0/digests/sha256", json!("AB")) > 0);
+        assert!(changed("/artifacts/0/findings/0/origin/part", json!(0)) > 0);
+        assert!(changed("/artifacts/0/findings/0/code", json!("Signature")) > 0);
+        assert!(changed("/artifacts/0/findings/0/state", json!("good")) > 0);
+        assert!(changed("/artifacts/0/signers/0/kind", json!("nobody")) > 0);
+        assert!(changed("/counts", json!({})) > 0);
+        let mut value = good.clone();
+        value["extra"] = json!(1);
+        assert_eq!(check(&value), ["/extra: is not in the schema"]);
+    }
 }

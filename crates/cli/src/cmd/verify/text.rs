@@ -18,14 +18,28 @@ pub enum Detail {
     Full,
 }
 
+/// How and for whom it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    pub detail: Detail,
+    pub paint: Paint,
+    /// How many columns the reader's terminal has; `None` for a file or a program, where nothing is cut.
+    pub width: Option<usize>,
+}
+
 /// All outcomes: for several a table, then the checks, then the sum. What could not be read stands
 /// in the table only: why is an error, and told where errors are told.
-pub fn render(found: &Found, detail: Detail, paint: Paint) -> String {
+pub fn render(found: &Found, page: Page) -> String {
     let outcomes = found.outcomes.as_slice();
+    let Page { detail, paint, .. } = page;
     let mut text = String::new();
     let several = outcomes.len() > 1;
     if several && detail != Detail::Quiet {
-        text += &table(outcomes, paint);
+        let common = common_signers(outcomes);
+        text += &table(outcomes, common.is_some(), page);
+        for accepted in common.into_iter().flatten() {
+            let _ = writeln!(text, "\nsigned by {}", ui::one_line(&signer(accepted)));
+        }
     }
     for outcome in outcomes {
         let Outcome::Judged(report) = outcome else { continue };
@@ -49,11 +63,10 @@ pub fn render(found: &Found, detail: Detail, paint: Paint) -> String {
     }
     if detail != Detail::Quiet {
         if !found.notes.is_empty() {
-            text.push_str("\nof the folder:\n");
+            let gap = if text.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}of the folder:");
         }
-        for note in &found.notes {
-            finding(&mut text, note, paint);
-        }
+        findings(&mut text, &found.notes, detail, paint);
         if several {
             let _ = writeln!(text, "\n{}", sum(outcomes));
         }
@@ -92,14 +105,41 @@ fn has_warning(report: &Report) -> bool {
     report.findings.iter().any(|finding| finding.state == State::Warning)
 }
 
-fn table(outcomes: &[Outcome], paint: Paint) -> String {
-    let mut rows = vec![vec!["VERDICT".into(), "ARTIFACT".into(), "WHY".into()]];
-    rows.extend(outcomes.iter().map(|outcome| {
-        vec![
-            outcome.standing().word().to_owned(),
-            ui::one_line(outcome.name()),
-            ui::one_line(&reason(outcome)),
-        ]
+/// Who signed all that is verified, when it is the same everywhere: then it is told once.
+fn common_signers(outcomes: &[Outcome]) -> Option<&[Signer]> {
+    let mut verified = outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::Judged(report) if outcome.standing() == Standing::Verified => {
+            Some(report.signers.as_slice())
+        }
+        _ => None,
+    });
+    let first = verified.next().filter(|signers| !signers.is_empty())?;
+    let mut more = false;
+    for signers in verified {
+        more = true;
+        if signers != first {
+            return None;
+        }
+    }
+    more.then_some(first)
+}
+
+fn table(outcomes: &[Outcome], signers_are_told: bool, page: Page) -> String {
+    let whys: Vec<String> = outcomes
+        .iter()
+        .map(|outcome| {
+            let told = signers_are_told && outcome.standing() == Standing::Verified;
+            if told { String::new() } else { ui::one_line(&reason(outcome)) }
+        })
+        .collect();
+    let names: Vec<String> = outcomes.iter().map(|outcome| ui::one_line(outcome.name())).collect();
+    let head = if whys.iter().all(String::is_empty) { "" } else { "WHY" };
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let mut rows = vec![vec!["VERDICT".into(), "ARTIFACT".into(), head.into()]];
+    rows.extend(outcomes.iter().zip(names).zip(whys).map(|((outcome, name), why)| {
+        // Names stay whole, to be copied; why is told in full below.
+        let room = page.width.map(|width| width.saturating_sub(longest + WORDS).max(LEAST));
+        vec![outcome.standing().word().to_owned(), name, cut(why, room)]
     }));
     let text = ui::table(&rows);
     let mut lines = text.lines();
@@ -109,9 +149,24 @@ fn table(outcomes: &[Outcome], paint: Paint) -> String {
     for (line, outcome) in lines.zip(outcomes) {
         let word = outcome.standing().word();
         let rest = line.strip_prefix(word).unwrap_or(line);
-        let _ = writeln!(coloured, "{}{rest}", paint.wrap(tint(outcome.standing()), word));
+        let _ = writeln!(coloured, "{}{rest}", page.paint.wrap(tint(outcome.standing()), word));
     }
     coloured
+}
+
+/// The widest verdict, and what stands between columns.
+const WORDS: usize = "undecided".len() + 2 + 2;
+/// Less of a reason than this says nothing.
+const LEAST: usize = 20;
+
+fn cut(text: String, room: Option<usize>) -> String {
+    match room {
+        Some(room) if text.chars().count() > room => {
+            let kept: String = text.chars().take(room - 1).collect();
+            format!("{}…", kept.trim_end())
+        }
+        _ => text,
+    }
 }
 
 /// The one thing to know of an outcome: who signed, or what is wrong first.
@@ -136,33 +191,62 @@ fn judged(text: &mut String, outcome: &Outcome, report: &Report, detail: Detail,
     let standing = outcome.standing();
     let word = paint.wrap(tint(standing), standing.word());
     let _ = writeln!(text, "{word}: {}", ui::one_line(outcome.name()));
-    let _ = writeln!(text, "  {}", report.artifact.sha256());
+    let sha256 = report.artifact.sha256().to_string();
+    // An image's name has it.
+    if !outcome.name().ends_with(&sha256) {
+        let _ = writeln!(text, "  {sha256}");
+    }
     for accepted in &report.signers {
         let _ = writeln!(text, "  signed by {}", ui::one_line(&signer(accepted)));
     }
-    for found in &report.findings {
-        let shown = match detail {
-            Detail::Quiet => !matches!(found.state, State::Passed | State::Note),
-            _ => true,
-        };
-        if shown {
-            finding(text, found, paint);
-        }
-    }
+    findings(text, &report.findings, detail, paint);
     if report.findings.is_empty() {
         text.push_str("  no check was made\n");
     }
 }
 
-/// The state, the code, the sentence; below it where, what was to be, what was, what to do.
-pub fn finding(text: &mut String, found: &Finding, paint: Paint) {
+/// What is wrong first, and what to do about it last, once.
+pub fn findings(text: &mut String, findings: &[Finding], detail: Detail, paint: Paint) {
+    let mut shown: Vec<&Finding> =
+        findings.iter().filter(|found| detail != Detail::Quiet || is_to_be_seen(found)).collect();
+    shown.sort_by_key(|found| weight(found.state));
+    for found in &shown {
+        finding(text, found, detail, paint);
+    }
+    let mut told: Vec<&str> = Vec::new();
+    for help in shown.iter().filter_map(|found| found.next()) {
+        if !told.contains(&help) {
+            told.push(help);
+            let _ = writeln!(text, "  {}: {}", paint.wrap(Tint::Blue, "help"), ui::one_line(help));
+        }
+    }
+}
+
+fn is_to_be_seen(found: &Finding) -> bool {
+    !matches!(found.state, State::Passed | State::Note)
+}
+
+/// Where it stands: what is wrong before what is in order.
+fn weight(state: State) -> u8 {
+    match state {
+        State::Undecided => 1,
+        State::Warning => 2,
+        State::Passed => 3,
+        State::Note => 4,
+        // Failed, and what is not known here.
+        _ => 0,
+    }
+}
+
+/// The state, the sentence, the code; below it where, what was to be, what was.
+fn finding(text: &mut String, found: &Finding, detail: Detail, paint: Paint) {
     const INDENT: &str = "            ";
     let word = found.state.word();
     let tint = match found.state {
         State::Passed => Some(Tint::Green),
-        State::Warning => Some(Tint::Yellow),
-        State::Failed | State::Undecided => Some(Tint::Red),
-        _ => None,
+        State::Warning | State::Undecided => Some(Tint::Yellow),
+        State::Note => None,
+        _ => Some(Tint::Red),
     };
     let painted = tint.map_or_else(|| word.to_owned(), |tint| paint.wrap(tint, word));
     let gap = " ".repeat(9_usize.saturating_sub(word.len()));
@@ -175,16 +259,14 @@ pub fn finding(text: &mut String, found: &Finding, paint: Paint) {
     if let Some(origin) = &found.origin {
         let _ = writeln!(text, "{INDENT}in: {}", ui::one_line(&origin.to_string()));
     }
-    // Nothing expected is nothing to tell.
-    if let Some(expected) = found.expected.as_ref().filter(|text| !text.is_empty()) {
-        let _ = writeln!(text, "{INDENT}expected: {}", ui::one_line(expected));
-    }
-    if let Some(there) = found.found.as_ref().filter(|text| !text.is_empty()) {
-        let _ = writeln!(text, "{INDENT}found:    {}", ui::one_line(there));
-    }
-    if let Some(help) = &found.help {
-        let label = paint.wrap(Tint::Blue, "help");
-        let _ = writeln!(text, "{INDENT}{label}: {}", ui::one_line(help));
+    // What passed is what it had to be.
+    let is_same = found.state == State::Passed && found.expected == found.found;
+    let is_told = |part: &&String| !part.is_empty() && (!is_same || detail == Detail::Full);
+    for (label, part) in [("expected: ", &found.expected), ("found:    ", &found.found)] {
+        // Nothing expected is nothing to tell.
+        if let Some(part) = part.as_ref().filter(is_told) {
+            let _ = writeln!(text, "{INDENT}{label}{}", ui::one_line(part));
+        }
     }
 }
 
@@ -201,10 +283,14 @@ mod tests {
     use super::*;
     use crate::cmd::verify::outcome::tests::samples;
 
+    fn page(detail: Detail) -> Page {
+        Page { detail, paint: Paint::NONE, width: None }
+    }
+
     #[test]
     fn failure_is_told_as_completely_as_success() {
         let [good, bad, ..] = <[Outcome; 4]>::try_from(samples()).unwrap();
-        let one = |outcome| render(&Found::of(outcome), Detail::Normal, Paint::NONE);
+        let one = |outcome| render(&Found::of(outcome), page(Detail::Normal));
         let good = one(good);
         let sha = "  sha256:";
         assert!(good.starts_with(&format!("verified: good.tar.gz\n{sha}")), "{good}");
@@ -213,21 +299,21 @@ mod tests {
             rest,
             " by https://github.com/acme/app/w.yml@refs/tags/v1 (says \
              https://token.actions.githubusercontent.com)\n  signed by ed25519 key SHA256:abc\n  \
+             warning   the root of trust is 200 days old [trust/age]\n  \
              passed    the signature covers this artifact [signature/content]\n            \
              in: release/attestations.jsonl:2\n  \
-             warning   the root of trust is 200 days old [trust/age]\n            \
-             help: pass one with `--trusted-root`\n  \
-             note      not used [evidence/ignored]\n            in: x.sig\n"
+             note      not used [evidence/ignored]\n            in: x.sig\n  \
+             help: pass one with `--trusted-root`\n"
         );
         let bad = one(bad);
-        let rest = bad.split_once("\n  passed").unwrap().1;
+        let rest = bad.split_once("\n  failed").unwrap().1;
         assert_eq!(
             rest,
-            "    two logs have it [signature/log]\n  \
-             failed    the signer is not who it must be [signature/identity]\n            \
+            "    the signer is not who it must be [signature/identity]\n            \
              in: release/attestations.jsonl:2\n            \
              expected: https://a.example/\\u{202e}x\n            \
-             found:    https://b.example/\\n  passed  all\n            \
+             found:    https://b.example/\\n  passed  all\n  \
+             passed    two logs have it [signature/log]\n  \
              help: ask the publisher\n"
         );
     }
@@ -239,8 +325,7 @@ mod tests {
                 outcomes: samples(),
                 notes: vec![Finding::new("evidence/ignored", State::Note, "nobody\u{1b} needs it")],
             },
-            Detail::Normal,
-            Paint::NONE,
+            page(Detail::Normal),
         );
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("VERDICT    ARTIFACT      WHY"));
@@ -261,9 +346,9 @@ mod tests {
     #[test]
     fn quiet_tells_what_is_not_verified_and_warnings() {
         let [good, bad, ..] = <[Outcome; 4]>::try_from(samples()).unwrap();
-        let good = render(&Found::of(good), Detail::Quiet, Paint::NONE);
+        let good = render(&Found::of(good), page(Detail::Quiet));
         assert!(good.contains("200 days old") && !good.contains("passed"), "{good}");
-        let bad = render(&Found::of(bad), Detail::Quiet, Paint::NONE);
+        let bad = render(&Found::of(bad), page(Detail::Quiet));
         assert!(bad.starts_with("failed: ") && bad.contains("expected: "), "{bad}");
     }
 }
