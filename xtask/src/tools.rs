@@ -52,13 +52,14 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     if let Some(argument) = args.first() {
         bail!("`cargo xtask tools` takes no arguments, found `{argument}`");
     }
-    let tools: [Tool; 8] = [
+    let tools: [Tool; 9] = [
         ("cargo-deny", cargo_deny),
         ("sops", sops),
         ("readers", || packages::READERS.install()),
         ("moto", || packages::MOTO.install()),
         ("controls", || packages::CONTROLS.install()),
         ("sbom", || packages::SBOM.install()),
+        ("schemas", || packages::SCHEMAS.install()),
         ("sigstore", || packages::SIGSTORE.install()),
         ("rust-web", || rust_web::install().map(|toolchain| toolchain.folder().to_path_buf())),
     ];

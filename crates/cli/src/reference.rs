@@ -4,6 +4,7 @@
 
 mod man;
 mod markdown;
+mod own_codes;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

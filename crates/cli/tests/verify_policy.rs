@@ -151,6 +151,9 @@ fn a_policy_is_written_from_what_is_good_only() {
     let output = from(&[LINUX]);
     assert_eq!((code(&output), output.stdout.len()), (5, 0), "{}", stderr(&output));
     assert!(stderr(&output).contains("[signature/digest]"), "{}", stderr(&output));
+    let output = from(&[LINUX, "--json"]);
+    let told: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(told["errors"][0]["code"], "cli/not-verified", "{told:#}");
     let text = project.read(&other).replacen("\"signature\":\"ME", "\"signature\":\"MF", 1);
     project.write("changed.json", &text);
     let output = from(&["changed.json"]);

@@ -61,7 +61,7 @@ pub const ALL: &[Check] = &[
     check(
         "checksums/digest",
         "The file is the one that a checksum file lists under its name.",
-        "get the file again; it was damaged, changed or mixed up",
+        "get the file again: it was changed, or the evidence is of another one",
     ),
     check(
         "checksums/missing",
@@ -112,8 +112,8 @@ pub const ALL: &[Check] = &[
     check(
         "github/claim",
         "GitHub's claims in the certificate are what is asked for.",
-        "compare the claim with the release page; ask for another ref or workflow only if you \
-         expected this one",
+        "compare the signer with the publisher's own documentation, and accept this one only if \
+         it is named there",
     ),
     check(
         "github/issuer",
@@ -140,8 +140,8 @@ pub const ALL: &[Check] = &[
     check(
         "github/signer",
         "The workflow that signed is the one that is asked for.",
-        "compare the workflow with the repository's; name it with `--identity` only if you \
-         expected this one",
+        "compare the signer with the publisher's own documentation, and accept this one only if \
+         it is named there",
     ),
     check(
         "image/archive",
@@ -217,8 +217,8 @@ pub const ALL: &[Check] = &[
     check(
         "key/other",
         "The signature was made with the key that was given.",
-        "compare the key with the one the publisher shows; pass the new one with `--key` only if \
-         the publisher announced it",
+        "compare the key with the one the publisher shows, and pass this one with `--key` only \
+         if it is that",
     ),
     check(
         "key/time",
@@ -297,26 +297,26 @@ pub const ALL: &[Check] = &[
     check(
         "policy/claim",
         "A claim of the certificate is what the policy asks for.",
-        "compare the claim with what you expect of the publisher; change the policy only if you \
-         expected this one",
+        "compare the signer with the publisher's own documentation, and accept this one only if \
+         it is named there",
     ),
     check(
         "policy/identity",
         "The signer's name is what the policy asks for.",
-        "compare the name with the publisher's documentation; name it with `--identity` only if \
-         that says so",
+        "compare the signer with the publisher's own documentation, and accept this one only if \
+         it is named there",
     ),
     check(
         "policy/issuer",
         "The identity provider is the one the policy names.",
-        "compare the issuer with the publisher's documentation; name it with `--issuer` only if \
-         that says so",
+        "compare the signer with the publisher's own documentation, and accept this one only if \
+         it is named there",
     ),
     check(
         "policy/key",
         "The key is one the policy names.",
-        "compare the key with the publisher's documentation; pass it with `--key` only if that \
-         says so",
+        "compare the signer with the publisher's own documentation, and accept this one only if \
+         it is named there",
     ),
     check(
         "policy/no-rule",
@@ -326,18 +326,19 @@ pub const ALL: &[Check] = &[
     check(
         "policy/signer",
         "A signer that the policy names signed.",
-        "get the evidence by the signer that you named, or look with `dsops verify explain` who \
-         signed",
+        "get evidence by a signer that the policy names; `dsops verify explain` shows who signed \
+         what you have",
     ),
     check(
         "policy/threshold",
         "Enough distinct signers that the policy names signed.",
-        "get the evidence of the other signers, or ask the policy for fewer",
+        "get evidence by the signers that the policy names; `dsops verify explain` shows who \
+         signed what you have",
     ),
     check(
         "policy/unsigned",
         "There is a good signature to judge at all.",
-        "get evidence with a good signature; the findings above say what is wrong with this one",
+        "get evidence with a good signature; what is wrong with this one stands above",
     ),
     check(
         "provenance/branch",
@@ -424,7 +425,8 @@ pub const ALL: &[Check] = &[
     check(
         "pypi/publisher",
         "The PyPI attestation was signed by the publisher that is asked for.",
-        "compare the publisher on the project's page; ask for this one only if it is the same",
+        "compare the signer with the publisher's own documentation, and accept this one only if \
+         it is named there",
     ),
     check(
         "require/checksums",
@@ -449,7 +451,7 @@ pub const ALL: &[Check] = &[
     check(
         "sbom/artifact",
         "The SBOM names the artifact.",
-        "get the list of components of this very file",
+        "get the file again: it was changed, or the evidence is of another one",
     ),
     check(
         "sbom/binary",
@@ -482,13 +484,12 @@ pub const ALL: &[Check] = &[
     check(
         "signature/artifact",
         "The signature is of this artifact.",
-        "get the file and its signature again: one of them was changed, or they do not belong \
-         together",
+        "get the file again: it was changed, or the evidence is of another one",
     ),
     check(
         "signature/digest",
         "The digest in the evidence is the artifact's.",
-        "get the file again: it was changed, or the evidence belongs to another one",
+        "get the file again: it was changed, or the evidence is of another one",
     ),
     check(
         "signature/envelope",
@@ -515,7 +516,7 @@ pub const ALL: &[Check] = &[
     check(
         "statement/subject",
         "The statement names the artifact, by its digest.",
-        "get the file again: it was changed, or the attestation belongs to another one",
+        "get the file again: it was changed, or the evidence is of another one",
     ),
     check(
         "summary/level",

@@ -51,6 +51,14 @@ pub const SBOM: Packages = Packages {
     node: None,
 };
 
+/// Hold what we print for programs against its schemas, and SARIF against what code scanning takes.
+pub const SCHEMAS: Packages = Packages {
+    name: "schemas",
+    variable: "DSOPS_TEST_SCHEMAS",
+    requirements: "scripts/requirements-schemas.txt",
+    node: Some("scripts/schemas"),
+};
+
 /// A server that speaks as S3 does.
 pub const MOTO: Packages = Packages {
     name: "moto",
@@ -60,7 +68,7 @@ pub const MOTO: Packages = Packages {
 };
 
 /// What tests compare our work with.
-pub const FOR_TESTS: [Packages; 4] = [READERS, SBOM, SIGSTORE, MOTO];
+pub const FOR_TESTS: [Packages; 5] = [READERS, SBOM, SCHEMAS, SIGSTORE, MOTO];
 
 /// Lint workflows and scripts, and vet dependencies.
 pub const CONTROLS: Packages = Packages {

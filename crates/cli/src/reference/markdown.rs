@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::{Arg, ArgAction, Command};
 use dsops_resolver::codes;
 
-use super::{arguments, commands, examples};
+use super::{arguments, commands, examples, own_codes};
 use crate::env_vars;
 
 const GENERATED: &str = "<!-- Written by `cargo xtask docs` from the code; a test compares. -->\n";
@@ -62,7 +62,14 @@ pub fn errors() -> String {
     for (code, meaning) in codes::ALL {
         let _ = writeln!(text, "| `{code}` | {} |", cell(meaning.trim()));
     }
-    text += "\nAn error of the command line itself has `cli/…`, `exec/…`, `sbom/…` or `verify/…`.\n\n\
+    text += "\n## Of the command line itself\n\n\
+             Codes with `cli/` stand only under `code` with `--json`, where an error has no other.\n\n\
+             | code | meaning |\n|---|---|\n";
+    for (code, meaning) in own_codes::ALL {
+        let _ = writeln!(text, "| `{code}` | {} |", cell(meaning));
+    }
+    text += "\nWhat a check of `dsops verify` found has a code of [verify-codes.md](verify-codes.md), what one of\n\
+             `dsops sbom check` found one of [sbom.md](../sbom.md).\n\n\
              ## With `--json`\n\n\
              Results are on stdout. Warnings and errors are on stderr, one object on a line. The exit code is the\n\
              same as without `--json`.\n\n\

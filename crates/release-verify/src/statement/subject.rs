@@ -161,8 +161,7 @@ pub(super) fn check(subjects: &[Subject], artifact: &Artifact) -> Finding {
         )
         .compared(own(), summary(subjects)),
         SubjectMatch::Differs => Finding::failed(CODE, "the statement is about another artifact")
-            .compared(own(), summary(subjects))
-            .help("either the file was changed, or this evidence belongs to another file"),
+            .compared(own(), summary(subjects)),
         SubjectMatch::NoDigest => {
             Finding::failed(CODE, "the statement names no artifact by a digest of 256 bits or more")
                 .compared(own(), summary(subjects))

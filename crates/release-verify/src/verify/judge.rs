@@ -235,10 +235,9 @@ impl Judge<'_> {
                 };
                 refused(finding.help("pass the publisher's public key with --key"))
             }
-            Ok(Err(EvidenceError::BadSignature)) => refused(
-                Finding::failed("signature/artifact", "the signature is not of this file")
-                    .help("the file or the signature was changed, or they do not belong together"),
-            ),
+            Ok(Err(EvidenceError::BadSignature)) => {
+                refused(Finding::failed("signature/artifact", "the signature is not of this file"))
+            }
             Ok(Err(error)) => refused(unreadable(&error)),
             Ok(Ok(signed)) => {
                 let mut message = format!("{} over the file is good", signature.kind());
@@ -296,7 +295,6 @@ fn elsewhere(statement: &Statement, origin: &Origin, artifact: &Artifact) -> Opt
 fn another_file(own: String, found: String, origin: &Origin) -> Judged {
     let finding = Finding::failed("signature/digest", "the evidence is of another file")
         .compared(own, found)
-        .help("the file was changed, or the evidence belongs to another one")
         .at(origin);
     Judged::new(Standing::Elsewhere, Requirement::Signature, vec![finding])
 }

@@ -112,8 +112,7 @@ impl List {
                         "checksums/digest",
                         "the file is not the one that is listed",
                     )
-                    .compared(digest.to_string(), own.to_string())
-                    .help("get the file again; it was damaged, changed or mixed up");
+                    .compared(digest.to_string(), own.to_string());
                     return Some(self.against(finding));
                 }
                 None => {}

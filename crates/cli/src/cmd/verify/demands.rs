@@ -223,7 +223,9 @@ fn key(word: &OsStr) -> Result<Named, Failure> {
     };
     let no_key = |error: &(dyn std::error::Error + 'static)| {
         let message = format!("{} is no public key that is read here", Path::new(word).display());
-        let mut report = Report::error(message).because(error);
+        let mut report = Report::error(message).because(error).help(
+            "it is the publisher's public key: PEM, DER, minisign, signify, SSH, or a registry's list",
+        );
         report.code = Some("verify/key");
         Failure::new(Exit::Config, report)
     };

@@ -147,7 +147,9 @@ impl Keychain for Logins {
 fn read_logins(path: &Path) -> Result<DockerConfig, Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         let message = format!("cannot read the logins in {}", path.display());
-        let mut report = Report::error(message).because(error);
+        let mut report = Report::error(message)
+            .because(error)
+            .help("log in again with `docker login` or `podman login`, which write it anew");
         report.code = Some("verify/logins");
         Failure::new(Exit::Config, report)
     };

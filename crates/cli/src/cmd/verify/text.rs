@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dsops_release_verify::{Finding, Report, Signer, State, SubjectName};
+use dsops_release_verify::{Finding, Origin, Report, Signer, State, SubjectName};
 
 use super::outcome::{Found, Outcome, Standing, count};
 use crate::ui::{self, Paint, Tint};
@@ -34,8 +34,8 @@ pub fn render(found: &Found, page: Page) -> String {
     let Page { detail, paint, .. } = page;
     let mut text = String::new();
     let several = outcomes.len() > 1;
+    let common = common_signers(outcomes).filter(|_| detail != Detail::Quiet);
     if several && detail != Detail::Quiet {
-        let common = common_signers(outcomes);
         text += &table(outcomes, common.is_some(), page);
         for accepted in common.into_iter().flatten() {
             let _ = writeln!(text, "\nsigned by {}", ui::one_line(&signer(accepted)));
@@ -58,7 +58,8 @@ pub fn render(found: &Found, page: Page) -> String {
             if !text.is_empty() {
                 text.push('\n');
             }
-            judged(&mut text, outcome, report, detail, paint);
+            let signers = if common.is_some() && !bad { &[][..] } else { &report.signers };
+            judged(&mut text, outcome, report, signers, detail, paint);
         }
     }
     if detail != Detail::Quiet {
@@ -187,7 +188,14 @@ fn reason(outcome: &Outcome) -> String {
     first.map_or_else(|| "no check was made".to_owned(), |finding| finding.message.clone())
 }
 
-fn judged(text: &mut String, outcome: &Outcome, report: &Report, detail: Detail, paint: Paint) {
+fn judged(
+    text: &mut String,
+    outcome: &Outcome,
+    report: &Report,
+    signers: &[Signer],
+    detail: Detail,
+    paint: Paint,
+) {
     let standing = outcome.standing();
     let word = paint.wrap(tint(standing), standing.word());
     let _ = writeln!(text, "{word}: {}", ui::one_line(outcome.name()));
@@ -196,7 +204,7 @@ fn judged(text: &mut String, outcome: &Outcome, report: &Report, detail: Detail,
     if !outcome.name().ends_with(&sha256) {
         let _ = writeln!(text, "  {sha256}");
     }
-    for accepted in &report.signers {
+    for accepted in signers {
         let _ = writeln!(text, "  signed by {}", ui::one_line(&signer(accepted)));
     }
     findings(text, &report.findings, detail, paint);
@@ -205,25 +213,42 @@ fn judged(text: &mut String, outcome: &Outcome, report: &Report, detail: Detail,
     }
 }
 
-/// What is wrong first, and what to do about it last, once.
+/// What was found, by the evidence that it is about: what is wrong first, and what to do about it last, once.
 pub fn findings(text: &mut String, findings: &[Finding], detail: Detail, paint: Paint) {
-    let mut shown: Vec<&Finding> =
-        findings.iter().filter(|found| detail != Detail::Quiet || is_to_be_seen(found)).collect();
-    shown.sort_by_key(|found| weight(found.state));
-    for found in &shown {
-        finding(text, found, detail, paint);
-    }
-    let mut told: Vec<&str> = Vec::new();
-    for help in shown.iter().filter_map(|found| found.next()) {
-        if !told.contains(&help) {
-            told.push(help);
-            let _ = writeln!(text, "  {}: {}", paint.wrap(Tint::Blue, "help"), ui::one_line(help));
+    let is_shown = |found: &&Finding| {
+        detail != Detail::Quiet || !matches!(found.state, State::Passed | State::Note)
+    };
+    let mut groups: Vec<(Option<&Origin>, Vec<&Finding>)> = Vec::new();
+    for found in findings.iter().filter(is_shown) {
+        match groups.iter_mut().find(|(origin, _)| *origin == found.origin.as_ref()) {
+            Some((_, group)) => group.push(found),
+            None => groups.push((found.origin.as_ref(), vec![found])),
         }
     }
-}
-
-fn is_to_be_seen(found: &Finding) -> bool {
-    !matches!(found.state, State::Passed | State::Note)
+    for (_, group) in &mut groups {
+        group.sort_by_key(|found| weight(found.state));
+    }
+    groups.sort_by_key(|(_, group)| group.first().map_or(u8::MAX, |found| weight(found.state)));
+    let worst = groups.first().and_then(|(_, group)| group.first()).map(|found| found.state);
+    let mut told: Vec<&str> = Vec::new();
+    for (origin, group) in &groups {
+        let indent = match origin {
+            Some(origin) => {
+                let _ = writeln!(text, "  in {}:", ui::one_line(&origin.to_string()));
+                4
+            }
+            None => 2,
+        };
+        for found in group {
+            finding(text, found, detail, paint, indent);
+            // What follows from what is worse goes away with that.
+            let decides = Some(found.state) == worst || found.state == State::Warning;
+            told.extend(found.next().filter(|help| decides && !told.contains(help)));
+        }
+    }
+    for help in told {
+        let _ = writeln!(text, "  {}: {}", paint.wrap(Tint::Blue, "help"), ui::one_line(help));
+    }
 }
 
 /// Where it stands: what is wrong before what is in order.
@@ -238,9 +263,9 @@ fn weight(state: State) -> u8 {
     }
 }
 
-/// The state, the sentence, the code; below it where, what was to be, what was.
-fn finding(text: &mut String, found: &Finding, detail: Detail, paint: Paint) {
-    const INDENT: &str = "            ";
+/// The state, the sentence, the code; below it what was to be, and what was.
+fn finding(text: &mut String, found: &Finding, detail: Detail, paint: Paint, indent: usize) {
+    const WORD: usize = "undecided".len();
     let word = found.state.word();
     let tint = match found.state {
         State::Passed => Some(Tint::Green),
@@ -249,23 +274,17 @@ fn finding(text: &mut String, found: &Finding, detail: Detail, paint: Paint) {
         _ => Some(Tint::Red),
     };
     let painted = tint.map_or_else(|| word.to_owned(), |tint| paint.wrap(tint, word));
-    let gap = " ".repeat(9_usize.saturating_sub(word.len()));
-    let _ = writeln!(
-        text,
-        "  {painted}{gap} {} [{}]",
-        ui::one_line(&found.message),
-        ui::one_line(found.code)
-    );
-    if let Some(origin) = &found.origin {
-        let _ = writeln!(text, "{INDENT}in: {}", ui::one_line(&origin.to_string()));
-    }
-    // What passed is what it had to be.
-    let is_same = found.state == State::Passed && found.expected == found.found;
-    let is_told = |part: &&String| !part.is_empty() && (!is_same || detail == Detail::Full);
+    let gap = " ".repeat(WORD.saturating_sub(word.len()));
+    let message = ui::one_line(&found.message);
+    let _ = writeln!(text, "{:indent$}{painted}{gap} {message} [{}]", "", ui::one_line(found.code));
+    // What passed is what it had to be, and who signed is told above.
+    let is_plain = found.state == State::Passed && found.expected.is_some();
+    let is_told = |part: &&String| !part.is_empty() && (!is_plain || detail == Detail::Full);
+    let below = indent + WORD + 1;
     for (label, part) in [("expected: ", &found.expected), ("found:    ", &found.found)] {
         // Nothing expected is nothing to tell.
         if let Some(part) = part.as_ref().filter(is_told) {
-            let _ = writeln!(text, "{INDENT}{label}{}", ui::one_line(part));
+            let _ = writeln!(text, "{:below$}{label}{}", "", ui::one_line(part));
         }
     }
 }
@@ -300,22 +319,52 @@ mod tests {
             " by https://github.com/acme/app/w.yml@refs/tags/v1 (says \
              https://token.actions.githubusercontent.com)\n  signed by ed25519 key SHA256:abc\n  \
              warning   the root of trust is 200 days old [trust/age]\n  \
-             passed    the signature covers this artifact [signature/content]\n            \
-             in: release/attestations.jsonl:2\n  \
-             note      not used [evidence/ignored]\n            in: x.sig\n  \
+             in release/attestations.jsonl:2:\n    \
+             passed    the signature covers this artifact [signature/content]\n  \
+             in x.sig:\n    note      not used [evidence/ignored]\n  \
              help: pass one with `--trusted-root`\n"
         );
         let bad = one(bad);
-        let rest = bad.split_once("\n  failed").unwrap().1;
+        let rest = bad.split_once("\n  in").unwrap().1;
         assert_eq!(
             rest,
-            "    the signer is not who it must be [signature/identity]\n            \
-             in: release/attestations.jsonl:2\n            \
-             expected: https://a.example/\\u{202e}x\n            \
+            " release/attestations.jsonl:2:\n    \
+             failed    the signer is not who it must be [signature/identity]\n              \
+             expected: https://a.example/\\u{202e}x\n              \
              found:    https://b.example/\\n  passed  all\n  \
              passed    two logs have it [signature/log]\n  \
              help: ask the publisher\n"
         );
+    }
+
+    #[test]
+    fn help_is_told_once_and_of_what_decides() {
+        let finding = |state, help: &str| Finding::new("t/t", state, "m").help(help);
+        let all = [
+            finding(State::Undecided, "b"),
+            finding(State::Failed, "a"),
+            finding(State::Failed, "a").at(&Origin::new("x")),
+            finding(State::Warning, "c"),
+        ];
+        let help = |all: &[Finding]| {
+            let mut text = String::new();
+            findings(&mut text, all, Detail::Normal, Paint::NONE);
+            let lines = text.lines().filter_map(|line| line.strip_prefix("  help: "));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(help(&all), ["a", "c"]);
+        assert_eq!(help(&all[..1]), ["b"]);
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_why_and_never_a_name() {
+        let found = Found { outcomes: samples(), notes: Vec::new() };
+        let narrow = Page { width: Some(50), ..page(Detail::Normal) };
+        let text = render(&found, narrow);
+        let table: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
+        assert!(table.iter().all(|line| line.chars().count() <= 50), "{table:#?}");
+        assert!(table[2].contains("ba\\u{1b}[2Jd") && table[2].ends_with('…'), "{table:#?}");
+        assert!(!render(&found, page(Detail::Normal)).contains('…'));
     }
 
     #[test]
