@@ -36,6 +36,9 @@ const NOT_FOLLOWED: &[(&str, &str)] = &[
     ("SARIF2002", "a message has its text: nothing is translated"),
     ("SARIF2003", "artifacts are no files of a repository"),
     ("SARIF2006", "the address of the schema is not asked for: there is no network"),
+    ("SARIF2010", "there are no lines to show of a program or an archive"),
+    ("SARIF2011", "nor lines around them"),
+    ("SARIF2013", "nor is it put into the report"),
     ("SARIF2009", "codes have a slash everywhere, and were never read as a rule and its part"),
 ];
 
