@@ -34,7 +34,8 @@ fn every_key_is_told_of() {
         std::fs::copy(format!("{cases}/{name}"), project.path(name)).unwrap();
     }
     project.ok(&["sign", "keygen", "--output", "release", "--no-passphrase"]);
-    let statement = ["attest", "sbom", "app.cdx.json", "--sbom", "app.cdx.json", "--key", "release.key"];
+    let statement =
+        ["attest", "sbom", "app.cdx.json", "--sbom", "app.cdx.json", "--key", "release.key"];
     let calls: [(&str, &[&str], &[&str]); 8] = [
         ("plan", &["plan"], &["environment", "variables", "stores", "place"]),
         ("list", &["list"], &["stored"]),
@@ -42,7 +43,11 @@ fn every_key_is_told_of() {
         ("sbom check", &["sbom", "check", "next.cdx.json"], &["in_order", "findings", "found"]),
         ("sbom show", &["sbom", "show", "app.cdx.json"], &["packages", "relationships"]),
         ("sbom diff", &["sbom", "diff", "app.cdx.json", "next.cdx.json"], &["changed", "aspect"]),
-        ("sign", &["sign", "app.cdx.json", "--key", "release.key"], &["signed", "bundle", "signer"]),
+        (
+            "sign",
+            &["sign", "app.cdx.json", "--key", "release.key"],
+            &["signed", "bundle", "signer"],
+        ),
         ("attest", &statement, &["attested", "subjects", "signer"]),
     ];
     for (name, args, least) in calls {
