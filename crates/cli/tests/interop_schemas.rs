@@ -38,6 +38,7 @@ const NOT_FOLLOWED: &[(&str, &str)] = &[
     ("SARIF2006", "the address of the schema is not asked for: there is no network"),
     ("SARIF2010", "there are no lines to show of a program or an archive"),
     ("SARIF2011", "nor lines around them"),
+    ("SARIF2016", "what lies outside the folder that is worked in has no relative name"),
     ("SARIF2013", "nor is it put into the report"),
     ("SARIF2009", "codes have a slash everywhere, and were never read as a rule and its part"),
 ];
