@@ -115,15 +115,17 @@ fn sarif_is_what_the_standard_and_code_scanning_want() {
         });
         results.collect()
     };
+    let results = |value: &Value| value["runs"][0]["results"].as_array().unwrap().len();
+    let mut wrong = Vec::new();
     for (name, value) in &outputs.sarif {
-        assert_eq!(judge(name, value), BTreeSet::new(), "{name}: {value:#}");
+        let mut found = judge(name, value);
+        // Where nothing is to be told there is no rule.
+        found.retain(|(id, _)| id != "SARIF2012" || results(value) > 0);
+        wrong.extend(found.into_iter().map(|(_, line)| format!("{name}: {line}")));
     }
+    assert_eq!(wrong, Vec::<String>::new());
     // It would notice.
-    let (_, good) = outputs
-        .sarif
-        .iter()
-        .find(|(_, value)| !value["runs"][0]["results"].as_array().unwrap().is_empty())
-        .unwrap();
+    let (_, good) = outputs.sarif.iter().find(|(_, value)| results(value) > 0).unwrap();
     for (place, wrong, rule) in [
         ("/runs/0/results/0/more", "1", "JSON1005"),
         ("/runs/0/results/0/locations/0/physicalLocation/artifactLocation/uri", "a b", "SARIF1002"),
