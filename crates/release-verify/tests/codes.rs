@@ -230,10 +230,10 @@ const MADE_BY: &[(&str, &str, &[&str])] = &[
 fn every_code_is_made_by_a_test_and_every_code_of_a_test_is_listed() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut made: BTreeSet<&str> = BTreeSet::new();
-    for (file, test, seen) in MADE_BY {
+    for (file, test, codes) in MADE_BY {
         let text = std::fs::read_to_string(crates.join(file)).unwrap();
         let read = if test.is_empty() { text.clone() } else { what_it_reads(&text, test) };
-        for code in *seen {
+        for code in *codes {
             let forms = [format!("\"{code}\""), format!("[{code}]"), format!(" {code}\"")];
             let is_there = forms.iter().any(|form| read.contains(form));
             assert!(is_there, "{file}: {test} does not look for {code}");
