@@ -245,11 +245,11 @@ fn every_code_is_made_by_a_test_and_every_code_of_a_test_is_listed() {
 }
 
 /// The text of a test, and of the functions and tables beside it that it names.
-fn what_it_reads(text: &str, test: &str) -> String {
+fn what_it_reads(source: &str, test: &str) -> String {
     let ends = ["\n}\n", "\n];\n", "\n    }\n"];
-    let mut items: Vec<&str> = vec![text];
+    let mut items: Vec<&str> = vec![source];
     for end in
-        ends.into_iter().filter(|end| !end.starts_with("\n    ") || text.contains("#[cfg(test)]"))
+        ends.into_iter().filter(|end| !end.starts_with("\n    ") || source.contains("#[cfg(test)]"))
     {
         items = items.into_iter().flat_map(|item| item.split_inclusive(end)).collect();
     }

@@ -43,6 +43,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("verify/trusted-root", "What is named as a root of trust is none."),
 ];
 
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
