@@ -101,7 +101,8 @@ fn remove_leftovers(cx: &Context) {
         let path = left.path.display().to_string();
         match left.remove() {
             Ok(()) => {
-                cx.ui.note(format!("removed {path}: an edit that was killed left its plaintext"))
+                let note = format!("removed {path}: an edit that was killed left its plaintext");
+                cx.ui.note(note);
             }
             Err(error) => {
                 let message = format!("an edit that was killed left its plaintext in {path}");

@@ -370,7 +370,9 @@ fn stage_of_file(path: &str, before: Stage) -> Option<Stage> {
         // The second is the file the control reads.
         "secrets.sops.yaml" | "secret.txt" => Some(Stage::Store),
         "keys.txt" => Some(Stage::Identity),
-        name if name.ends_with(".key") => Some(Stage::Identity),
+        name if name.rsplit_once('.').is_some_and(|(_, kind)| kind == "key") => {
+            Some(Stage::Identity)
+        }
         // What is signed is looked at before the key is read, and read afterwards.
         "artifact" if before >= Stage::Identity => Some(Stage::Resolved),
         _ => None,

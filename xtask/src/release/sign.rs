@@ -135,15 +135,14 @@ mod tests {
     fn release() -> (tempfile::TempDir, tempfile::TempDir) {
         let (folder, runner) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let program = "#!/bin/sh\necho \"$@\" >> \"$RUNNER_TEMP/calls\"\n";
-        let mut sums = String::new();
-        for (ending, content) in
-            [("", program), (".oci.json", "{}"), (".oci.json.spdx.json", "{}"), (".tar.gz", "x")]
-        {
+        let files =
+            [("", program), (".oci.json", "{}"), (".oci.json.spdx.json", "{}"), (".tar.gz", "x")];
+        let sums = files.map(|(ending, content)| {
             let name = format!("{STEM}{ending}");
             fs::write(folder.path().join(&name), content).unwrap();
-            sums += &format!("{}  {name}\n", folder::sha256(content.as_bytes()));
-        }
-        fs::write(folder.path().join(folder::SUMS), sums).unwrap();
+            format!("{}  {name}\n", folder::sha256(content.as_bytes()))
+        });
+        fs::write(folder.path().join(folder::SUMS), sums.concat()).unwrap();
         (folder, runner)
     }
 

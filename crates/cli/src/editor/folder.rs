@@ -114,7 +114,7 @@ pub fn leftovers(environment: &dyn Environment) -> Vec<Leftover> {
         .into_iter()
         .chain([std::env::temp_dir()])
         .filter_map(|parent| fs::read_dir(parent).ok())
-        .flat_map(|entries| entries.flatten())
+        .flat_map(Iterator::flatten)
         .filter(|entry| is_our_name(&entry.file_name().to_string_lossy()))
         .filter_map(|entry| Leftover::of(entry.path()))
         .collect();
@@ -276,7 +276,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let (path, lock) = fresh(parent.path()).unwrap();
         assert!(is_our_name(&path.file_name().unwrap().to_string_lossy()));
-        fs::write(path.join("a.yaml"), "hunter2").unwrap();
+        file::publish_new(&path.join("a.yaml"), b"hunter2", 0o600).unwrap();
         assert!(Leftover::of(path.clone()).is_none(), "it is locked");
         drop(lock);
         let left = Leftover::of(path.clone()).unwrap();
