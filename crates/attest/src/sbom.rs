@@ -1,10 +1,10 @@
-//! Statements that a bill of materials is that of a file.
+//! Statements that an SBOM is that of a file.
 
 use serde_json::Value;
 
 use crate::{Error, Statement, Subject};
 
-/// The statement that this document, SPDX 2.x or `CycloneDX` in JSON, is the bill of materials of the
+/// The statement that this document, SPDX 2.x or `CycloneDX` in JSON, is the SBOM of the
 /// subjects. The document is taken in as it is.
 ///
 /// # Errors
@@ -20,7 +20,7 @@ use crate::{Error, Statement, Subject};
 ///
 /// Source: in-toto Attestation Framework, predicates SPDX and `CycloneDX`.
 pub fn sbom_statement(subjects: &[Subject], document: &[u8]) -> Result<Statement, Error> {
-    let wrong = |problem: String| Error::Document { what: "the bill of materials", problem };
+    let wrong = |problem: String| Error::Document { what: "the SBOM", problem };
     let text = std::str::from_utf8(document).map_err(|_| wrong("is not UTF-8".into()))?;
     let text = text.trim_start_matches('\u{feff}').trim();
     let value: Value = serde_json::from_str(text).map_err(|error| {

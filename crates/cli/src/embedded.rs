@@ -83,6 +83,10 @@ impl<'a> Target<'a> {
     }
 }
 
+/// What to do where a configuration has no embedded store.
+pub const ADD_A_STORE: &str = "add one under `secretStores`, as `secrets: { type: sops, path: secrets.sops.yaml }`; \
+     then `dsops init` makes the file";
+
 /// Whether a store is a file that is read and written in process.
 pub fn is_embedded(settings: &StoreSettings) -> bool {
     settings.store_type() == sops::TYPE
@@ -110,7 +114,7 @@ pub fn choose<'a>(config: &'a Config, wanted: Option<&str>) -> Result<&'a StoreS
         },
         (None, []) => (
             format!("{} has no store of type `sops`", config.path().display()),
-            "`dsops init` makes one".to_owned(),
+            ADD_A_STORE.to_owned(),
         ),
         (None, _) => (
             format!("{} has several stores of type `sops`", config.path().display()),

@@ -1,6 +1,7 @@
 //! What a person is asked for on the terminal: a value, without echo, straight into protected
-//! memory; or yes and no.
+//! memory; or yes and no. And standard input, where a program answers.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 
 use crate::exit::Exit;
@@ -70,6 +71,20 @@ pub fn yes(question: &str) -> Result<bool, Failure> {
         talk.flush()
     })?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Standard input without the buffer of `io::stdin()`, which is ordinary memory.
+///
+/// # Errors
+/// It is closed.
+pub fn stdin_unbuffered() -> Result<File, Failure> {
+    #[cfg(unix)]
+    let owned = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned();
+    #[cfg(windows)]
+    let owned = std::os::windows::io::AsHandle::as_handle(&io::stdin()).try_clone_to_owned();
+    owned.map(File::from).map_err(|error| {
+        Failure::new(Exit::Usage, Report::error("cannot read from stdin").because(&error))
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

@@ -1,6 +1,6 @@
 //! What the documents show, held against the code: library programs, the example project, exit codes.
 #![cfg(unix)]
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
 
 mod common;
 
@@ -15,7 +15,7 @@ fn root() -> PathBuf {
 }
 
 #[test]
-fn the_library_guide_shows_the_programs_as_they_are() {
+fn the_library_guide_shows_the_programs_as_they_are_and_they_run() {
     let guide = std::fs::read_to_string(root().join("docs/library.md")).unwrap();
     let mut shown = Vec::new();
     for part in guide.split("\n[crates/").skip(1) {
@@ -26,9 +26,55 @@ fn the_library_guide_shows_the_programs_as_they_are() {
         let file = std::fs::read_to_string(root().join("crates").join(name)).unwrap();
         assert!(program == file, "docs/library.md differs from crates/{name}");
         shown.push(name.split('/').next().unwrap());
+        run_example(Path::new(name).file_stem().unwrap().to_str().unwrap());
     }
-    assert_eq!(shown, ["secure-mem", "formats", "resolver", "stores", "execenv", "attest", "sbom"]);
+    let expected = [
+        "secure-mem",
+        "formats",
+        "resolver",
+        "stores",
+        "execenv",
+        "transport",
+        "integrity-cache",
+        "release-verify",
+        "attest",
+        "sbom",
+    ];
+    assert_eq!(shown, expected);
     assert_eq!(guide.matches("```rust").count(), shown.len(), "no program goes unchecked");
+}
+
+/// Runs an example of another crate, as `cargo build --workspace --examples` made it.
+fn run_example(name: &str) {
+    let program = Path::new(env!("CARGO_BIN_EXE_dsops")).with_file_name("examples").join(name);
+    if !program.exists() {
+        println!(
+            "not run: the example `{name}`, as `cargo build --workspace --examples` was not run before"
+        );
+        return;
+    }
+    let project = Project::empty();
+    let run = |args: &[&str]| {
+        std::process::Command::new(&program)
+            .args(args)
+            .current_dir(project.folder.path())
+            .output()
+            .unwrap()
+    };
+    if name != "folder" {
+        let output = run(&[]);
+        assert!(output.status.success(), "{name}: {}", stderr(&output));
+        return;
+    }
+    let release =
+        dsops_testkit::sigstore::Release::write(project.folder.path(), "library").unwrap();
+    let good = run(&["dist", "octo/demo@v1.*", "trusted_root.json"]);
+    assert!(good.status.success(), "{}", stderr(&good));
+    let wrong = run(&["dist", "octo/other", "trusted_root.json"]);
+    assert!(!wrong.status.success());
+    assert!(String::from_utf8_lossy(&wrong.stdout).contains("policy/identity"));
+    release.put("install.sh", b"curl | sh\n").unwrap();
+    assert!(!run(&["dist", "octo/demo", "trusted_root.json"]).status.success());
 }
 
 #[test]

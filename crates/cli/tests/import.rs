@@ -135,3 +135,17 @@ fn a_file_that_is_nothing_known_is_refused() {
     assert_eq!(code(&output), 3, "{}", stderr(&output));
     assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
 }
+
+#[test]
+fn standard_input_is_a_file_without_a_name() {
+    let project = Project::new();
+    let output = project.feed(&["import", "--from", "json", "-"], br#"{"TOKEN": "made up"}"#);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(!stderr(&output).contains("still holds"), "there is no file: {}", stderr(&output));
+    assert_eq!(project.ok(&["get", "TOKEN"]), "made up");
+    // Its kind cannot be seen, and a SOPS document is changed where it lies.
+    for args in [&["import", "-"][..], &["import", "--from", "sops", "-"]] {
+        let output = project.feed(args, b"A=1\n");
+        assert_eq!(code(&output), 2, "{}", stderr(&output));
+    }
+}

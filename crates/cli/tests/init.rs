@@ -115,3 +115,36 @@ fn a_value_can_have_a_type() {
     assert_eq!(code(&set("PORT", "date", b"x")), 2);
     assert_eq!(project.read("secrets.sops.yaml"), before);
 }
+
+#[test]
+fn what_a_configuration_names_and_lacks_is_made() {
+    let project = Project::empty();
+    let config = "version: 1\nsecretStores:\n  secrets: { type: sops, path: secrets.sops.yaml }\n\
+                  envs:\n  dev:\n    TOKEN: store://secrets/TOKEN\n";
+    project.write("dsops.yaml", config);
+    let output = project.feed(&["set", "TOKEN"], b"made up");
+    assert_eq!(code(&output), 4, "{}", stderr(&output));
+    assert!(stderr(&output).contains("help: `dsops init` makes"), "{}", stderr(&output));
+    project.ok(&["init"]);
+    assert_eq!(project.read("dsops.yaml"), config, "the configuration is as it was");
+    project.set("TOKEN", b"made up");
+    assert_eq!(project.ok(&["get", "TOKEN"]), "made up");
+    // Now there is nothing to make.
+    let output = project.run(&["init"]);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert!(stderr(&output).contains("secrets.sops.yaml is already there"), "{}", stderr(&output));
+    assert_eq!(project.ok(&["get", "TOKEN"]), "made up");
+}
+
+#[test]
+fn a_configuration_without_an_encrypted_store_is_left_alone() {
+    let project = Project::empty();
+    project.write("dsops.yaml", "version: 1\nenvs:\n  dev:\n    PORT: { literal: 8080 }\n");
+    for args in [&["init"][..], &["rekey"]] {
+        let output = project.run(args);
+        assert_eq!(code(&output), 3, "{}", stderr(&output));
+        assert!(stderr(&output).contains("add one under `secretStores`"), "{}", stderr(&output));
+    }
+    assert!(!project.path("secrets.sops.yaml").exists());
+    assert!(!project.path("home").exists(), "no identity was made");
+}

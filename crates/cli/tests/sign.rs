@@ -252,7 +252,7 @@ fn keyless_signatures_and_statements_make_a_release() {
     }
 }
 
-/// A bill of materials that names the file by its digest.
+/// An SBOM that names the file by its digest.
 fn spdx(project: &Project) -> String {
     let digest = dsops_testkit::sigstore::sha256(project.read("app").as_bytes());
     json!({

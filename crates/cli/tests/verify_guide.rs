@@ -5,66 +5,144 @@
 
 mod common;
 
-use std::process::{Command, Output};
-use std::time::SystemTime;
+use std::process::Output;
+use std::time::{Duration, SystemTime};
 
 use common::Project;
-use dsops_testkit::sigstore::{Release, TufRepository, World};
+use common::guide::{self, Block, blocks, files, fits};
+use dsops_release_verify::{Algorithm as Hash, Digest};
+use dsops_testkit::sigstore::{
+    Algorithm, Key, Release, SshSig, TufRepository, World, base64, timestamp,
+};
 use dsops_testkit::{Door, HttpAnswer, HttpServer, ImageRegistry, Referrers};
-use serde_json::json;
+use serde_json::{Value, json};
 
-/// A block of the guide: what comes before it, and its commands with what they say.
-struct Block {
-    line: usize,
-    before: Option<String>,
-    steps: Vec<Step>,
+const GUIDE: &str = "docs/security/verify-releases.md";
+
+/// What a user has to tell apart, by words of the guide that come right before the commands: the
+/// exit code, the verdict of the artifact that it is about, and the check that decided.
+const SEVEN: [(&str, i32, &str, &str); 7] = [
+    ("2. **Verify**:", 0, "verified", "policy/signer"),
+    ("**One byte was changed.**", 5, "failed", "signature/digest"),
+    ("**The bundle is of another file.**", 5, "failed", "signature/digest"),
+    ("**Somebody else signed.**", 5, "failed", "policy/identity"),
+    ("**What was asked for is not there.**", 7, "undecided", "require/sbom"),
+    ("**The root of trust had expired**", 5, "failed", "certificate/chain"),
+    ("**A file that nobody signed**", 7, "undecided", "evidence/none"),
+];
+
+/// All that the guide is about.
+struct Lab {
+    project: Project,
+    network: Network,
 }
 
-/// Files that the guide shows, `<!-- file: NAME -->` before the block: they are there for every
-/// block of a console.
-fn files(guide: &str) -> Vec<(&str, &str)> {
-    let shown = guide.split("<!-- file: ").skip(1);
-    shown
-        .map(|part| {
-            let (name, rest) = part.split_once(" -->\n").unwrap();
-            let (_, rest) = rest.split_once('\n').unwrap();
-            (name, rest.split_once("```\n").unwrap().0)
-        })
-        .collect()
+impl Lab {
+    /// A fresh one, after what comes before the block.
+    fn new(guide: &str, block: &Block) -> Self {
+        let project = Project::empty();
+        let release = Release::write(project.folder.path(), "guide").unwrap();
+        let network = Network::new(&project, &release.world);
+        signatures_of_other_tools(&project, &release.world);
+        packages(&project, &release.world);
+        project.write("expired_root.json", &expired(&release.world).to_string());
+        for (name, content) in files(guide) {
+            project.write(name, content);
+        }
+        if let Some(script) = &block.before {
+            assert!(sh(&project, script).status.success(), "{script}");
+        }
+        Self { project, network }
+    }
+
+    /// Runs a command of the guide.
+    fn run(&self, command: &str) -> Output {
+        sh(&self.project, &self.network.real(&with_root(command)))
+    }
 }
 
-struct Step {
-    command: String,
-    code: i32,
-    output: String,
-}
-
-/// All blocks that show a console.
-fn blocks(guide: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut before = None;
-    let mut lines = guide.lines().enumerate();
-    while let Some((number, line)) = lines.next() {
-        if let Some(script) = line.strip_prefix("<!-- before: ") {
-            before = Some(script.strip_suffix(" -->").unwrap().to_owned());
-        } else if line == "```console" {
-            let mut steps: Vec<Step> = Vec::new();
-            for (_, line) in lines.by_ref().take_while(|(_, line)| *line != "```") {
-                match (line.strip_prefix("$ "), line.strip_prefix("? "), steps.last_mut()) {
-                    (Some(command), ..) => steps.push(Step {
-                        command: command.to_owned(),
-                        code: 0,
-                        output: String::new(),
-                    }),
-                    (_, Some(code), Some(step)) => step.code = code.parse().unwrap(),
-                    (_, _, Some(step)) => step.output.extend([line, "\n"]),
-                    _ => panic!("line {number}: output before any command"),
-                }
-            }
-            blocks.push(Block { line: number + 1, before: before.take(), steps });
+/// Authorities that had ended when everything was signed.
+fn expired(world: &World) -> Value {
+    let mut root = world.trusted_root();
+    let end = timestamp(world.now - Duration::from_hours(24));
+    for authority in ["certificateAuthorities", "timestampAuthorities"] {
+        for entry in root[authority].as_array_mut().unwrap() {
+            entry["validFor"]["end"] = json!(end);
         }
     }
-    blocks
+    root
+}
+
+/// Files in `tools`, each signed in another way.
+fn signatures_of_other_tools(project: &Project, world: &World) {
+    let content = "the program\n";
+    std::fs::create_dir(project.path("tools")).unwrap();
+    let put = |name: &str, extension: &str, evidence: &str| {
+        project.write(&format!("tools/{name}.tar.gz"), content);
+        project.write(&format!("tools/{name}.tar.gz{extension}"), evidence);
+    };
+    let signed = world.sign(content.as_bytes()).make();
+    put("bundled", ".bundle", &signed.cosign_bundle().to_string());
+    put("pair", ".sig", &signed.detached());
+    put("pair", ".pem", &signed.certificates[0].pem());
+    let key = Key::new(Algorithm::P256, "guide cosign");
+    put("keyed", ".sig", &base64(&key.sign(content.as_bytes())));
+    project.write("cosign.pub", &key.public_pem());
+    let ssh = SshSig::new(&Key::new(Algorithm::Ed25519, "guide ssh"));
+    put("by-ssh", ".sig", &ssh.sign(content.as_bytes()));
+    project.write("allowed_signers", &ssh.allowed_signer("lead@example.org"));
+}
+
+/// A package of npm and a file of the Python index, with the documents their registries give out.
+fn packages(project: &Project, world: &World) {
+    let content = "the package\n";
+    let digest = |hash| Digest::of(hash, content.as_bytes()).hex();
+    let key = Key::new(Algorithm::P256, "guide registry");
+    let publication = json!({
+        "_type": "https://in-toto.io/Statement/v0.1",
+        "subject": [{ "name": "pkg:npm/%40octo/tool@1.2.3", "digest": { "sha512": digest(Hash::Sha512) } }],
+        "predicateType": "https://github.com/npm/attestation/tree/main/specs/publish/v0.1",
+        "predicate": { "name": "@octo/tool", "version": "1.2.3", "registry": "https://npm.example" },
+    });
+    let bundle = world.attest(&publication).managed(&key).bundle();
+    let document = json!({ "attestations": [{ "predicateType": "publish", "bundle": bundle }] });
+    let valid = json!({ "start": timestamp(world.now - Duration::from_hours(24)) });
+    let public = json!({ "rawBytes": base64(&key.spki()), "validFor": valid });
+    let keys = json!({ "keys": [
+        { "keyId": key.hint(), "keyUsage": "npm:attestations", "publicKey": public },
+    ] });
+    project.write("tool-1.2.3.tgz", content);
+    project.write("attestations.json", &document.to_string());
+    project.write("keys.json", &keys.to_string());
+
+    let wheel = "octo_tool-1.2.3-py3-none-any.whl";
+    let bundle = world
+        .attest(&json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{ "name": wheel, "digest": { "sha256": digest(Hash::Sha256) } }],
+            "predicateType": "https://docs.pypi.org/attestations/publish/v1",
+            "predicate": null,
+        }))
+        .bundle();
+    let material = &bundle["verificationMaterial"];
+    let attestation = json!({
+        "version": 1,
+        "verification_material": {
+            "certificate": material["certificate"]["rawBytes"],
+            "transparency_entries": material["tlogEntries"],
+        },
+        "envelope": {
+            "statement": bundle["dsseEnvelope"]["payload"],
+            "signature": bundle["dsseEnvelope"]["signatures"][0]["sig"],
+        },
+    });
+    let publisher =
+        json!({ "kind": "GitHub", "repository": "octo/demo", "workflow": "release.yml" });
+    let provenance = json!({ "version": 1, "attestation_bundles": [
+        { "publisher": publisher, "attestations": [attestation] },
+    ] });
+    project.write(wheel, content);
+    project.write("provenance.json", &provenance.to_string());
 }
 
 /// The servers that the guide names, by others in this process.
@@ -130,20 +208,7 @@ impl Network {
 }
 
 fn sh(project: &Project, script: &str) -> Output {
-    let program = std::path::Path::new(env!("CARGO_BIN_EXE_dsops"));
-    let path = std::env::var_os("PATH").unwrap();
-    let folders =
-        std::iter::once(program.parent().unwrap().to_owned()).chain(std::env::split_paths(&path));
-    Command::new("sh")
-        .args(["-c", script])
-        .current_dir(project.folder.path())
-        .env("PATH", std::env::join_paths(folders).unwrap())
-        .env("NO_COLOR", "1")
-        .env("HOME", project.path("home"))
-        .env_remove("XDG_CACHE_HOME")
-        .env_remove("XDG_STATE_HOME")
-        .output()
-        .unwrap()
+    guide::shell(project, script).output().unwrap()
 }
 
 /// The stand-in is not among the roots that come with dsops, so it is named.
@@ -152,44 +217,22 @@ fn with_root(command: &str) -> String {
         && !["explain", "sha256", "trust", "policy check"]
             .iter()
             .any(|own| command.contains(&format!("verify {own}")));
-    if verifies {
+    if verifies && !command.contains("--trusted-root") {
         format!("{command} --trusted-root trusted_root.json")
     } else {
         command.to_owned()
     }
 }
 
-/// Whether `text` is `pattern`, where `...` stands for anything.
-fn fits(pattern: &str, text: &str) -> bool {
-    let mut rest = text;
-    let parts: Vec<&str> = pattern.split("...").collect();
-    for (index, part) in parts.iter().enumerate() {
-        let part = if index > 0 { part.trim_start_matches('\n') } else { part };
-        let found = if index == 0 { rest.starts_with(part).then_some(0) } else { rest.find(part) };
-        let Some(at) = found else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.is_empty() || parts.last().is_some_and(|last| parts.len() > 1 && last.trim().is_empty())
-}
-
 #[test]
 fn every_command_of_the_guide_does_what_it_says() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/security/verify-releases.md");
-    let guide = std::fs::read_to_string(path).unwrap();
+    let guide = guide::read(GUIDE);
     let mut count = 0;
     for block in blocks(&guide) {
-        let project = Project::empty();
-        let release = Release::write(project.folder.path(), "guide").unwrap();
-        let network = Network::new(&project, &release.world);
-        for (name, content) in files(&guide) {
-            project.write(name, content);
-        }
-        if let Some(script) = &block.before {
-            assert!(sh(&project, script).status.success(), "{script}");
-        }
+        let lab = Lab::new(&guide, &block);
         for step in &block.steps {
-            let output = sh(&project, &network.real(&with_root(&step.command)));
-            let said = network.shown(&String::from_utf8_lossy(&output.stdout));
+            let output = lab.run(&step.command);
+            let said = lab.network.shown(&String::from_utf8_lossy(&output.stdout));
             let errors = String::from_utf8_lossy(&output.stderr);
             let at = format!("line {}: {}\n{said}{errors}", block.line, step.command);
             assert_eq!(output.status.code(), Some(step.code), "{at}");
@@ -197,25 +240,36 @@ fn every_command_of_the_guide_does_what_it_says() {
             count += usize::from(step.command.contains("dsops verify"));
         }
     }
-    assert!(count >= 33, "{count}");
-    // What is in no block of a console is not run: no command of ours may stand there.
-    // `cargo xtask verify` runs those about a release of dsops itself.
-    let run = guide.replace("```console release\n", "```console\n");
-    let outside: String =
-        run.split("```console\n").enumerate().fold(String::new(), |all, (index, part)| {
-            let text = if index == 0 { part } else { part.split_once("```\n").unwrap().1 };
-            all + text
-        });
-    let unrun =
-        outside.lines().filter(|line| line.starts_with("dsops ") || line.starts_with("$ dsops"));
-    assert_eq!(unrun.collect::<Vec<_>>(), Vec::<&str>::new());
+    assert!(count >= 44, "{count}");
 }
 
 #[test]
-fn patterns_are_held_against_the_whole_output() {
-    assert!(fits("a\n...\n", "a\nb\nc\n"));
-    assert!(fits("a\n...\nc\n", "a\nb\nc\n"));
-    assert!(!fits("a\n", "a\nb\n"));
-    assert!(!fits("b\n...\n", "a\nb\n"));
-    assert!(!fits("", "a"));
+fn a_user_with_only_the_files_and_the_guide_gets_the_seven_verdicts() {
+    let guide = guide::read(GUIDE);
+    let blocks = blocks(&guide);
+    for (words, exit_code, verdict, code) in SEVEN {
+        let at = guide.find(words).unwrap_or_else(|| panic!("the guide has no `{words}`"));
+        let line = guide[..at].lines().count();
+        let block = blocks.iter().find(|block| block.line > line).unwrap();
+        let lab = Lab::new(&guide, block);
+        let output = lab.run(&format!("{} --json", block.steps[0].command));
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(exit_code), "{words}: {said:#}");
+        assert_eq!(block.steps[0].code, exit_code, "{words}: what the guide says");
+        assert_eq!(said["verdict"], verdict, "{words}: {said:#}");
+        // Only the artifact in question decides: whatever else is in the folder passes.
+        let artifacts = said["artifacts"].as_array().unwrap();
+        let passes = |artifact: &&Value| artifact["verdict"] == "verified";
+        let (good, bad): (Vec<&Value>, Vec<&Value>) = artifacts.iter().partition(passes);
+        assert_eq!(bad.len(), usize::from(exit_code != 0), "{words}: {said:#}");
+        let decided = bad.first().unwrap_or_else(|| &good[0])["findings"].as_array().unwrap();
+        let state = if exit_code == 0 { "passed" } else { verdict };
+        assert!(
+            decided.iter().any(|finding| finding["code"] == code && finding["state"] == state),
+            "{words}: {said:#}"
+        );
+        // What failed or could not be decided is the reason, and no second fault was made by the test.
+        let wrong = decided.iter().filter(|finding| finding["state"] == "failed").count();
+        assert_eq!(wrong > 0, exit_code == 5, "{words}: {said:#}");
+    }
 }

@@ -39,7 +39,7 @@
 //!
 //! Not against: who can read the key (T4: other programs of the same user, if it is in a file), the
 //! superuser (T5), whoever deletes entries or fills the disk, and a malicious program that holds the
-//! key and stores wrong content. Against the last, a sealed cache (feature `sealed`) keeps the signing
+//! key and stores wrong content. Against the last, a sealed cache ([`KeySource::Sealed`]) keeps the signing
 //! key with one trusted writer: readers hold a public key and cannot forge.
 //!
 //! # What is guaranteed

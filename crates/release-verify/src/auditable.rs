@@ -16,7 +16,7 @@ const CODE: &str = "sbom/binary";
 /// How many names of crates a finding shows.
 const SHOWN: usize = 10;
 
-/// Holds the crates of a binary against a list of ingredients, `sbom/binary`: a crate that was linked and is
+/// Holds the crates of a binary against an SBOM, `sbom/binary`: a crate that was linked and is
 /// not listed fails; one that only took part in the build and is not listed, and one that is
 /// listed and was not linked, are warnings.
 pub fn check(linked: &LinkedCrates, sbom: &Sbom) -> Vec<Finding> {
@@ -28,19 +28,19 @@ pub fn check(linked: &LinkedCrates, sbom: &Sbom) -> Vec<Finding> {
             findings.push(Finding::new(CODE, state, message).compared("none", shown(names)));
         }
     };
-    add(State::Failed, "in the binary but not in the list of ingredients", &compared.missing);
-    let message = "part of the build but not in the list of ingredients";
+    add(State::Failed, "in the binary but not in the SBOM", &compared.missing);
+    let message = "part of the build but not in the SBOM";
     add(State::Warning, message, &compared.missing_build);
-    add(State::Warning, "in the list of ingredients but not in the binary", &compared.extra);
+    add(State::Warning, "in the SBOM but not in the binary", &compared.extra);
     if findings.is_empty() {
         let count = counted(linked.crates().len());
-        let message = format!("the list of ingredients has the binary's {count}");
+        let message = format!("the SBOM has the binary's {count}");
         findings.push(Finding::passed(CODE, message));
     }
     findings
 }
 
-/// Holds an artifact that is read once more against a list of ingredients. Nothing when it is no
+/// Holds an artifact that is read once more against an SBOM. Nothing when it is no
 /// binary with a list of crates, or is not the same any more as when it was verified.
 pub(crate) fn check_again(
     artifact: &Artifact,

@@ -79,7 +79,7 @@ pub enum Authority {
     Nobody,
 }
 
-/// A list of ingredients, as far as it is needed here.
+/// An SBOM, as far as it is needed here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sbom {
     reading: Reading,
@@ -196,7 +196,7 @@ impl Sbom {
     }
 }
 
-/// Holds a statement that was found well signed, and whose predicate is a list of ingredients,
+/// Holds a statement that was found well signed, and whose predicate is an SBOM,
 /// against an artifact: its subject and its content.
 pub fn check_statement(
     statement: &Statement,
@@ -258,7 +258,7 @@ fn component(package: Package) -> Component {
     Component { package, digests }
 }
 
-/// The minimum elements that a list of ingredients should have (NTIA, July 2021): worth a note,
+/// The minimum elements that an SBOM should have (NTIA, July 2021): worth a note,
 /// never a failure.
 fn elements(sbom: &Sbom) -> Finding {
     let count = sbom.components.iter().filter(|component| !component.is_file()).count();

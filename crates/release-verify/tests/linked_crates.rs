@@ -1,4 +1,4 @@
-//! What was linked into a binary, against the list of ingredients that is signed for it.
+//! What was linked into a binary, against the SBOM that is signed for it.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

@@ -8,7 +8,7 @@ use crate::read::LIMIT_BYTES;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// It is no list of ingredients of a form that is known here.
+    /// It is no SBOM of a form that is known here.
     #[error("it is neither an SPDX nor a CycloneDX document")]
     Unknown,
     /// It is one, of a form that is recognised but not read.

@@ -1,4 +1,4 @@
-//! Lists of ingredients (SBOM): SPDX and `CycloneDX` documents written, read, compared and checked.
+//! SBOMs: SPDX and `CycloneDX` documents written, read, compared and checked.
 //!
 //! One [`Document`] stands for both formats. It is made by [`cargo::generate`](crate::cargo::generate()) from
 //! a workspace, by [`LinkedCrates`](crate::auditable::LinkedCrates) from a binary, by [`read()`] from a document, or by hand.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A list of ingredients: what it is about, everything in it, and what depends on what.
+/// An SBOM: what it is about, everything in it, and what depends on what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
     /// Its name; for `CycloneDX` that of its subject.

@@ -31,7 +31,7 @@ pub struct Args {
 pub enum Action {
     /// Say how files were built, as SLSA provenance
     Provenance(Box<provenance::Args>),
-    /// Say that a bill of materials is that of a file
+    /// Say that an SBOM is that of a file
     Sbom(Box<sbom::Args>),
 }
 

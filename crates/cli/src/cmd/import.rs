@@ -29,6 +29,7 @@ Examples:
   dsops import --from doppler secrets.json --env prod
   dsops import fnox.toml --profile production --env prod
   dsops import old.sops.yaml --dry-run
+  chamber export app | dsops import --from json -
 
 Nothing in the file is expanded or run. The file stays: delete it when all works, and take it out of
 the history of your repository, or better, change the secrets that were in it.";
@@ -37,7 +38,7 @@ the history of your repository, or better, change the secrets that were in it.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The file
+    /// The file; `-` for standard input, with `--from`
     pub file: PathBuf,
     /// What it is: dotenv, json (also chamber, doppler, infisical), fnox, secretspec or sops
     /// (default: by its name)

@@ -12,7 +12,7 @@ use dsops_stores::sops::{self, CreationRule, Format, Keyring, SopsFile};
 use subtle::ConstantTimeEq as _;
 
 use crate::context::Context;
-use crate::embedded::store_failure;
+use crate::embedded::{self, shown, store_failure};
 use crate::exit::Exit;
 use crate::prompt;
 use crate::report::{Failure, Report};
@@ -29,7 +29,8 @@ Examples:
   dsops init --passphrase --store-file secrets.sops.json
   dsops init --env prod --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p
 
-Where a `.sops.yaml` has a rule for the file, the rule says for whom it is encrypted and how.";
+Where a `.sops.yaml` has a rule for the file, the rule says for whom it is encrypted and how. Where there
+is a dsops.yaml already, the encrypted files that it names and that are missing are made.";
 
 // What `dsops init` takes.
 #[derive(Debug, clap::Args)]
@@ -49,13 +50,68 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// One of the files is there already, or cannot be written. Nothing is overwritten, ever.
+/// The files are there already, or cannot be written. Nothing is overwritten, ever.
 pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let config_path = cx.new_config_path();
     let store_path = store_path(&config_path, &args.store_file)?;
+    if args.store_file == STORE_FILE && config_path.symlink_metadata().is_ok() {
+        return complete(cx, args, &config_path);
+    }
     refuse_existing(&[&config_path, &store_path])?;
     let environment = cx.requested_environment().unwrap_or(ENVIRONMENT);
     let config_text = config_text(environment, &args.store_file)?;
+    let made = make_store(cx, args, SopsFile::new(&store_path, Arc::default()))?;
+    if let Err(failure) = publish(&config_path, config_text.as_bytes(), 0o644) {
+        // The store is empty and a moment old: without its configuration it is only in the way.
+        let _ = std::fs::remove_file(&store_path);
+        return Err(failure);
+    }
+    cx.ui.note(format!("made {} (environment `{environment}`)", config_path.display()));
+    tell(cx, &made);
+    Ok(Exit::Ok)
+}
+
+/// Makes the encrypted files that a configuration names and that are not there: one that was
+/// written by hand, or came without its store.
+fn complete(cx: &Context, args: &Args, config_path: &Path) -> Result<Exit, Failure> {
+    let config = cx.load()?;
+    let stores: Vec<SopsFile> = config
+        .stores()
+        .filter(|settings| embedded::is_embedded(settings))
+        .map(|settings| sops::locate_without_keys(settings, config.base_dir()))
+        .collect::<Result<_, _>>()
+        .map_err(|problem| Failure::new(Exit::Config, problem.into()))?;
+    if stores.is_empty() {
+        let report = Report::error(format!(
+            "{} is already there, and has no store of type `sops`",
+            config_path.display()
+        ));
+        return Err(Failure::new(Exit::Config, report.help(embedded::ADD_A_STORE)));
+    }
+    let (there, missing): (Vec<_>, Vec<_>) =
+        stores.into_iter().partition(|store| store.path.symlink_metadata().is_ok());
+    if missing.is_empty() {
+        let mut paths = vec![config_path.to_owned()];
+        paths.extend(there.iter().map(|store| shown(&store.path)));
+        refuse_existing(&paths.iter().collect::<Vec<_>>())?;
+    }
+    for store in missing {
+        let made = make_store(cx, args, store)?;
+        tell(cx, &made);
+    }
+    Ok(Exit::Ok)
+}
+
+/// An encrypted file that was just made.
+struct Made {
+    path: PathBuf,
+    rule: CreationRule,
+    own: Recipient,
+}
+
+/// Makes an encrypted file, and an identity if there is none.
+fn make_store(cx: &Context, args: &Args, store: SopsFile) -> Result<Made, Failure> {
+    let store_path = store.path.clone();
     let found = CreationRule::find(&store_path)
         .map_err(|error| store_failure(&error).with_exit(Exit::Config))?;
     let mut recipients = extra_recipients(&args.recipients)?;
@@ -74,33 +130,29 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
         }
         CreationRule::new(&recipients)
     });
-    SopsFile::new(&store_path, Arc::default())
-        .create(&rule)
-        .map_err(|error| store_failure(&error))?;
-    if let Err(failure) = publish(&config_path, config_text.as_bytes(), 0o644) {
-        // The store is empty and a moment old: without its configuration it is only in the way.
-        let _ = std::fs::remove_file(&store_path);
-        return Err(failure);
-    }
-    cx.ui.note(format!("made {} (environment `{environment}`)", config_path.display()));
+    store.create(&rule).map_err(|error| store_failure(&error))?;
+    Ok(Made { path: shown(&store_path), rule, own })
+}
+
+/// Says for whom it is, and what comes next.
+fn tell(cx: &Context, Made { path, rule, own }: &Made) {
     let names: Vec<String> = rule.recipients().iter().map(ToString::to_string).collect();
     cx.ui.note(format!(
         "made {}, encrypted for {}: {}",
-        store_path.display(),
+        path.display(),
         ui::plural(names.len(), "recipient"),
         names.join(", ")
     ));
     if let Some(place) = rule.place() {
         cx.ui.note(format!("as the rule in {place} says"));
-        if !rule.recipients().contains(&own) {
-            let report = Report::warning(format!("you cannot open {}", store_path.display()));
+        if !rule.recipients().contains(own) {
+            let report = Report::warning(format!("you cannot open {}", path.display()));
             cx.ui.report(
                 &report.help(format!("add {own} to the rule in {place}, and make it again")),
             );
         }
     }
     cx.ui.note("next: dsops set NAME, then dsops exec -- COMMAND");
-    Ok(Exit::Ok)
 }
 
 fn refuse_existing(paths: &[&PathBuf]) -> Result<(), Failure> {

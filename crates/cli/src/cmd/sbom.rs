@@ -1,4 +1,4 @@
-//! `dsops sbom`: lists of ingredients, made, shown, compared, checked and converted.
+//! `dsops sbom`: SBOMs, made, shown, compared, checked and converted.
 
 mod check;
 mod convert;
@@ -20,7 +20,7 @@ pub struct Args {
     pub action: Action,
 }
 
-// What there is to do with lists of ingredients.
+// What there is to do with SBOMs.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum Action {

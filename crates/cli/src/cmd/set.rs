@@ -152,7 +152,7 @@ fn read_value(cx: &Context, args: &Args, name: &str) -> Result<SecretBytes, Fail
         return prompt::secret(&format!("Value of {}: ", ui::one_line(name)));
     }
     // Not `io::stdin()`: its buffer is ordinary memory.
-    let mut stdin = stdin_unbuffered()?;
+    let mut stdin = prompt::stdin_unbuffered()?;
     let mut value = SecretBytes::from_reader(&mut stdin, LIMIT_BYTES)
         .map_err(too_large_or("cannot read the value from stdin".to_owned()))?;
     if !args.keep_newline && value.expose().ends_with(b"\n") {
@@ -166,14 +166,4 @@ fn read_value(cx: &Context, args: &Args, name: &str) -> Result<SecretBytes, Fail
         ));
     }
     Ok(value)
-}
-
-fn stdin_unbuffered() -> Result<File, Failure> {
-    #[cfg(unix)]
-    let owned = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned();
-    #[cfg(windows)]
-    let owned = std::os::windows::io::AsHandle::as_handle(&io::stdin()).try_clone_to_owned();
-    owned.map(File::from).map_err(|error| {
-        Failure::new(Exit::Usage, Report::error("cannot read from stdin").because(&error))
-    })
 }

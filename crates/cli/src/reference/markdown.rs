@@ -14,7 +14,7 @@ const GENERATED: &str = "<!-- Written by `cargo xtask docs` from the code; a tes
 pub fn command_line(command: &Command) -> String {
     let mut text = format!(
         "{GENERATED}# The command line\n\n\
-         `dsops [OPTIONS] COMMAND`. Exit codes are in the [README](../../README.md#exit-codes), the codes of\n\
+         `dsops [OPTIONS] COMMAND`. Exit codes are in [exit-codes.md](exit-codes.md), the codes of\n\
          errors in [errors.md](errors.md).\n\n\
          | command | what it does |\n|---|---|\n"
     );

@@ -1,6 +1,8 @@
 //! A throw-away project that tests drive the real binary in.
 #![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used, reason = "shared by tests")]
 
+pub mod guide;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

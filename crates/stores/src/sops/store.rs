@@ -353,8 +353,12 @@ impl Store for Sops {
         let name = path.display().to_string();
         let summary = || {
             let open = self.file.open()?;
-            let (values, recipients) = (open.keys()?.len(), open.recipients().count());
-            Ok(format!("{name}: {values} values for {recipients} recipients, verified"))
+            let count = |count: usize, word: &str| {
+                format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+            };
+            let values = count(open.keys()?.len(), "value");
+            let recipients = count(open.recipients().count(), "recipient");
+            Ok(format!("{name}: {values} for {recipients}, verified"))
         };
         let summary = summary().map_err(|error: Error| to_store_error(&name, error))?;
         Ok(Health::Checked { summary, warnings: keyring.warnings().to_vec() })

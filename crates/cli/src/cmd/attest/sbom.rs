@@ -1,4 +1,4 @@
-//! `dsops attest sbom`: that a bill of materials is that of a file.
+//! `dsops attest sbom`: that an SBOM is that of a file.
 
 use std::ffi::OsString;
 
@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::Failure;
 
-/// What a bill of materials may have: with it, a statement must still be one that verifiers read.
+/// What an SBOM may have: with it, a statement must still be one that verifiers read.
 const SBOM_LIMIT_BYTES: usize = LIMIT_BYTES;
 /// What the statement is called, behind the name of its subject.
 const ENDING: &str = ".sbom.intoto.jsonl";
@@ -31,7 +31,7 @@ pub struct Args {
     /// Files, `NAME@sha256:…`, or one image
     #[arg(value_name = "SUBJECTS", value_hint = ValueHint::FilePath, required = true)]
     pub subjects: Vec<OsString>,
-    /// The bill of materials
+    /// The SBOM
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub sbom: OsString,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// The document is no bill of materials, or the statement cannot be signed.
+/// The document is no SBOM, or the statement cannot be signed.
 pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     let document = files::read(&args.sbom, SBOM_LIMIT_BYTES)
         .map_err(|error| Failure::new(Exit::Store, files::unreadable(&args.sbom, &error)))?;

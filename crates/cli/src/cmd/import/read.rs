@@ -14,6 +14,7 @@ use super::{Args, Source};
 use crate::context::Context;
 use crate::embedded::store_failure;
 use crate::exit::Exit;
+use crate::prompt;
 use crate::report::{Failure, Report};
 use crate::ui;
 
@@ -30,12 +31,19 @@ pub struct Found {
     pub in_clear: bool,
 }
 
+/// The name of standard input.
+pub const STDIN: &str = "-";
+
 /// Reads the file.
 ///
 /// # Errors
 /// It cannot be read, or is not what it is taken for.
 pub fn read(cx: &Context, args: &Args) -> Result<Found, Failure> {
+    let is_stdin = args.file.as_os_str() == STDIN;
     match args.from.or_else(|| source_of(&args.file)) {
+        Some(Source::Sops) if is_stdin => {
+            Err(Failure::usage("a SOPS document is not read from standard input", "name its file"))
+        }
         Some(Source::Sops) => read_sops(cx, &args.file),
         Some(Source::Other(format)) => read_other(cx, args, format),
         None => Err(Failure::usage(
@@ -53,8 +61,14 @@ fn source_of(path: &Path) -> Option<Source> {
 
 fn read_other(cx: &Context, args: &Args, format: ImportFormat) -> Result<Found, Failure> {
     let unreadable = || Report::error(format!("cannot read {}", args.file.display()));
-    let mut file = File::open(&args.file)
-        .map_err(|error| Failure::new(Exit::Config, unreadable().because(&error)))?;
+    let is_stdin = args.file.as_os_str() == STDIN;
+    let mut file = if is_stdin {
+        // Not `io::stdin()`: its buffer is ordinary memory.
+        prompt::stdin_unbuffered()?
+    } else {
+        File::open(&args.file)
+            .map_err(|error| Failure::new(Exit::Config, unreadable().because(&error)))?
+    };
     let bytes = SecretBytes::from_reader(&mut file, IMPORT_LIMIT_BYTES)
         .map_err(|error| Failure::new(Exit::Config, unreadable().because(&error)))?;
     let imported = import(format, &bytes.expose()).map_err(|error| {
@@ -64,7 +78,7 @@ fn read_other(cx: &Context, args: &Args, format: ImportFormat) -> Result<Found, 
     drop(bytes);
     let mut found = Found {
         notes: imported.notes.iter().map(ToString::to_string).collect(),
-        in_clear: !imported.values.is_empty(),
+        in_clear: !is_stdin && !imported.values.is_empty(),
         ..Found::default()
     };
     note_profiles(&imported, args, &mut found);

@@ -43,8 +43,7 @@ pub fn document(path: &OsStr) -> Result<Reading, Failure> {
     let bytes = read(path, LIMIT_BYTES)?;
     dsops_sbom::read(&bytes).map_err(|error| {
         let name = Path::new(path).display();
-        let mut report =
-            Report::error(format!("cannot read {name} as a list of ingredients")).because(&error);
+        let mut report = Report::error(format!("cannot read {name} as an SBOM")).because(&error);
         report.code = Some("sbom/format");
         report.help = error.help().map(str::to_owned);
         Failure::new(Exit::Store, report)
