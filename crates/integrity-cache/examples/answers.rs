@@ -13,20 +13,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let answers = cache.namespace("answers")?;
     let key = Key::new().part("question", "6 * 7").part("version", "1");
 
-    answers.put(&key, None, b"42")?;
+    let _stored_or_skipped = answers.put(&key, None, b"42")?;
     let Lookup::Hit(entry) = answers.get(&key)? else { return Err("it was stored".into()) };
     assert_eq!(entry.into_bytes(), b"42");
 
-    // Somebody changes every entry.
-    for directory in std::fs::read_dir(&cache_dir)? {
-        let directory = directory?.path();
-        let is_entries = directory.file_name().is_some_and(|name| name.len() == 2);
-        for entry in if is_entries { Some(std::fs::read_dir(directory)?) } else { None }
-            .into_iter()
-            .flatten()
-        {
-            let mut file = std::fs::OpenOptions::new().append(true).open(entry?.path())?;
-            file.write_all(b"1")?;
+    // Somebody changes the entry: the only file in a folder with a name of two letters.
+    for folder in std::fs::read_dir(&cache_dir)? {
+        let folder = folder?.path();
+        if folder.file_name().is_some_and(|name| name.len() == 2) {
+            for entry in std::fs::read_dir(folder)? {
+                let mut file = std::fs::OpenOptions::new().append(true).open(entry?.path())?;
+                file.write_all(b"1")?;
+            }
         }
     }
     let Lookup::Miss(reason) = answers.get(&key)? else { return Err("it was changed".into()) };
