@@ -60,7 +60,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     refuse_existing(&[&config_path, &store_path])?;
     let environment = cx.requested_environment().unwrap_or(ENVIRONMENT);
     let config_text = config_text(environment, &args.store_file)?;
-    let made = make_store(cx, args, SopsFile::new(&store_path, Arc::default()))?;
+    let made = make_store(cx, args, &SopsFile::new(&store_path, Arc::default()))?;
     if let Err(failure) = publish(&config_path, config_text.as_bytes(), 0o644) {
         // The store is empty and a moment old: without its configuration it is only in the way.
         let _ = std::fs::remove_file(&store_path);
@@ -96,7 +96,7 @@ fn complete(cx: &Context, args: &Args, config_path: &Path) -> Result<Exit, Failu
         refuse_existing(&paths.iter().collect::<Vec<_>>())?;
     }
     for store in missing {
-        let made = make_store(cx, args, store)?;
+        let made = make_store(cx, args, &store)?;
         tell(cx, &made);
     }
     Ok(Exit::Ok)
@@ -110,7 +110,7 @@ struct Made {
 }
 
 /// Makes an encrypted file, and an identity if there is none.
-fn make_store(cx: &Context, args: &Args, store: SopsFile) -> Result<Made, Failure> {
+fn make_store(cx: &Context, args: &Args, store: &SopsFile) -> Result<Made, Failure> {
     let store_path = store.path.clone();
     let found = CreationRule::find(&store_path)
         .map_err(|error| store_failure(&error).with_exit(Exit::Config))?;
