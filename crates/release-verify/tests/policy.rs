@@ -271,8 +271,8 @@ fn provenance_is_held_against_its_signer() {
         Pattern::exact(common::ISSUER).unwrap(),
     );
     let demands = Demands::new(SignerPolicy::new(SignerRule::Certificate(rule)));
-    let signed = folder.world.attest(&good).identity(bare).bundle();
-    folder.write("tool.intoto.jsonl", signed.to_string().as_bytes());
+    let attested = folder.world.attest(&good).identity(bare).bundle();
+    folder.write("tool.intoto.jsonl", attested.to_string().as_bytes());
     let report = folder.verify(demands.require(Requirement::Provenance), "tool");
     assert_eq!(report.verdict, Verdict::Failed, "{:#?}", report.findings);
     assert_eq!(code(&report, "provenance/source"), Some(State::Failed));
@@ -290,8 +290,8 @@ fn provenance_by_a_person_is_their_word() {
     );
     let demands = Demands::new(SignerPolicy::new(SignerRule::Certificate(rule)));
     let statement = common::github_provenance("tool", TOOL);
-    let signed = folder.world.attest(&statement).identity(ann).bundle();
-    folder.write("tool.intoto.jsonl", signed.to_string().as_bytes());
+    let attested = folder.world.attest(&statement).identity(ann).bundle();
+    folder.write("tool.intoto.jsonl", attested.to_string().as_bytes());
     let report = folder.verify(demands.require(Requirement::Provenance), "tool");
     assert_eq!(report.verdict, Verdict::Verified, "{:#?}", report.findings);
     assert_eq!(code(&report, "provenance/builder"), Some(State::Warning));
