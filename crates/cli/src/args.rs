@@ -40,8 +40,8 @@ pub struct Args {
 }
 
 // `dsops exec …` alone: what [`Args`] says of it, without building all other commands first.
-///
-/// `exec` is run often and measured in microseconds; building the whole command line takes 100 of them.
+//
+// `exec` is run often and measured in microseconds; building the whole command line takes 100 of them.
 #[derive(Debug, Parser)]
 #[command(name = "dsops exec", disable_help_flag = true)]
 struct ExecAlone {
@@ -79,7 +79,7 @@ impl Args {
     }
 }
 
-// `dsops exec [--env NAME] -- COMMAND…` and nothing else, which is what is run most: read without
+/// `dsops exec [--env NAME] -- COMMAND…` and nothing else, which is what is run most: read without
 /// building any parser, which costs as much as reading all documents. Everything else, and whatever
 /// could be an error, is left to the parser.
 fn plain_exec(words: &[OsString], is_any_set: impl Fn(&[&str]) -> bool) -> Option<Args> {

@@ -273,11 +273,17 @@ fn same_signer(one: &Signer, other: &Signer) -> bool {
     }
 }
 
-/// The name of a workflow without the reference that it was started at; any other as it is.
+/// The name of a workflow without the reference or commit that it was started at; any other as it is.
 fn of_any_reference(name: &SubjectName) -> &str {
-    match name {
-        SubjectName::Uri(uri) => uri.split_once("@refs/").map_or(uri, |(workflow, _)| workflow),
-        other => other.as_str(),
+    let SubjectName::Uri(uri) = name else { return name.as_str() };
+    if let Some((workflow, _)) = uri.split_once("@refs/") {
+        return workflow;
+    }
+    let is_commit =
+        |at: &str| matches!(at.len(), 40 | 64) && at.chars().all(|c| c.is_ascii_hexdigit());
+    match uri.rsplit_once('@') {
+        Some((workflow, at)) if is_commit(at) => workflow,
+        _ => uri,
     }
 }
 
@@ -479,6 +485,9 @@ mod tests {
         let wide = SignerPolicy::new(github("octo/demo")).or(github("octo")).at_least(2).unwrap();
         let twice = [at("refs/tags/v1.2.3"), at("refs/heads/main")];
         assert!(!passes(&wide, &twice));
+        let commit = |digit: &str| by(&WORKFLOW.replace("refs/tags/v1.2.3", &digit.repeat(40)));
+        assert!(!passes(&wide, &[commit("a"), at("refs/heads/main")]));
+        assert!(!passes(&wide, &[commit("a"), commit("b")]));
         let last = wide.judge(&twice).findings.pop().unwrap();
         assert!(last.help.unwrap().contains("counts once"));
         assert!(SignerPolicy::new(exact(a)).at_least(2).is_err());

@@ -833,6 +833,9 @@ fn an_archive_in_which_whoever_unpacks_it_sees_another_image() {
         ("./manifest.json", Symlink, b"", "evil.json"),
         ("repositories", Regular, br#"{"app":{"v1":"0"}}"#, ""),
         ("repositories", Symlink, b"", "evil.json"),
+        // The folder of all that is named by digest.
+        ("blobs", Symlink, b"", "elsewhere"),
+        ("./blobs/sha256/", Symlink, b"", "../elsewhere"),
     ] {
         archive(&folder, &tar);
         append(&tar, "evil.json", Regular, evil, "");
@@ -840,6 +843,12 @@ fn an_archive_in_which_whoever_unpacks_it_sees_another_image() {
         let judged = judge();
         assert!(!matches!(judged, Ok(Verdict::Verified)), "{name} {kind:?} {judged:?}");
     }
+    // Go's reader takes the name of the next file from here.
+    archive(&folder, &tar);
+    append(&tar, "more", tar::EntryType::XHeader, b"32 GNU.sparse.name=manifest.json\n", "");
+    append(&tar, "x", Regular, b"[]", "");
+    let judged = judge();
+    assert!(!matches!(judged, Ok(Verdict::Verified)), "{judged:?}");
 }
 
 #[test]

@@ -156,6 +156,9 @@ impl LinkedCrates {
                 continue;
             }
             let named = purl.and_then(crate_of_purl);
+            // The program itself may be called by another kind of address.
+            let is_own = document.described.contains(&package.id);
+            let may_be_listed = named.is_some() || purl.is_none() || is_own;
             let counts = named.is_some() || (purl.is_none() && may_be_a_crate(document, package));
             let (name, version) = named.unwrap_or_else(|| {
                 (package.name.clone(), package.version.clone().unwrap_or_default())
@@ -163,7 +166,9 @@ impl LinkedCrates {
             if counts && !own.contains(&(name.as_str(), version.as_str())) {
                 extra.insert(format!("{name} {version}").trim_end().to_owned());
             }
-            listed.insert((name, version));
+            if may_be_listed {
+                listed.insert((name, version));
+            }
         }
         let missing = |build_only: bool| {
             let lacking = self.0.iter().filter(|linked| {
@@ -369,6 +374,18 @@ mod tests {
         assert_eq!(linked.compare(&document).extra, ["nameless", "time 9.9.9"]);
         document.described = document.packages.iter().map(|package| package.id.clone()).collect();
         assert_eq!(linked.compare(&document).extra.len(), 3);
+    }
+
+    #[test]
+    fn a_package_of_another_kind_is_no_crate() {
+        let linked = LinkedCrates::from_list(LIST).unwrap();
+        let mut document = linked.document();
+        let time = document.packages.iter_mut().find(|package| package.name == "time").unwrap();
+        time.purl = Some("pkg:npm/time@0.3.1".to_owned());
+        assert_eq!(linked.compare(&document).missing, ["time 0.3.1"]);
+        let own = document.packages.iter_mut().find(|package| package.name == "demo").unwrap();
+        own.purl = Some("pkg:github/octo/demo@v1".to_owned());
+        assert_eq!(linked.compare(&document).missing, ["time 0.3.1"]);
     }
 
     #[test]

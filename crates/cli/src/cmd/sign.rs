@@ -128,7 +128,14 @@ fn sign_images(cx: &Context, args: &Args, places: &[Where]) -> Result<Exit, Fail
     let mut list = Vec::new();
     let mut kept = Ok(());
     for (at, (place, (bundle, by))) in places.iter().zip(signed).enumerate() {
-        kept = with_image(cx, place, &network, |target| target.attach(&bundle));
+        let signed = &about[at].1[0].1;
+        kept = with_image(cx, place, &network, |target| {
+            // A name may lead to another image by now: this signature is not of that.
+            if target.image.sha256 != *signed {
+                return Err(changed(&names[at], &target.shown()));
+            }
+            target.attach(&bundle)
+        });
         if let Err(failure) = &mut kept {
             if places.len() > 1 {
                 failure.reports.push(unfinished(&names, at));
@@ -143,6 +150,13 @@ fn sign_images(cx: &Context, args: &Args, places: &[Where]) -> Result<Exit, Fail
         print_json("signed", &list)?;
     }
     kept.map(|()| Exit::Ok)
+}
+
+/// The image is another one than was signed.
+fn changed(signed: &str, now: &str) -> Failure {
+    let report = Report::error(format!("{signed} was signed, but its name leads to {now} by now"))
+        .help("run it again when nobody writes to it");
+    Failure::new(Exit::Store, report)
 }
 
 /// What was signed before one could not be, and what was not.

@@ -217,13 +217,15 @@ fn alternatives(text: &str) -> Vec<&str> {
 
 /// Whether every group in it ends in it: what is around it is one group then.
 fn is_closed(text: &str) -> bool {
-    let (mut depth, mut escaped) = (0, false);
+    let (mut depth, mut class, mut escaped) = (0, false, false);
     for c in text.chars() {
         match c {
             _ if escaped => escaped = false,
             '\\' => escaped = true,
-            '(' => depth += 1,
-            ')' => depth -= 1,
+            ']' => class = false,
+            '[' => class = true,
+            '(' if !class => depth += 1,
+            ')' if !class => depth -= 1,
             _ => {}
         }
         if depth < 0 {
@@ -239,7 +241,9 @@ fn loose_alternative(text: &str) -> Option<(&'static str, &'static str)> {
     let plain = body.replace('\\', "");
     if !plain.contains("://") {
         let domain = body.rsplit_once('@').map_or("", |(_, domain)| domain);
-        if domain.replace("\\.", "").contains('.') && !domain.contains(['*', '+', '?']) {
+        if domain.replace("\\.", "").replace("[.]", "").contains('.')
+            && !domain.contains(['*', '+', '?'])
+        {
             return Some(DOT);
         }
     }

@@ -167,12 +167,8 @@ fn as_it_looks(value: &str, style: ScalarStyle, text: &str, span: &Span) -> Resu
         return Err("a value is missing here".to_owned());
     }
     let Some(c) = value.chars().find(|c| !c.is_ascii()) else { return Ok(()) };
-    let written = || {
-        let length = span.end.index().saturating_sub(span.start.index());
-        text.chars().skip(span.start.index()).take(length)
-    };
     // In other styles nothing can be escaped.
-    if style == ScalarStyle::DoubleQuoted && written().all(|c| c.is_ascii()) {
+    if style == ScalarStyle::DoubleQuoted && span.slice(text).is_some_and(str::is_ascii) {
         return Ok(());
     }
     let number = u32::from(c);

@@ -50,7 +50,14 @@ fn places(file: &File, path: &Path) -> Result<Places, OciError> {
             let what = "the entries of the archive";
             return Err(OciError::TooMany { what, limit: ENTRY_LIMIT });
         }
-        let entry = entry.map_err(|_| none("it is not a tar archive, or it is damaged"))?;
+        let damaged = |_| none("it is not a tar archive, or it is damaged");
+        let mut entry = entry.map_err(damaged)?;
+        // Some readers take the name and the content of such a file from there, others do not.
+        for more in entry.pax_extensions().map_err(damaged)?.into_iter().flatten() {
+            if more.map_err(damaged)?.key_bytes().starts_with(b"GNU.sparse.") {
+                return Err(none("it holds a sparse file"));
+            }
+        }
         let kind = entry.header().entry_type();
         if kind.is_dir() {
             continue;
@@ -64,6 +71,14 @@ fn places(file: &File, path: &Path) -> Result<Places, OciError> {
             // Unpacked, the last one would count; another reader may take the first.
             return Err(none("it holds two files of one name"));
         }
+    }
+    // Below what is no folder but a link, files get to somewhere else too.
+    let folders = |name: &str| {
+        let ends = name.match_indices('/').map(|(at, _)| at).collect::<Vec<_>>();
+        ends.into_iter().any(|end| places.contains_key(&name[..end]))
+    };
+    if places.keys().any(|name| folders(name)) {
+        return Err(none("it holds a file or link where a folder has to be"));
     }
     Ok(places)
 }
