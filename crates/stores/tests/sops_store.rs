@@ -253,7 +253,7 @@ fn stores_of_one_registry_share_a_credential_that_is_given_once() {
 fn health_verifies_and_warns_of_a_key_file_that_others_can_read() {
     let project = Project::new();
     let check = || project.with_key_file().check(&FetchContext::default());
-    let verified = "2 values for 1 recipients, verified";
+    let verified = "2 values for 1 recipient, verified";
     let Ok(Health::Checked { summary, warnings }) = check() else { panic!("healthy") };
     assert!(summary.ends_with(verified), "{summary}");
     assert_eq!(warnings, [""; 0]);
