@@ -7,6 +7,7 @@
 //! and `doctor` tells.
 
 mod folder;
+mod held;
 mod known;
 
 use std::ffi::OsString;
@@ -74,16 +75,17 @@ impl Session {
         // Editors that make temporary files make them where we can wipe them.
         let folder = SecretBytes::copy_from(self.folder.path().as_os_str().as_encoded_bytes())?;
         let temporary = Name::new(env_vars::TMPDIR).map_err(ExecError::from).map_err(failed)?;
-        let outcome = Exec::new(program)
+        let exec = Exec::new(program)
             .args(words)
             .args([self.folder.file()])
             .env_policy(policy)
             .mode(Mode::Supervise)
             .child_limits(child_limits())
             .child_no_core(true)
-            .secret(temporary, folder)
-            .run()
-            .map_err(failed)?;
+            .secret(temporary, folder);
+        // An editor behind a script may live on when we are killed: as long as it does, nobody takes its file for a leftover.
+        let exec = self.folder.descriptor().into_iter().fold(exec, Exec::keep_fd);
+        let outcome = exec.run().map_err(failed)?;
         if outcome != Outcome::Exited(0) {
             let report = Report::error(format!(
                 "the editor `{shown}` failed with exit code {}; nothing was stored",

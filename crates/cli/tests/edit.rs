@@ -63,49 +63,105 @@ fn the_plaintext_is_in_memory_private_and_gone() {
     assert!(!std::path::Path::new(folder).exists(), "{folder}");
 }
 
-#[test]
-fn what_a_killed_edit_left_is_told_and_removed() {
-    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
-    let left = || -> Vec<_> {
-        std::fs::read_dir(memory.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
-    };
-    // While one edits, another project's edit leaves that alone.
-    let killed = project("touch open; exec sleep 60");
-    let with_memory = |project: &Project, args: &[&str]| {
+/// Edits whose files lie in a folder of the test alone. `/dev/shm` is searched as well and may hold what others left:
+/// what is told counts only if it names this folder.
+struct Edits {
+    memory: tempfile::TempDir,
+    killed: Project,
+    other: Project,
+}
+
+impl Edits {
+    /// Starts an edit with this editor, which makes a file `open`.
+    fn start(script: &str) -> (Self, std::process::Child) {
+        let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+        let edits = Self { memory, killed: project(script), other: project(":") };
+        let running = edits.command(&edits.killed, &["edit", "--allow-traces"]).spawn().unwrap();
+        until(|| edits.killed.path("open").exists());
+        (edits, running)
+    }
+
+    fn command(&self, project: &Project, args: &[&str]) -> Command {
         let mut command = project.command();
         command.args(args).env("EDITOR", project.path("editor.sh"));
-        command.env("XDG_RUNTIME_DIR", memory.path());
+        command.env("XDG_RUNTIME_DIR", self.memory.path()).env("TMPDIR", self.memory.path());
         command
-    };
-    let edit = ["edit", "--allow-traces"];
-    let mut running = with_memory(&killed, &edit).spawn().unwrap();
-    while !killed.path("open").exists() {
+    }
+
+    /// The one folder that is there.
+    fn folder(&self) -> std::path::PathBuf {
+        let left = self.left();
+        let [folder] = &left[..] else { panic!("{left:?}") };
+        folder.clone()
+    }
+
+    fn left(&self) -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(self.memory.path()).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// Whether `doctor` tells of a folder here.
+    fn doctor_tells(&self) -> bool {
+        let output = self.command(&self.other, &["doctor"]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.contains(&*self.memory.path().to_string_lossy()) && text.contains("was killed")
+    }
+
+    /// Whether the next edit, of another project, tells of one.
+    fn next_edit_tells(&self) -> bool {
+        let output = self.command(&self.other, &["edit", "--allow-traces"]).output().unwrap();
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stderr(&output).contains(&*self.memory.path().to_string_lossy())
+    }
+}
+
+/// Waits until something holds; a minute is for ever.
+fn until(holds: impl Fn() -> bool) {
+    for _ in 0..6000 {
+        if holds() {
+            return;
+        }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    let other = project(":");
-    let output = with_memory(&other, &edit).output().unwrap();
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    assert!(!stderr(&output).contains("was killed"), "{}", stderr(&output));
-    let [folder] = &left()[..] else { panic!("{:?}", left()) };
-    let doctor = || {
-        let output = with_memory(&other, &["doctor"]).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    assert!(!doctor().contains("was killed"));
+    panic!("it never holds");
+}
+
+#[test]
+fn what_a_killed_edit_left_is_told_and_removed() {
+    let (edits, mut running) = Edits::start("touch open; exec sleep 60");
+    // While one edits, another project's edit leaves that alone.
+    assert!(!edits.next_edit_tells());
+    assert!(!edits.doctor_tells());
+    let folder = edits.folder();
 
     // SIGKILL.
     running.kill().unwrap();
     running.wait().unwrap();
     let text = std::fs::read_to_string(folder.join("secrets.sops.yaml")).unwrap();
     assert!(text.contains("first"), "the plaintext is left");
-    let told = doctor();
-    assert!(told.contains("was killed") && told.contains(&*folder.to_string_lossy()), "{told}");
+    // The editor ends a moment later.
+    until(|| edits.doctor_tells());
     assert!(folder.exists(), "doctor changes nothing");
-    let output = with_memory(&other, &edit).output().unwrap();
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    assert!(stderr(&output).contains(&*folder.to_string_lossy()), "{}", stderr(&output));
-    assert!(left().is_empty(), "{:?}", left());
-    assert!(!doctor().contains("was killed"));
+    assert!(edits.next_edit_tells());
+    assert!(edits.left().is_empty(), "{:?}", edits.left());
+    assert!(!edits.doctor_tells());
+}
+
+#[test]
+fn an_editor_that_lives_on_keeps_its_file() {
+    let (edits, mut running) = Edits::start("sleep 60 & echo $! > pid; touch open; wait");
+    let editor = edits.killed.read("pid");
+    running.kill().unwrap();
+    running.wait().unwrap();
+    // The script ends with `dsops`; what it started does not.
+    let folder = edits.folder();
+    assert!(!edits.next_edit_tells());
+    assert!(!edits.doctor_tells());
+    assert!(folder.join("secrets.sops.yaml").exists());
+    assert!(Command::new("kill").args(["-9", editor.trim()]).status().unwrap().success());
+    until(|| edits.doctor_tells());
+    assert!(edits.next_edit_tells());
+    assert!(edits.left().is_empty(), "{:?}", edits.left());
 }
 
 #[test]

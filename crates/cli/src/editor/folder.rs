@@ -2,29 +2,22 @@
 //! killed.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use dsops_resolver::Environment;
 use dsops_secure_mem::SecretBytes;
-use dsops_stores::file;
 
+use super::held::{Held, is_our_name};
 use crate::env_vars;
 use crate::exit::Exit;
 use crate::report::{Failure, Report};
 
-/// How the name of such a folder begins; 16 digits follow.
-const PREFIX: &str = "dsops-edit-";
-/// How often a folder is made anew when somebody takes it for a leftover before it is locked.
-const TRIES: usize = 8;
-
 /// A folder that only its owner may enter, with one file.
 #[derive(Debug)]
 pub struct PrivateFolder {
-    path: PathBuf,
+    held: Held,
     file: PathBuf,
-    /// Held as long as somebody edits; the system lets go of it when the process ends, however it does.
-    _lock: Option<File>,
 }
 
 impl PrivateFolder {
@@ -33,12 +26,12 @@ impl PrivateFolder {
     /// # Errors
     /// There is no file system in memory that can be written, or the folder cannot be made.
     pub fn make(environment: &dyn Environment, name: &str, disk: bool) -> Result<Self, Failure> {
-        let in_memory = in_memory(environment).iter().find_map(|folder| fresh(folder));
-        let (path, lock) = match in_memory {
+        let in_memory = in_memory(environment).iter().find_map(|folder| Held::fresh(folder));
+        let held = match in_memory {
             Some(made) => made,
             None if disk => {
                 let folder = std::env::temp_dir();
-                fresh(&folder).ok_or_else(|| {
+                Held::fresh(&folder).ok_or_else(|| {
                     let message = format!("cannot make a private folder in {}", folder.display());
                     Failure::new(Exit::Store, Report::error(message))
                 })?
@@ -49,12 +42,17 @@ impl PrivateFolder {
                 return Err(Failure::new(Exit::Protection, report));
             }
         };
-        Ok(Self { file: path.join(name), path, _lock: lock })
+        Ok(Self { file: held.path.join(name), held })
     }
 
     /// The folder.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.held.path
+    }
+
+    /// The descriptor that says that the folder is in use, for the editor to have as well.
+    pub fn descriptor(&self) -> Option<i32> {
+        self.held.descriptor()
     }
 
     /// The file.
@@ -99,9 +97,8 @@ impl PrivateFolder {
 impl Drop for PrivateFolder {
     fn drop(&mut self) {
         // Whatever the editor left beside the file goes with it.
-        wipe_all(&self.path);
         // What cannot be removed has been wiped.
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = self.held.remove();
     }
 }
 
@@ -109,57 +106,18 @@ impl Drop for PrivateFolder {
 ///
 /// # Platform
 /// Only Unix has them; elsewhere nobody can tell whether a folder is in use.
-pub fn leftovers(environment: &dyn Environment) -> Vec<Leftover> {
-    let mut found: Vec<Leftover> = in_memory(environment)
+pub fn leftovers(environment: &dyn Environment) -> Vec<Held> {
+    let mut found: Vec<Held> = in_memory(environment)
         .into_iter()
         .chain([std::env::temp_dir()])
         .filter_map(|parent| fs::read_dir(parent).ok())
         .flat_map(Iterator::flatten)
         .filter(|entry| is_our_name(&entry.file_name().to_string_lossy()))
-        .filter_map(|entry| Leftover::of(entry.path()))
+        .filter_map(|entry| Held::leftover(entry.path()))
         .collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found.dedup_by(|a, b| a.path == b.path);
     found
-}
-
-/// A folder that nobody uses any more. It is ours while this is held.
-#[derive(Debug)]
-pub struct Leftover {
-    /// Where it is.
-    pub path: PathBuf,
-    _lock: File,
-}
-
-impl Leftover {
-    #[cfg(unix)]
-    fn of(path: PathBuf) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-        let there = path.symlink_metadata().ok()?;
-        let is_ours = there.is_dir() && there.uid() == rustix::process::geteuid().as_raw();
-        // What is locked is in use, here or in another container.
-        let lock = is_ours.then(|| locked(&path)).flatten()?;
-        Some(Self { path, _lock: lock })
-    }
-
-    #[cfg(not(unix))]
-    fn of(_: PathBuf) -> Option<Self> {
-        None
-    }
-
-    /// Wipes and removes it.
-    ///
-    /// # Errors
-    /// What the system says; files that could be opened are wiped all the same.
-    pub fn remove(self) -> io::Result<()> {
-        wipe_all(&self.path);
-        fs::remove_dir_all(&self.path)
-    }
-}
-
-fn is_our_name(name: &str) -> bool {
-    name.strip_prefix(PREFIX)
-        .is_some_and(|rest| rest.len() == 16 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// The folders in memory that there are, the user's own first.
@@ -170,62 +128,6 @@ fn in_memory(environment: &dyn Environment) -> Vec<PathBuf> {
         .chain([PathBuf::from("/dev/shm")])
         .filter(|folder| is_in_memory(folder))
         .collect()
-}
-
-/// A fresh folder in `parent`, if one can be made there, and the lock that says that it is in use.
-fn fresh(parent: &Path) -> Option<(PathBuf, Option<File>)> {
-    for _ in 0..TRIES {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).ok()?;
-        let path = parent.join(format!("{PREFIX}{:016x}", u64::from_le_bytes(random)));
-        // One that is there already is somebody else's.
-        if path.symlink_metadata().is_ok() || file::private_folder(&path).is_err() {
-            return None;
-        }
-        if cfg!(not(unix)) {
-            return Some((path, None));
-        }
-        // Who looks for leftovers may have seen it before it was locked.
-        if let Some(lock) = locked(&path) {
-            return Some((path, Some(lock)));
-        }
-    }
-    None
-}
-
-/// The lock on a folder, unless somebody has it, or the folder is gone by now.
-fn locked(folder: &Path) -> Option<File> {
-    let lock = File::open(folder).ok()?;
-    lock.try_lock().ok()?;
-    folder.is_dir().then_some(lock)
-}
-
-/// Overwrites every file below a folder; links are not followed.
-fn wipe_all(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => wipe_all(&entry.path()),
-            Ok(kind) if kind.is_file() => {
-                // Best effort: the file is removed next, and its memory goes back to the kernel.
-                let _ = wipe(&entry.path());
-            }
-            _ => {}
-        }
-    }
-}
-
-fn wipe(path: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(path)?;
-    let mut left = file.metadata()?.len();
-    file.rewind()?;
-    let zeros = [0; 4096];
-    while left > 0 {
-        let part = usize::try_from(left).map_or(zeros.len(), |left| left.min(zeros.len()));
-        file.write_all(&zeros[..part])?;
-        left -= part as u64;
-    }
-    Ok(())
 }
 
 /// Whether files in a folder live in memory only (and in swap, where there is some).
@@ -269,29 +171,6 @@ mod tests {
         let mut left = Vec::new();
         io::Read::read_to_end(&mut open, &mut left).unwrap();
         assert_eq!(left, [0; 7]);
-    }
-
-    #[test]
-    fn what_is_in_use_is_no_leftover() {
-        let parent = tempfile::tempdir().unwrap();
-        let (path, lock) = fresh(parent.path()).unwrap();
-        assert!(is_our_name(&path.file_name().unwrap().to_string_lossy()));
-        file::publish_new(&path.join("a.yaml"), b"hunter2", 0o600).unwrap();
-        assert!(Leftover::of(path.clone()).is_none(), "it is locked");
-        drop(lock);
-        let left = Leftover::of(path.clone()).unwrap();
-        assert!(Leftover::of(path.clone()).is_none(), "somebody removes it");
-        left.remove().unwrap();
-        assert!(!path.exists());
-        for name in
-            ["dsops-edit-", "dsops-edit-0123456789abcdeg", "dsops-edit-0123456789abcdef0", "x"]
-        {
-            assert!(!is_our_name(name), "{name}");
-        }
-        // A link to a folder is none, nor is a file.
-        let link = parent.path().join("dsops-edit-0123456789abcdef");
-        std::os::unix::fs::symlink(parent.path(), &link).unwrap();
-        assert!(Leftover::of(link).is_none());
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub fn findings(cx: &Context) -> Vec<Finding> {
             let message =
                 format!("an edit that was killed left its plaintext in {}", left.path.display());
             Finding::warning("edit", message)
-                .help("the next `dsops edit` wipes and removes it; or remove it yourself")
+                .help("the next `dsops edit` wipes and removes it, even where an editor that is a server still shows it; or remove it yourself")
         })
         .collect()
 }
