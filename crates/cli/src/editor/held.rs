@@ -227,6 +227,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    #[allow(clippy::unwrap_used, reason = "tests")]
     fn names(folder: &Path) -> Vec<PathBuf> {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
@@ -238,7 +239,7 @@ mod tests {
         let path = held.path.clone();
         assert_eq!(
             names(parent.path()),
-            [path.clone()],
+            *std::slice::from_ref(&path),
             "it has its name, and nothing else is left"
         );
         assert!(is_our_name(&path.file_name().unwrap().to_string_lossy()));
@@ -297,7 +298,7 @@ mod tests {
         symlink(parent.path(), &path).unwrap();
         assert!(Held::leftover(path.clone()).is_none(), "a link");
         fs::remove_file(&path).unwrap();
-        File::create(&path).unwrap();
+        dsops_stores::file::publish_new(&path, b"", 0o600).unwrap();
         assert!(Held::leftover(path.clone()).is_none(), "a file");
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
@@ -335,7 +336,7 @@ mod tests {
         fs::hard_link(inside.join("a"), inside.join("b")).unwrap();
         let mut open = File::open(inside.join("a")).unwrap();
         held.remove().unwrap();
-        assert_eq!(names(parent.path()), [outside.clone()]);
+        assert_eq!(names(parent.path()), *std::slice::from_ref(&outside));
         for name in ["linked", "named"] {
             assert_eq!(fs::read(outside.join(name)).unwrap(), b"kept", "{name}");
         }
