@@ -9,33 +9,7 @@ use std::path::{Path, PathBuf};
 use super::yaml::{self, Node};
 use crate::tidy::Finding;
 
-/// The program that signs, where the workflow puts it.
-pub const OUR_PROGRAM: &str = "\"${RUNNER_TEMP}/dsops\"";
-/// The actions of a job that can ask for an identity; and those where nothing is released.
-const BESIDE_IDENTITY: &[&str] = &[
-    "step-security/harden-runner",
-    "actions/download-artifact",
-    "actions/upload-artifact",
-    "actions/attest",
-];
-const MORE_BESIDE_IDENTITY: &[&str] =
-    &["actions/checkout", "ossf/scorecard-action", "github/codeql-action/upload-sarif"];
-/// The commands of such a job, and what a shell reads as a part of one.
-const COMMANDS_BESIDE_IDENTITY: &[&str] = &[
-    OUR_PROGRAM,
-    "cp",
-    "cut",
-    "do",
-    "done",
-    "echo",
-    "for",
-    "install",
-    "mkdir",
-    "mv",
-    "printf",
-    "sha256sum",
-    "test",
-];
+mod identity;
 
 /// A workflow, as it is written and as it is read.
 pub struct Workflow {
@@ -174,63 +148,6 @@ impl Rules<'_> {
         for step in steps(job) {
             self.cannot_fail(step);
             self.step(step);
-        }
-    }
-
-    /// A job that can ask for an identity signs in our name whatever it runs, and so does all that it runs:
-    /// nothing is built or loaded there.
-    fn identity(&mut self, name: &str, job: &Node) {
-        if !grants(job, "write").contains(&"id-token") {
-            return;
-        }
-        for key in ["container", "services", "uses"] {
-            if job.get(key).is_some() {
-                self.broken(job.line, format!("the job `{name}` can sign, and has `{key}`"));
-            }
-        }
-        for step in steps(job) {
-            let action = step.text_of("uses").and_then(|uses| uses.split('@').next());
-            let is_release = self.workflow.is_release();
-            let allowed = |action: &str| {
-                BESIDE_IDENTITY.contains(&action)
-                    || (!is_release && MORE_BESIDE_IDENTITY.contains(&action))
-            };
-            if let Some(action) = action.filter(|action| !allowed(action)) {
-                self.broken(step.line, format!("the job `{name}` can sign, and uses `{action}`"));
-            }
-            for command in commands(step.text_of("run").unwrap_or_default()) {
-                if !COMMANDS_BESIDE_IDENTITY.contains(&command) {
-                    self.broken(
-                        step.line,
-                        format!("the job `{name}` can sign, and runs `{command}`"),
-                    );
-                }
-            }
-        }
-        let runs_ours =
-            |step: &Node| step.text_of("run").is_some_and(|run| run.contains(OUR_PROGRAM));
-        let checks = |step: &Node| {
-            let run = step.text_of("run").unwrap_or_default();
-            let env = step.get("env").map_or(&[][..], Node::entries);
-            let is_told = |(_, value): &(String, Node)| {
-                value.text().is_some_and(|text| text.starts_with("${{ needs.compare.outputs."))
-            };
-            [
-                "sha256sum --check --strict \"${RUNNER_TEMP}/sums\"",
-                "sha256sum --check --strict SHA256SUMS",
-            ]
-            .iter()
-            .all(|words| decides(run, words))
-                && env.iter().any(is_told)
-        };
-        let first = |which: &dyn Fn(&Node) -> bool| steps(job).iter().position(which);
-        if let Some(runs) = first(&|step| runs_ours(step) && !checks(step))
-            && first(&checks).is_none_or(|checked| checked > runs)
-        {
-            self.broken(
-                job.line,
-                format!("the job `{name}` can sign, and does not check what it runs"),
-            );
         }
     }
 
@@ -441,29 +358,6 @@ impl Rules<'_> {
 /// The shell that steps have by default.
 fn shell_of(node: &Node) -> Option<&str> {
     ["defaults", "run", "shell"].iter().try_fold(node, |node, key| node.get(key))?.text()
-}
-
-/// The first words of the commands of a script, those within others too; not the names of variables that are set.
-fn commands(run: &str) -> Vec<&str> {
-    run.lines()
-        .flat_map(|line| line.split(&[';', '|', '&', '`'][..]))
-        .flat_map(|part| part.split("$("))
-        .map(str::trim)
-        .filter(|part| !part.starts_with('#') && !is_list(part))
-        .filter_map(|part| part.split_whitespace().find(|word| !is_assignment(word)))
-        .collect()
-}
-
-/// Whether all of it sets a variable to a list: `NAME=(…)`.
-fn is_list(part: &str) -> bool {
-    let inner = part.split_once("=(").and_then(|(_, rest)| rest.strip_suffix(')'));
-    inner.is_some_and(|inner| !inner.contains(['(', ')'])) && is_assignment(part)
-}
-
-fn is_assignment(word: &str) -> bool {
-    let is_name =
-        |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    word.split_once('=').is_some_and(|(name, _)| !name.is_empty() && is_name(name))
 }
 
 /// The script of a step, by its name.

@@ -1,5 +1,6 @@
 //! Our own workflows pass; each way to weaken one is refused, and for the right reason.
 
+use super::identity::OUR_PROGRAM;
 use super::*;
 use crate::workspace;
 
@@ -174,6 +175,15 @@ fn who_can_sign_builds_and_loads_nothing() {
     let files = "          files=(SHA256SUMS dsops-*)\n";
     let with = |line: &str| format!("          {line}\n{files}");
     let image = "image=$(echo *.oci.json)";
+    let job_env = "    environment: release\n    permissions:\n      id-token";
+    let set = |name: &str| {
+        job_env.replacen("    perm", &format!("    env:\n      {name}: dist/x\n    perm"), 1)
+    };
+    let hidden = format!("cp x \\\n            {OUR_PROGRAM}");
+    let downloads = "          path: dist\n      - name: It is what both builders made\n";
+    let downloaded = downloads.replace("dist\n", "${{ runner.temp }}\n");
+    let (sums, unchecked) =
+        ("sha256sum --check --strict SHA256SUMS\n", "does not check what it runs");
     let hash = "a".repeat(40);
     let (attest, other) = (
         "uses: actions/attest@",
@@ -187,6 +197,33 @@ fn who_can_sign_builds_and_loads_nothing() {
         ("release.yml", files, &with("x=(a); make x=(b)"), "can sign, and runs `make`"),
         ("release.yml", image, "image=$(make image)", "can sign, and runs `make`"),
         ("release.yml", image, "image=`make image`", "can sign, and runs `make`"),
+        // What a shell reads before a command, and commands within others.
+        ("release.yml", files, &with("for i in 1; do make; done"), "can sign, and runs `make`"),
+        ("release.yml", files, &with("if ! make; then echo; fi"), "can sign, and runs `make`"),
+        ("release.yml", files, &with("cp <(make image) x"), "can sign, and runs `make`"),
+        ("release.yml", files, &with("echo > >(make image)"), "can sign, and runs `make`"),
+        // Another program by the same name, and what a shell loads first.
+        ("release.yml", job_env, &set("BASH_ENV"), "can sign, and sets `BASH_ENV`"),
+        ("release.yml", job_env, &set("ENV"), "can sign, and sets `ENV`"),
+        ("release.yml", job_env, &set("PATH"), "can sign, and sets `PATH`"),
+        ("release.yml", job_env, &set("LD_PRELOAD"), "can sign, and sets `LD_PRELOAD`"),
+        ("release.yml", "LC_ALL: C #", "BASH_ENV: dist/x #", "can sign, and sets `BASH_ENV`"),
+        ("release.yml", "LC_ALL: C #", "E: ${{ github.env }} #", "can sign, and sets `${{"),
+        ("release.yml", files, &with("PATH=. cp a b"), "can sign, and names `PATH`"),
+        ("release.yml", files, &with("for PATH in .; do cp a b; done"), "names `PATH`"),
+        ("release.yml", files, &with("echo BASH_ENV=x >> \"${GITHUB_ENV}\""), "names `BASH_ENV`"),
+        ("release.yml", files, &with("cp x \"${GITHUB_ENV}\""), "names `GITHUB_ENV`"),
+        ("release.yml", files, &with("echo . > \"$GITHUB_PATH\""), "names `GITHUB_PATH`"),
+        // Another program in the place of the one that was checked.
+        ("release.yml", files, &with(&format!("install x {OUR_PROGRAM}")), "may change what"),
+        ("release.yml", files, &with(&format!("cp x {OUR_PROGRAM}")), "may change what"),
+        ("release.yml", files, &with("mv x \"$RUNNER_TEMP\"/dsops"), "may change what"),
+        ("release.yml", files, &with(&format!("echo x > {OUR_PROGRAM}")), "may change what"),
+        ("release.yml", files, &with(&hidden), "may change what"),
+        ("release.yml", downloads, &downloaded, "may change what"),
+        // It runs before it is checked.
+        ("release.yml", sums, &format!("{OUR_PROGRAM} sign x\n          {sums}"), unchecked),
+        ("release.yml", sums, &format!("test x && {OUR_PROGRAM}\n          {sums}"), unchecked),
         ("release.yml", attest, &other, "can sign, and uses `octo/attest`"),
         (
             "release.yml",
