@@ -33,8 +33,9 @@ pub enum Algorithm {
 ///
 /// # Security
 /// The key lies in protected memory. When it is read and for each signature aws-lc is given a copy, in
-/// ordinary memory, which it wipes when it frees it, right afterwards. No system call is made by that
-/// thread in between; others may make some.
+/// ordinary memory, which it wipes when it frees it, right afterwards. That thread makes no system
+/// call in between, except where aws-lc asks the system for fresh randomness, as it does again after
+/// 4096 uses of its generator by a thread. Other threads may make some.
 pub struct SigningKey {
     algorithm: Algorithm,
     /// PKCS#8, or for ECDSA also `ECPrivateKey` (RFC 5915).

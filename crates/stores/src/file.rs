@@ -112,7 +112,7 @@ pub(crate) fn open_regular(path: &Path) -> Result<File, FileError> {
     let not_a_file = || FileError::NotAFile { path: path.to_owned() };
     let mut options = OpenOptions::new();
     options.read(true);
-    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    #[cfg(unix)]
     {
         use rustix::fs::OFlags;
         use std::os::unix::fs::OpenOptionsExt as _;

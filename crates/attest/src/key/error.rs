@@ -59,7 +59,11 @@ impl KeyError {
                 "make one with `dsops sign keygen`, `cosign generate-key-pair`, or \
                  `openssl genpkey -algorithm ed25519`"
             }
-            Self::Unsupported { .. } | Self::TooCostly { .. } => {
+            Self::TooCostly { .. } => {
+                "write it again by the program that made it, with lower costs (such as N=65536, r=8, p=1), \
+                 or make a new one with `dsops sign keygen`"
+            }
+            Self::Unsupported { .. } => {
                 "convert it: `openssl pkcs8 -topk8 -v2 aes-256-cbc -in OLD -out NEW`"
             }
             _ => return None,

@@ -165,7 +165,7 @@ fn unfinished(names: &[String], at: usize) -> Report {
     let (done, left) = names.split_at(at);
     let done = if done.is_empty() { "none".to_owned() } else { list(done) };
     Report::warning(format!("signed: {done}; not signed: {}", list(left)))
-        .help("run it again, for all or for these: a second signature by the same key does no harm")
+        .help("run it again, for all or for these: a second signature does no harm")
 }
 
 fn mixed() -> Failure {
