@@ -190,8 +190,22 @@ pub fn edit(
     file::replace(config.path(), text.as_bytes()).map_err(failed)
 }
 
-/// A failure of the file of secrets.
+/// A failure of the file of secrets that a configuration names.
 pub fn store_failure(error: &sops::Error) -> Failure {
+    let mut failure = file_failure(error);
+    if let sops::Error::File(file::FileError::Io { action: "open", source, .. }) = error
+        && source.kind() == std::io::ErrorKind::NotFound
+    {
+        let help = "`dsops init` makes the encrypted files of a configuration that are missing";
+        for report in &mut failure.reports {
+            report.help = Some(help.to_owned());
+        }
+    }
+    failure
+}
+
+/// A failure of another file of secrets, or of one that is being made.
+pub fn file_failure(error: &sops::Error) -> Failure {
     let mut report = Report::from_error(error);
     report.help = error.help();
     Failure::new(Exit::Store, report)

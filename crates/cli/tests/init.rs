@@ -148,3 +148,49 @@ fn a_configuration_without_an_encrypted_store_is_left_alone() {
     assert!(!project.path("secrets.sops.yaml").exists());
     assert!(!project.path("home").exists(), "no identity was made");
 }
+
+#[test]
+fn the_key_file_of_a_store_says_for_whom_it_is_made() {
+    let project = Project::new();
+    let key = key_file(&project);
+    let project = Project::empty();
+    project.write("ci.txt", &key);
+    let store = |name: &str| {
+        format!("  {name}: {{ type: sops, path: in/s.sops.yaml, age_key_file: ci.txt }}\n")
+    };
+    // Two stores of one file, in a folder that is not there.
+    project.write(
+        "dsops.yaml",
+        &format!(
+            "version: 1\nsecretStores:\n{}{}envs:\n  dev:\n    TOKEN: store://a/TOKEN\n",
+            store("a"),
+            store("b")
+        ),
+    );
+    let output = project.run(&["init", "--env", "prod"]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert!(stderr(&output).contains("no environment `prod`"), "{}", stderr(&output));
+    assert!(!project.path("in").exists());
+    let output = project.run(&["init", "--env", "dev"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(stderr(&output).matches("made in/s.sops.yaml").count(), 1, "{}", stderr(&output));
+    assert!(!project.path("home").exists(), "no other identity was made");
+    project.set("TOKEN", b"made up");
+    assert_eq!(project.ok(&["get", "TOKEN"]), "made up");
+}
+
+#[test]
+fn init_is_no_help_for_what_is_no_store() {
+    let project = Project::new();
+    let output = project.run(&["import", "typo.sops.yaml"]);
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("typo.sops.yaml"), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("dsops init"), "{}", stderr(&output));
+    // Where a folder cannot be made, the error names it.
+    let project = Project::empty();
+    project.write("config", "a file");
+    let output = project.run(&["init", "--store-file", "config/secrets.env"]);
+    assert_eq!(code(&output), 4, "{}", stderr(&output));
+    assert!(!stderr(&output).contains("`dsops init`"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("config"), "{}", stderr(&output));
+}

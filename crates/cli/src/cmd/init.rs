@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use dsops_resolver::{Environment as _, FILE_NAME};
+use dsops_resolver::{Environment as _, FILE_NAME, OpenContext, StoreSettings};
 use dsops_secure_mem::SecretBytes;
 use dsops_stores::age::{Identity, Recipient, WorkFactor};
 use dsops_stores::file;
@@ -12,7 +12,7 @@ use dsops_stores::sops::{self, CreationRule, Format, Keyring, SopsFile};
 use subtle::ConstantTimeEq as _;
 
 use crate::context::Context;
-use crate::embedded::{self, shown, store_failure};
+use crate::embedded::{self, file_failure, shown};
 use crate::exit::Exit;
 use crate::prompt;
 use crate::report::{Failure, Report};
@@ -60,7 +60,8 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
     refuse_existing(&[&config_path, &store_path])?;
     let environment = cx.requested_environment().unwrap_or(ENVIRONMENT);
     let config_text = config_text(environment, &args.store_file)?;
-    let made = make_store(cx, args, &SopsFile::new(&store_path, Arc::default()))?;
+    let keyring = Keyring::find(&cx.environment).map_err(Failure::from_store)?;
+    let made = make_store(cx, args, &SopsFile::new(&store_path, Arc::new(keyring)))?;
     if let Err(failure) = publish(&config_path, config_text.as_bytes(), 0o644) {
         // The store is empty and a moment old: without its configuration it is only in the way.
         let _ = std::fs::remove_file(&store_path);
@@ -75,10 +76,20 @@ pub fn run(cx: &Context, args: &Args) -> Result<Exit, Failure> {
 /// written by hand, or came without its store.
 fn complete(cx: &Context, args: &Args, config_path: &Path) -> Result<Exit, Failure> {
     let config = cx.load()?;
-    let stores: Vec<SopsFile> = config
+    if let Some(wanted) = cx.requested_environment()
+        && !config.environments().any(|name| name == wanted)
+    {
+        return Err(Failure::usage(
+            format!("{} has no environment `{}`", config_path.display(), ui::one_line(wanted)),
+            "leave out `--env`, or add the environment to the file",
+        ));
+    }
+    let stores: Vec<(&StoreSettings, SopsFile)> = config
         .stores()
         .filter(|settings| embedded::is_embedded(settings))
-        .map(|settings| sops::locate_without_keys(settings, config.base_dir()))
+        .map(|settings| {
+            sops::locate_without_keys(settings, config.base_dir()).map(|store| (settings, store))
+        })
         .collect::<Result<_, _>>()
         .map_err(|problem| Failure::new(Exit::Config, problem.into()))?;
     if stores.is_empty() {
@@ -89,13 +100,19 @@ fn complete(cx: &Context, args: &Args, config_path: &Path) -> Result<Exit, Failu
         return Err(Failure::new(Exit::Config, report.help(embedded::ADD_A_STORE)));
     }
     let (there, missing): (Vec<_>, Vec<_>) =
-        stores.into_iter().partition(|store| store.path.symlink_metadata().is_ok());
+        stores.into_iter().partition(|(_, store)| store.path.symlink_metadata().is_ok());
     if missing.is_empty() {
         let mut paths = vec![config_path.to_owned()];
-        paths.extend(there.iter().map(|store| shown(&store.path)));
+        paths.extend(there.iter().map(|(_, store)| shown(&store.path)));
         refuse_existing(&paths.iter().collect::<Vec<_>>())?;
     }
-    for store in missing {
+    for (settings, store) in missing {
+        // Another store of the same file made it just now.
+        if store.path.symlink_metadata().is_ok() {
+            continue;
+        }
+        let open = OpenContext::new(config.base_dir(), &cx.environment);
+        let store = sops::locate(settings, &open).map_err(Failure::from_store)?;
         let made = make_store(cx, args, &store)?;
         tell(cx, &made);
     }
@@ -113,7 +130,7 @@ struct Made {
 fn make_store(cx: &Context, args: &Args, store: &SopsFile) -> Result<Made, Failure> {
     let store_path = store.path.clone();
     let found = CreationRule::find(&store_path)
-        .map_err(|error| store_failure(&error).with_exit(Exit::Config))?;
+        .map_err(|error| file_failure(&error).with_exit(Exit::Config))?;
     let mut recipients = extra_recipients(&args.recipients)?;
     if let Some(place) = found.as_ref().and_then(CreationRule::place)
         && !recipients.is_empty()
@@ -123,14 +140,20 @@ fn make_store(cx: &Context, args: &Args, store: &SopsFile) -> Result<Made, Failu
             "leave out `--recipient`, or add the recipient to the rule",
         ));
     }
-    let own = own_recipient(cx, args.passphrase)?;
+    let own = own_recipient(cx, args.passphrase, &store.keyring)?;
     let rule = found.unwrap_or_else(|| {
         if !recipients.contains(&own) {
             recipients.insert(0, own.clone());
         }
         CreationRule::new(&recipients)
     });
-    store.create(&rule).map_err(|error| store_failure(&error))?;
+    if let Some(folder) = store_path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            let report = Report::error(format!("cannot make the folder {}", folder.display()));
+            Failure::new(Exit::Store, report.because(&error))
+        })?;
+    }
+    store.create(&rule).map_err(|error| file_failure(&error))?;
     Ok(Made { path: shown(&store_path), rule, own })
 }
 
@@ -222,7 +245,11 @@ fn extra_recipients(texts: &[String]) -> Result<Vec<Recipient>, Failure> {
 }
 
 /// The recipient of the identity there is, or of a fresh one.
-fn own_recipient(cx: &Context, with_passphrase: bool) -> Result<Recipient, Failure> {
+fn own_recipient(
+    cx: &Context,
+    with_passphrase: bool,
+    keyring: &Keyring,
+) -> Result<Recipient, Failure> {
     if with_passphrase
         && let Some(path) = sops::default_key_file(&cx.environment)
         && path.symlink_metadata().is_ok()
@@ -232,7 +259,6 @@ fn own_recipient(cx: &Context, with_passphrase: bool) -> Result<Recipient, Failu
             "leave it out; `age -p` protects an identity that is there",
         ));
     }
-    let keyring = Keyring::find(&cx.environment).map_err(Failure::from_store)?;
     let own = keyring.own_recipient(&cx.environment).map_err(Failure::from_store)?;
     if let Some(recipient) = own {
         return Ok(recipient);

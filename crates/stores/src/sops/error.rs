@@ -275,11 +275,6 @@ impl Error {
             Self::File(FileError::Locked { .. }) => {
                 "try again; if it stays so, look for a dsops that hangs"
             }
-            Self::File(FileError::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound =>
-            {
-                "`dsops init` makes the encrypted files of a configuration that are missing"
-            }
             Self::NotText { .. } | Self::NotSops { .. } => {
                 "encrypt it with `sops encrypt --in-place`, or make a new one with `dsops init`"
             }

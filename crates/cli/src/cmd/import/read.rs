@@ -12,7 +12,7 @@ use dsops_stores::sops::{Keyring, SopsFile};
 
 use super::{Args, Source};
 use crate::context::Context;
-use crate::embedded::store_failure;
+use crate::embedded::file_failure;
 use crate::exit::Exit;
 use crate::prompt;
 use crate::report::{Failure, Report};
@@ -154,11 +154,11 @@ fn note_profiles(imported: &Imported, args: &Args, found: &mut Found) {
 
 fn read_sops(cx: &Context, path: &Path) -> Result<Found, Failure> {
     let keyring = Arc::new(Keyring::find(&cx.environment).map_err(Failure::from_store)?);
-    let document = SopsFile::new(path, keyring).open().map_err(|error| store_failure(&error))?;
-    let keys = document.keys().map_err(|error| store_failure(&error))?;
+    let document = SopsFile::new(path, keyring).open().map_err(|error| file_failure(&error))?;
+    let keys = document.keys().map_err(|error| file_failure(&error))?;
     let mut found = Found::default();
     for key in keys {
-        let value = document.get(&key).map_err(|error| store_failure(&error))?;
+        let value = document.get(&key).map_err(|error| file_failure(&error))?;
         let name = variable_name(&key);
         if name != key {
             found.notes.push(format!("`{}` is called {name} here", ui::one_line(&key)));
