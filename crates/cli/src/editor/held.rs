@@ -106,6 +106,7 @@ impl Held {
     }
 
     /// There is none.
+    #[expect(clippy::unused_self, reason = "as on Unix")]
     pub fn descriptor(&self) -> Option<i32> {
         None
     }
